@@ -1,0 +1,29 @@
+//! From an ONNX file to pixels.
+
+pub mod topology;
+
+use crate::error::Result;
+use crate::frame::Size;
+
+/// A network that turns a picture into a stylized one, ready to run.
+///
+/// Whoever calls it gives whole frames of any size; padding to what the network needs happens inside.
+pub trait Generator: Send {
+    /// Stylizes `input` (RGB, `size.rgb_len()` bytes) into `output` (same length).
+    ///
+    /// # Errors
+    /// When the network fails on this size; the text says why.
+    fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()>;
+
+    /// Multiply-accumulates of one frame of `size`, padding included.
+    fn macs(&self, size: Size) -> u64;
+
+    /// The engine's name in statistics: "tract", later "fused".
+    fn engine(&self) -> &'static str;
+
+    /// How many pixels around a place can change its output, or `None` where the whole picture can.
+    fn halo(&self) -> Option<u32>;
+
+    /// Sides of what the network reads are multiples of this.
+    fn multiple(&self) -> u32;
+}

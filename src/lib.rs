@@ -1,0 +1,29 @@
+//! Anime filters for a live camera on an ordinary CPU.
+//!
+//! # The journey of a frame
+//! ```text
+//!  Source ──► mailbox ──► Stylizer ─────────────────────► mailbox ──► Sinks
+//!  camera     (newest     network (bands of rows)         (newest     window · null · file
+//!  file/pipe   frame       → blend with the photo          frame
+//!  synthetic   wins)                                       wins)
+//! ```
+//! 1. A [`source`] fills a pooled [`frame::Frame`] (RGB, 8 bits, with its capture time).
+//! 2. [`pipeline`] hands it over through a mailbox of one slot: where an end is live the newest frame wins,
+//!    where neither is, the hand-over waits and nothing is dropped.
+//! 3. A [`style`] found on disk or in the binary was loaded by [`engine`] into a generator: u8 pixels in, u8 pixels out.
+//! 4. [`sink`]s show or write what comes out; every stage reports its time into the shared statistics.
+//!
+//! `cli` holds one file per subcommand and is the only part that prints.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod frame;
+pub mod pipeline;
+pub mod pixels;
+pub mod sink;
+pub mod source;
+pub mod style;
+
+pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! Makes styles for `nijigen`: paints targets, distils a quantized student, exports it.
+
+pub mod cli;
