@@ -1,8 +1,12 @@
 //! A frame of video and its size.
 
+mod pool;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+pub use pool::{Pool, PooledFrame, SharedFrame};
 
 /// The largest side of a picture, in pixels.
 pub const MAX_SIDE: u32 = 12_000;
@@ -151,5 +155,31 @@ impl Frame {
     pub fn reshape(&mut self, size: Size) {
         self.size = size;
         self.pixels.resize(size.rgb_len(), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_and_shown() {
+        for (text, fraction, shown) in
+            [("30", (30, 1), "30"), ("29.97", (2997, 100), "29.97"), ("30000/1001", (30000, 1001), "29.97")]
+        {
+            let rate: Rate = text.parse().expect(text);
+            assert_eq!(((rate.numerator(), rate.denominator()), rate.to_string()), (fraction, shown.to_string()));
+        }
+        for bad in ["", "0", "-1", "fast", "1001", "1/0", "0/5", "nan", "inf", "30/"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_and_limited() {
+        assert_eq!("640x480".parse(), Ok(Size::new(640, 480)));
+        for bad in ["640", "0x480", "640x12001", "x", "640x480x3", "-1x5"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
     }
 }
