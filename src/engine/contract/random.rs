@@ -8,11 +8,11 @@ impl FloatNetwork {
     /// works: activations use their range without blowing up.
     pub fn random(topology: Topology, seed: u64) -> Self {
         let mut random = SplitMix(seed);
-        let activation_scale = 1.0 / 127.0;
+        let activation_scale = 1.5 / 127.0;
         let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
             let input_scale = if shape.input == 0 { IMAGE_SCALE } else { activation_scale };
-            // Inputs in [0,1] sum up to about [-1,1]; less where a shortcut brings its own range.
-            let gain = if shape.add.is_some() { 0.6 } else { 1.8 };
+            // Shortcuts bring their own range, and much on top of it would run away layer by layer.
+            let gain = if shape.add.is_some() { 0.3 } else { 1.0 };
             let spread = gain * (1.0 / (shape.in_channels as f32 * 9.0)).sqrt();
             let weight: Vec<f32> = (0..shape.weights()).map(|_| random.uniform() * spread * 1.7).collect();
             let bias: Vec<f32> = (0..shape.out_channels).map(|_| random.uniform() * 0.2 + 0.1).collect();
