@@ -1,3 +1,4 @@
 //! Between pixel formats and sizes.
 
+pub mod pad;
 pub mod yuv;
