@@ -1,1 +1,3 @@
-//! (being written)
+//! Between pixel formats and sizes.
+
+pub mod pad;
