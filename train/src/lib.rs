@@ -1,3 +1,14 @@
 //! Makes styles for `nijigen`: paints targets, distils a quantized student, exports it.
 
 pub mod cli;
+pub mod data;
+pub mod device;
+pub mod distill;
+pub mod files;
+pub mod loss;
+pub mod metrics;
+pub mod net;
+pub mod plots;
+pub mod quantize;
+pub mod sheet;
+pub mod weights;
