@@ -30,5 +30,5 @@ pub fn compose(rows: &[Vec<RgbImage>], cell: u32) -> RgbImage {
 pub fn save_png(picture: &RgbImage, path: &Path) -> Result<()> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).with_context(|| format!("cannot encode {}", path.display()))?;
-    crate::files::write_whole(path, bytes.get_ref())
+    crate::data::write_whole(path, bytes.get_ref())
 }

@@ -60,7 +60,7 @@ pub fn write(
         .map(|(name, shape, data)| Ok((name.clone(), TensorView::new(dtype, shape.clone(), data)?)))
         .collect::<Result<Vec<_>>>()?;
     let bytes = safetensors::serialize(views, Some(metadata))?;
-    crate::files::write_whole(path, &bytes)
+    crate::data::write_whole(path, &bytes)
 }
 
 /// Reads what [`save`] wrote.

@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use nijigen::engine::topology::Topology;
 
-use crate::data::pairs::{self, Split};
+use crate::data::pairs::Split;
+use crate::data::training_set;
 use crate::device::{Device, default_device, dispatch};
 use crate::distill::Distillation;
 use crate::distill::config::Config;
 
-/// Trains a student on painted pairs; run again with the same arguments, it goes on where it was
+/// Options of `distill`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  nijigen-train distill --pairs pairs --config train/configs/anime.toml --vgg vgg19.npz -o run")]
 pub struct Args {
@@ -41,10 +42,10 @@ pub struct Args {
 ///
 /// # Errors
 /// When an input cannot be read, the output cannot be written, or training fails.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let config = Config::load(&args.config)?;
-    let train = pairs::load(&args.pairs, Split::Train)?;
-    let held_out = pairs::load(&args.pairs, Split::HeldOut)?;
+    let train = training_set::load(&args.pairs, Split::Train)?;
+    let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
     println!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
     let stop = Arc::new(AtomicBool::new(false));
     let on_signal = Arc::clone(&stop);
@@ -56,8 +57,8 @@ pub fn run(args: Args) -> Result<()> {
         train,
         held_out,
         out: args.out.clone(),
-        vgg: args.vgg,
-        base: args.base,
+        vgg: args.vgg.clone(),
+        base: args.base.clone(),
         stop,
         progress: progress.clone(),
     };

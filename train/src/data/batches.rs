@@ -12,7 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::augment::{Augment, Crop};
-use super::pairs::{FaceBox, Pair};
+use super::training_set::LoadedPair;
+use crate::painter::FaceBox;
 
 /// How crops are drawn.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ pub struct Batch {
 
 impl Batch {
     /// The batch of `step`; the same for the same pairs, sampling, seed and step.
-    pub fn draw(pairs: &[Pair], sampling: &Sampling, seed: u64, step: u64) -> Self {
+    pub fn draw(pairs: &[LoadedPair], sampling: &Sampling, seed: u64, step: u64) -> Self {
         let side = sampling.crop as usize;
         let count = sampling.batch;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -75,7 +76,7 @@ impl Batch {
 }
 
 /// Draws batches on a thread of its own, ahead of their use, from `first_step` on.
-pub fn stream(pairs: Arc<Vec<Pair>>, sampling: Sampling, seed: u64, first_step: u64) -> Receiver<Batch> {
+pub fn stream(pairs: Arc<Vec<LoadedPair>>, sampling: Sampling, seed: u64, first_step: u64) -> Receiver<Batch> {
     let (sender, receiver) = sync_channel(2);
     // The thread ends when the receiver is dropped.
     let spawned = thread::Builder::new().name("batches".into()).spawn(move || {
@@ -89,7 +90,7 @@ pub fn stream(pairs: Arc<Vec<Pair>>, sampling: Sampling, seed: u64, first_step: 
 }
 
 /// A crop of `pair`. A picture smaller than the crop is mirrored at its edges.
-fn cut(pair: &Pair, sampling: &Sampling, rng: &mut ChaCha8Rng) -> Crop {
+fn cut(pair: &LoadedPair, sampling: &Sampling, rng: &mut ChaCha8Rng) -> Crop {
     let side = i64::from(sampling.crop);
     let (width, height) = (i64::from(pair.photo.width()), i64::from(pair.photo.height()));
     let face = pair.entry.faces.first().filter(|_| rng.random::<f32>() < sampling.around_face);

@@ -10,7 +10,8 @@ use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder};
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::data::sha256;
 
 /// Where training stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub fn save<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
     ];
     let mut metadata = HashMap::from([("progress".to_owned(), serde_json::to_string(progress)?)]);
     for (name, part) in PARTS.iter().zip(&parts) {
-        metadata.insert(format!("sha256.{name}"), checksum(part));
+        metadata.insert(format!("sha256.{name}"), sha256(part));
     }
     let arrays: Vec<_> =
         PARTS.iter().zip(parts).map(|(name, part)| ((*name).to_owned(), vec![part.len()], part)).collect();
@@ -93,7 +94,7 @@ pub fn load<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
     }
     let part = |name: &str| -> Result<Vec<u8>> {
         let data = tensors.tensor(name)?.data().to_vec();
-        if metadata.get(&format!("sha256.{name}")) != Some(&checksum(&data)) {
+        if metadata.get(&format!("sha256.{name}")) != Some(&sha256(&data)) {
             bail!("checksum of '{name}' is wrong");
         }
         Ok(data)
@@ -103,9 +104,4 @@ pub fn load<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
     let average = average.load_record(from_bytes::<I, _>(&of_average?, device.1).with_context(damaged)?);
     let optimizer = from_bytes::<B, O>(&of_optimizer?, device.0).with_context(damaged)?;
     Ok((progress, student, average, optimizer))
-}
-
-/// SHA-256 as hexadecimal text.
-pub fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use image::{Rgb, RgbImage};
 use nijigen::engine::topology::Topology;
 
-use crate::data::pairs::Pair;
+use crate::data::training_set::LoadedPair;
 use crate::net::conv::ConvBackend;
 use crate::net::student::{Arithmetic, Student};
 use crate::quantize::best_activation_scale;
@@ -50,7 +50,7 @@ pub fn stylize<B: ConvBackend>(
 pub fn mean_l1<B: ConvBackend>(
     student: &Student<B>,
     topology: &Topology,
-    pairs: &[Pair],
+    pairs: &[LoadedPair],
     arithmetic: Arithmetic<'_>,
     device: &B::Device,
 ) -> f64 {

@@ -51,7 +51,7 @@ impl Journal {
         for entry in &entries {
             text.push_str(&format_line(entry));
         }
-        crate::files::write_whole(&path, text.as_bytes())?;
+        crate::data::write_whole(&path, text.as_bytes())?;
         Ok(Self { path, entries })
     }
 

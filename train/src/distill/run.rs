@@ -20,7 +20,7 @@ use super::config::Config;
 use super::evaluate::{calibrate, mean_l1, stylize};
 use super::journal::{Entry, Journal};
 use crate::data::batches::{Batch, stream};
-use crate::data::pairs::Pair;
+use crate::data::training_set::LoadedPair;
 use crate::device::{Task, TrainBackend};
 use crate::net::student::{Arithmetic, Student};
 use crate::net::vgg::Vgg;
@@ -35,9 +35,9 @@ pub struct Distillation {
     /// What to do.
     pub config: Config,
     /// Pairs to train on.
-    pub train: Vec<Pair>,
+    pub train: Vec<LoadedPair>,
     /// Pairs to measure on.
-    pub held_out: Vec<Pair>,
+    pub held_out: Vec<LoadedPair>,
     /// The run's folder: checkpoint, weights, curve, sheet.
     pub out: PathBuf,
     /// VGG weights; without them features are not compared.
@@ -114,7 +114,7 @@ impl Task for Distillation {
             .with_epsilon(1e-8)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(config.clip)))
             .init::<B, Student<B>>();
-        let fingerprint = checkpoint::checksum(toml::to_string(config)?.as_bytes());
+        let fingerprint = crate::data::sha256(toml::to_string(config)?.as_bytes());
         let checkpoint_path = self.out.join("checkpoint.safetensors");
         let mut progress = Progress {
             step: 0,
@@ -251,7 +251,7 @@ impl Task for Distillation {
 fn calibrate_on<B: crate::net::conv::ConvBackend>(
     student: &Student<B>,
     topology: &Topology,
-    pairs: &[Pair],
+    pairs: &[LoadedPair],
     config: &Config,
     step: u64,
     device: &B::Device,
@@ -265,7 +265,7 @@ fn calibrate_on<B: crate::net::conv::ConvBackend>(
 fn write_sheet<B: crate::net::conv::ConvBackend>(
     student: &Student<B>,
     topology: &Topology,
-    pairs: &[Pair],
+    pairs: &[LoadedPair],
     arithmetic: Arithmetic<'_>,
     device: &B::Device,
     path: &Path,
