@@ -47,6 +47,7 @@ pub fn run(args: &Args) -> Result<()> {
     let train = training_set::load(&args.pairs, Split::Train)?;
     let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
     println!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
     let stop = Arc::new(AtomicBool::new(false));
     let on_signal = Arc::clone(&stop);
     ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;

@@ -162,7 +162,10 @@ impl Task for Distillation {
             let output = student.forward(topology, photo, arithmetic);
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
-            let mut total = pixel.clone() + gradient.clone() * config.loss.gradient;
+            // Lines come after colours: from the first step on, the gradient loss would flatten the still random
+            // picture, and its neurons would not come back.
+            let ramp = (step as f32 / config.warmup.max(1) as f32).min(1.0);
+            let mut total = pixel.clone() + gradient.clone() * (config.loss.gradient * ramp);
             let features = match &vgg {
                 Some(vgg) if step % config.loss.features_every == 0 => {
                     let at = config.loss.features_crop;
