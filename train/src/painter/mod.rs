@@ -44,8 +44,9 @@ pub fn paint(photo: &RgbImage, recipe: &Recipe, faces: &[FaceBox]) -> RgbImage {
 
 /// All stages but the glow, at the picture's own size.
 fn paint_once(photo: &RgbImage, recipe: &Recipe, faces: &[FaceBox]) -> Rgb {
-    let lab = Lab::from_rgb(photo);
+    let mut lab = Lab::from_rgb(photo);
     let detail = faces::features(lab.l.width, lab.l.height, faces);
+    faces::bring_out(&mut lab, &detail, &recipe.faces);
     let flat = flatten::flatten(&lab, &detail, &recipe.flatten);
     let light = cel::cel(&flat, &recipe.cel);
     let ink = ink::ink(&lab, &flat, &detail, &recipe.ink);

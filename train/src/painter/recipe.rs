@@ -39,6 +39,12 @@ pub struct Faces {
     pub head_margin: f32,
     /// Surroundings painted along with the head, as a share of the face's height.
     pub context: f32,
+    /// Surroundings that eyes, brows and mouths are compared with.
+    pub feature_sigma: f32,
+    /// How much their contrast grows, as a share.
+    pub feature_gain: f32,
+    /// Contrast at which that growth has halved.
+    pub feature_limit: f32,
 }
 
 /// Numbers of the flatten stage.
@@ -73,8 +79,10 @@ pub struct Cel {
     pub steepness: f32,
     /// Share of the stepped lightness in the result.
     pub strength: f32,
-    /// Smoothing before the slope of the shading is measured.
+    /// Surroundings in which the slope of the shading is averaged.
     pub gradient_sigma: f32,
+    /// Slope (lightness per pixel) from which it is an edge and no shading.
+    pub edge_slope: f32,
     /// Slope (lightness per pixel) at which steps begin to show.
     pub slope_from: f32,
     /// Slope at which they show fully.
