@@ -2,10 +2,16 @@
 
 use anyhow::{Result, bail};
 use burn::backend::Autodiff;
+#[cfg(feature = "tch")]
+use burn::backend::libtorch::TchTensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+#[cfg(feature = "tch")]
+use burn::tensor::ops::FloatTensor;
 use clap::ValueEnum;
 
 use crate::net::conv::ConvBackend;
+#[cfg(feature = "tch")]
+use crate::net::conv::{BlockGradients, BlockShape};
 
 /// What computes. Each is a cargo feature of this crate; only those compiled in can be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,26 +107,64 @@ impl ConvBackend for burn::backend::LibTorch {
         Some(burn::tensor::FloatDType::BF16)
     }
 
-    /// Burn computes the weights' gradient as a convolution with a kernel as large as the picture; LibTorch's own
-    /// backward pass is several times faster.
-    fn conv3x3_weight_grad(
-        x: burn::tensor::ops::FloatTensor<Self>,
-        weight: burn::tensor::ops::FloatTensor<Self>,
-        grad: burn::tensor::ops::FloatTensor<Self>,
-        stride: usize,
-    ) -> burn::tensor::ops::FloatTensor<Self> {
-        let weight = weight.tensor.detach().set_requires_grad(true);
-        let stride = i64::try_from(stride).unwrap_or(1);
-        let gradient = tch::with_grad(|| {
-            let y = x.tensor.conv2d(&weight, None::<&tch::Tensor>, [stride, stride], [1, 1], [1, 1], 1);
-            let loss = (y * &grad.tensor).sum(tch::Kind::Float);
-            tch::Tensor::run_backward(&[loss], &[&weight], false, false)
-        });
-        match gradient.into_iter().next() {
-            Some(gradient) => burn::backend::libtorch::TchTensor::new(gradient),
-            None => unreachable!("run_backward gives one gradient per input"),
+    fn block(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shortcut: Option<FloatTensor<Self>>,
+        shape: BlockShape,
+    ) -> FloatTensor<Self> {
+        let mut y = torch_convolution(&x.tensor, &weight.tensor, &bias.tensor, shape.stride);
+        if let Some(shortcut) = shortcut {
+            y = y.g_add_(&shortcut.tensor);
+        }
+        if shape.relu {
+            y = y.relu_();
+        }
+        TchTensor::new(y)
+    }
+
+    /// Burn's general way to the weights' gradient is a convolution with a kernel as large as the picture; LibTorch's
+    /// own backward pass is several times faster. It can be had only through LibTorch's autograd, and so by convolving
+    /// once more.
+    fn block_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        y: Option<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        shape: BlockShape,
+        wants_input: bool,
+    ) -> BlockGradients<FloatTensor<Self>> {
+        let grad = match y {
+            Some(y) => y.tensor.threshold_backward(&grad.tensor, 0.0),
+            None => grad.tensor,
+        };
+        let leaf = |tensor: &tch::Tensor, wanted: bool| tensor.detach().set_requires_grad(wanted);
+        let (x, weight, bias) = (leaf(&x.tensor, wants_input), leaf(&weight.tensor, true), leaf(&bias.tensor, true));
+        let mut gradients = tch::with_grad(|| {
+            let convolved = torch_convolution(&x, &weight, &bias, shape.stride) * &grad;
+            if wants_input {
+                tch::Tensor::run_backward(&[convolved], &[&weight, &bias, &x], false, false)
+            } else {
+                tch::Tensor::run_backward(&[convolved], &[&weight, &bias], false, false)
+            }
+        })
+        .into_iter()
+        .map(TchTensor::new);
+        match (gradients.next(), gradients.next()) {
+            (Some(weight), Some(bias)) => {
+                BlockGradients { input: gradients.next(), weight, bias, shortcut: TchTensor::new(grad) }
+            }
+            _ => unreachable!("run_backward gives one gradient per input"),
         }
     }
+}
+
+#[cfg(feature = "tch")]
+fn torch_convolution(x: &tch::Tensor, weight: &tch::Tensor, bias: &tch::Tensor, stride: usize) -> tch::Tensor {
+    let stride = if stride == 2 { 2 } else { 1 };
+    x.conv2d(weight, Some(bias), [stride, stride], [1, 1], [1, 1], 1)
 }
 
 /// Names of back ends in cards and logs.

@@ -86,7 +86,7 @@ pub struct Config {
     pub average: f32,
     /// Steps between evaluations; each writes the curve, a sheet and a checkpoint.
     pub evaluate_every: u64,
-    /// Evaluations with fake-quant without a better held-out L1 after which training stops.
+    /// Evaluations with fake-quant without a better held-out L1 after which training stops; 0: never.
     pub patience: u32,
     /// How often a crop lies around a face.
     pub around_face: f32,

@@ -1,4 +1,4 @@
-//! The 3×3 convolution with zero padding 1: everything that a student is made of.
+//! The 3×3 convolution with zero padding 1 and what stands behind it: everything that a student is made of.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
@@ -14,31 +14,59 @@ fn options(stride: usize) -> ConvOptions<2> {
     ConvOptions::new([stride, stride], [1, 1], [1, 1], 1)
 }
 
-/// A back end with the 3×3 convolution and its gradients; overridden where a back end knows a faster way than Burn's.
+/// What [`ConvBackend::block_backward`] gives.
+#[derive(Debug)]
+pub struct BlockGradients<T> {
+    /// With respect to the input, where it was asked for.
+    pub input: Option<T>,
+    /// With respect to the weight.
+    pub weight: T,
+    /// With respect to the bias.
+    pub bias: T,
+    /// With respect to the shortcut, which is also that of the convolution's output.
+    pub shortcut: T,
+}
+
+/// A back end with the one block that students are made of, `[ReLU](conv3×3(x) + bias [+ shortcut])`, as a single
+/// operation; overridden where a back end knows a faster way than Burn's general one.
 pub trait ConvBackend: Backend {
-    /// `[b, ic, h, w]` and `[oc, ic, 3, 3]` to `[b, oc, h/stride, w/stride]`.
-    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        Self::conv2d(x, weight, None, options(stride))
-    }
-
-    /// The gradient with respect to the input.
-    fn conv3x3_input_grad(
+    /// `x` `[b, ic, h, w]`, `weight` `[oc, ic, 3, 3]`, `bias` `[oc]`; output and `shortcut` `[b, oc, h/stride, w/stride]`.
+    fn block(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        stride: usize,
+        bias: FloatTensor<Self>,
+        shortcut: Option<FloatTensor<Self>>,
+        shape: BlockShape,
     ) -> FloatTensor<Self> {
-        Self::conv2d_x_backward(x, weight, grad, options(stride))
+        let mut y = Self::conv2d(x, weight, Some(bias), options(shape.stride));
+        if let Some(shortcut) = shortcut {
+            y = Self::float_add(y, shortcut);
+        }
+        if shape.relu { Self::relu(y) } else { y }
     }
 
-    /// The gradient with respect to the weight.
-    fn conv3x3_weight_grad(
+    /// The gradients of [`Self::block`], whose output was `y`, for the gradient `grad` of that output.
+    fn block_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        y: Option<FloatTensor<Self>>,
         grad: FloatTensor<Self>,
-        stride: usize,
-    ) -> FloatTensor<Self> {
-        Self::conv2d_weight_backward(x, weight, grad, options(stride))
+        shape: BlockShape,
+        wants_input: bool,
+    ) -> BlockGradients<FloatTensor<Self>> {
+        let grad = match y {
+            Some(y) => Self::relu_backward(y, grad),
+            None => grad,
+        };
+        let options = options(shape.stride);
+        BlockGradients {
+            input: wants_input
+                .then(|| Self::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone())),
+            weight: Self::conv2d_weight_backward(x.clone(), weight, grad.clone(), options),
+            bias: Self::conv2d_bias_backward(x, bias, grad.clone()),
+            shortcut: grad,
+        }
     }
 
     /// The 16-bit format in which this back end's convolutions are fast, if there is one.
@@ -47,41 +75,78 @@ pub trait ConvBackend: Backend {
     }
 }
 
+/// What a block does beside convolving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockShape {
+    /// 1 or 2.
+    pub stride: usize,
+    /// Whether a ReLU ends it.
+    pub relu: bool,
+}
+
+/// The block on the tape; N is 3 (input, weight, bias) or 4 (and the shortcut).
 #[derive(Debug)]
-struct Conv3x3;
+struct Block;
 
-impl<B: ConvBackend> Backward<B, 2> for Conv3x3 {
-    type State = (NodeId, NodeId, usize);
+#[derive(Debug, Clone)]
+struct BlockState<T> {
+    x: NodeId,
+    weight: NodeId,
+    bias: NodeId,
+    /// The output, where a ReLU's gradient depends on it.
+    y: Option<T>,
+    shape: BlockShape,
+}
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, 2>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let [node_x, node_weight] = ops.parents;
+impl<B: ConvBackend, const N: usize> Backward<B, N> for Block {
+    type State = BlockState<FloatTensor<B>>;
+
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let (x, weight, stride) = ops.state;
-        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
-        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
-        if let Some(node) = node_x {
-            let grad = B::conv3x3_input_grad(x.clone(), weight.clone(), grad.clone(), stride);
-            grads.register::<B>(node.id, grad);
-        }
-        if let Some(node) = node_weight {
-            grads.register::<B>(node.id, B::conv3x3_weight_grad(x, weight, grad, stride));
+        let BlockState { x, weight, bias, y, shape } = ops.state;
+        let [x, weight, bias] = [x, weight, bias].map(|node| checkpointer.retrieve_node_output(node));
+        let wants_input = ops.parents[0].is_some();
+        let gradients = B::block_backward(x, weight, bias, y, grad, shape, wants_input);
+        let parts = [gradients.input, Some(gradients.weight), Some(gradients.bias), Some(gradients.shortcut)];
+        for (node, gradient) in ops.parents.into_iter().zip(parts) {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, gradient);
+            }
         }
     }
 }
 
 impl<B: ConvBackend, C: CheckpointStrategy> ConvBackend for Autodiff<B, C> {
-    fn conv3x3(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
-        match Conv3x3.prepare::<C>([x.node.clone(), weight.node.clone()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&x), prep.checkpoint(&weight), stride);
-                prep.finish(state, B::conv3x3(x.primitive, weight.primitive, stride))
+    fn block(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shortcut: Option<FloatTensor<Self>>,
+        shape: BlockShape,
+    ) -> FloatTensor<Self> {
+        macro_rules! on_tape {
+            ($nodes:expr, $shortcut:expr) => {
+                match Block.prepare::<C>($nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(mut prep) => {
+                        let nodes = [prep.checkpoint(&x), prep.checkpoint(&weight), prep.checkpoint(&bias)];
+                        let y = B::block(x.primitive, weight.primitive, bias.primitive, $shortcut, shape);
+                        let [x, weight, bias] = nodes;
+                        let state = BlockState { x, weight, bias, y: shape.relu.then(|| y.clone()), shape };
+                        prep.finish(state, y)
+                    }
+                    OpsKind::UnTracked(prep) => {
+                        prep.finish(B::block(x.primitive, weight.primitive, bias.primitive, $shortcut, shape))
+                    }
+                }
+            };
+        }
+        let nodes = [x.node.clone(), weight.node.clone(), bias.node.clone()];
+        match shortcut {
+            Some(shortcut) => {
+                let [x_node, weight_node, bias_node] = nodes;
+                on_tape!([x_node, weight_node, bias_node, shortcut.node.clone()], Some(shortcut.primitive))
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::conv3x3(x.primitive, weight.primitive, stride)),
+            None => on_tape!(nodes, None),
         }
     }
 
@@ -90,9 +155,21 @@ impl<B: ConvBackend, C: CheckpointStrategy> ConvBackend for Autodiff<B, C> {
     }
 }
 
-/// The 3×3 convolution of tensors: `[b, ic, h, w]` and `[oc, ic, 3, 3]` to `[b, oc, h/stride, w/stride]`.
-pub fn conv3x3<B: ConvBackend>(x: Tensor<B, 4>, weight: Tensor<B, 4>, stride: usize) -> Tensor<B, 4> {
-    let output = B::conv3x3(x.into_primitive().tensor(), weight.into_primitive().tensor(), stride);
+/// [`ConvBackend::block`] of tensors.
+pub fn block<B: ConvBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+    shortcut: Option<Tensor<B, 4>>,
+    shape: BlockShape,
+) -> Tensor<B, 4> {
+    let output = B::block(
+        x.into_primitive().tensor(),
+        weight.into_primitive().tensor(),
+        bias.into_primitive().tensor(),
+        shortcut.map(|s| s.into_primitive().tensor()),
+        shape,
+    );
     Tensor::from_primitive(TensorPrimitive::Float(output))
 }
 

@@ -9,7 +9,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::conv::{ConvBackend, conv3x3, depth_to_space, space_to_depth};
+use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
 use crate::quantize::{fake_quantize_activation, fake_quantize_output, fake_quantize_weight};
 
 /// One convolution's parameters.
@@ -118,22 +118,30 @@ impl<B: ConvBackend> Student<B> {
             if shape.space_to_depth {
                 x = space_to_depth(x);
             }
-            let mut y = conv3x3(x, lower(weight), shape.stride);
-            let mut bias = layer.bias.val().reshape([1, shape.out_channels, 1, 1]);
-            if i == last {
-                y = y.cast(FloatDType::F32);
-            } else {
-                bias = lower(bias);
+            let plain = i < last && !shape.depth_to_space;
+            let block_shape = BlockShape { stride: shape.stride, relu: plain };
+            let shortcut = shape.add.map(|add| tensors[add].clone());
+            let bias = layer.bias.val();
+            // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
+            let (inner, outer) = if i == last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
+            let inner = match half {
+                Some(half) => inner.cast(half),
+                None => inner,
+            };
+            let mut y = block(x, lower(weight), inner, shortcut.clone().filter(|_| plain), block_shape);
+            if let Some(bias) = outer {
+                y = y.cast(FloatDType::F32) + bias.reshape([1, shape.out_channels, 1, 1]);
             }
-            y = y + bias;
             if shape.depth_to_space {
                 y = depth_to_space(y);
             }
-            if let Some(add) = shape.add {
-                y = y + tensors[add].clone();
+            if let (Some(shortcut), false) = (shortcut, plain) {
+                y = y + shortcut;
             }
             if i < last {
-                y = burn::tensor::activation::relu(y);
+                if !plain {
+                    y = burn::tensor::activation::relu(y);
+                }
                 observe(i, &y);
             }
             if let Some(scales) = arithmetic.activation_scales {

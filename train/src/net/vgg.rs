@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
-use super::conv::{ConvBackend, conv3x3};
+use super::conv::{BlockShape, ConvBackend, block};
 
 /// The convolutions by their number in the file, and whether a pooling stands before them.
 const LAYERS: [(usize, bool); 5] = [(2, false), (5, false), (9, true), (12, false), (16, true)];
@@ -17,7 +17,7 @@ const LAYERS: [(usize, bool); 5] = [(2, false), (5, false), (9, true), (12, fals
 /// The fixed network. Its weights are read from an `.npz` file that is never part of a style.
 #[derive(Debug)]
 pub struct Vgg<B: Backend> {
-    layers: Vec<(Tensor<B, 4>, Tensor<B, 4>, bool)>,
+    layers: Vec<(Tensor<B, 4>, Tensor<B, 1>, bool)>,
 }
 
 impl<B: ConvBackend> Vgg<B> {
@@ -54,7 +54,7 @@ impl<B: ConvBackend> Vgg<B> {
                 (weight, bias) = fold_pointwise(&weight, &bias, &mix, &offset);
             }
             let weight = Tensor::from_data(TensorData::new(weight, [oc, ic, 3, 3]), device);
-            let bias = Tensor::from_data(TensorData::new(bias, [1, oc, 1, 1]), device);
+            let bias = Tensor::from_data(TensorData::new(bias, [oc]), device);
             layers.push((weight, bias, pool));
         }
         Ok(Self { layers })
@@ -78,7 +78,7 @@ impl<B: ConvBackend> Vgg<B> {
                 Some(half) => (weight.clone().cast(half), bias.clone().cast(half)),
                 None => (weight.clone(), bias.clone()),
             };
-            x = burn::tensor::activation::relu(conv3x3(x, weight, 1) + bias);
+            x = block(x, weight, bias, None, BlockShape { stride: 1, relu: true });
             all.push(x.clone());
         }
         let mut picked = [1, 3, 4].map(|i: usize| all[i].clone());
