@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     check(args)?;
     let text = recipe_text(&args.recipe)?;
     let recipe = Recipe::parse(&text).with_context(|| format!("the recipe {} cannot be used", args.recipe))?;
-    let sources = Sources::find(&args.inputs)?;
+    let sources = Sources::find(&args.inputs, &args.output)?;
     if sources.photos.is_empty() && sources.clips.is_empty() {
         bail!("no photo (JPEG, PNG, WebP) or clip (MKV, MP4, Y4M, …) among what was named");
     }
@@ -99,13 +99,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         writer: PairWriter::open(&args.output)?,
         bar,
         stop,
-        known: Mutex::default(),
         tally: Tally::default(),
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start threads")?;
     let begin = Instant::now();
     pool.install(|| -> anyhow::Result<()> {
-        sources.photos.par_iter().try_for_each(|path| job.photo(path))?;
+        let photos = job.without_copies(&sources.photos);
+        photos.par_iter().try_for_each(|(path, sha256)| job.photo(path, sha256))?;
         sources.clips.iter().try_for_each(|path| job.clip(path))
     })?;
     job.report(begin)
@@ -164,33 +164,48 @@ struct Job<'a> {
     writer: PairWriter,
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
-    /// Sources by hash, to pass over copies.
-    known: Mutex<BTreeMap<String, PathBuf>>,
     tally: Tally,
 }
 
 impl Job<'_> {
+    /// The photos with their hashes, each content once, whatever the order in which threads get to them.
+    fn without_copies<'p>(&self, paths: &'p [PathBuf]) -> Vec<(&'p Path, String)> {
+        let hash = |path: &'p PathBuf| std::fs::read(path).map(|bytes| (path.as_path(), sha256(&bytes)));
+        let hashed: Vec<_> = paths.par_iter().map(hash).collect();
+        let mut known = BTreeMap::new();
+        let mut photos = Vec::new();
+        for (path, result) in paths.iter().zip(hashed) {
+            match result {
+                Err(error) => self.pass_over(path, &error.to_string(), self.args.scales.len()),
+                Ok((path, sha256)) => match known.get(&sha256) {
+                    None => {
+                        known.insert(sha256.clone(), path);
+                        photos.push((path, sha256));
+                    }
+                    Some(first) => {
+                        log::info!("{} is the same as {}: passed over", path.display(), first.display());
+                        self.bar.inc(self.args.scales.len() as u64);
+                    }
+                },
+            }
+        }
+        photos
+    }
+
     /// Paints a photo at all scales. A photo that cannot be used is named and passed over.
-    fn photo(&self, path: &Path) -> anyhow::Result<()> {
+    fn photo(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
         let scales = &self.args.scales;
-        let read = || -> anyhow::Result<_> {
-            let bytes = std::fs::read(path)?;
-            Ok((photos::decode(&bytes)?, sha256(&bytes)))
-        };
-        let (picture, sha256) = match read() {
+        let read = || -> anyhow::Result<_> { Ok(photos::decode(&std::fs::read(path)?)?) };
+        let picture = match read() {
             Ok(photo) => photo,
             Err(error) => {
                 self.pass_over(path, &format!("{error:#}"), scales.len());
                 return Ok(());
             }
         };
-        if self.is_copy(path, &sha256) {
-            self.bar.inc(scales.len() as u64);
-            return Ok(());
-        }
         let name = file_name(path);
         let split = Split::of_photo(&name);
-        let source = Source { picture: &picture, name: &name, frame: None, sha256: &sha256, split };
+        let source = Source { picture: &picture, name: &name, frame: None, sha256, split };
         scales.iter().try_for_each(|&scale| self.pair(&source, self.args.max_side, scale))
     }
 
@@ -205,9 +220,6 @@ impl Job<'_> {
         };
         let sha256 = sha256(&bytes);
         drop(bytes);
-        if self.is_copy(path, &sha256) {
-            return Ok(());
-        }
         let name = file_name(path);
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let split = if self.args.hold_out.contains(&stem) { Split::HeldOut } else { Split::Train };
@@ -286,17 +298,6 @@ impl Job<'_> {
             Some(mask) if listed.is_empty() => Ok(mask.face(photo)?.into_iter().collect()),
             _ => Ok(listed),
         }
-    }
-
-    /// Whether another file with the same content was taken before.
-    fn is_copy(&self, path: &Path, sha256: &str) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(first) = known.get(sha256) {
-            log::info!("{} is the same as {}: passed over", path.display(), first.display());
-            return true;
-        }
-        known.insert(sha256.to_owned(), path.to_path_buf());
-        false
     }
 
     fn pass_over(&self, path: &Path, reason: &str, pictures: usize) {

@@ -108,3 +108,31 @@ fn read_ppm(stream: &mut impl Read) -> io::Result<Option<RgbImage>> {
     stream.read_exact(&mut pixels)?;
     Ok(RgbImage::from_raw(width, height, pixels))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn pictures_follow_one_another_until_the_stream_ends() {
+        let mut stream: &[u8] = b"P6\n2 1\n255\nabcdefP6 1 1 255 xyz";
+        assert_eq!(read_ppm(&mut stream).unwrap().unwrap().as_raw(), b"abcdef");
+        assert_eq!(read_ppm(&mut stream).unwrap().unwrap().as_raw(), b"xyz");
+        assert!(read_ppm(&mut stream).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_cut_off_or_no_picture_is_an_error() {
+        for wrong in [
+            "P6\n2 1\n255\nabc",
+            "P6\n2",
+            "P5 1 1 255 abc",
+            "P6 4000000000 4000000000 255 a",
+            "garbage garbage garbage",
+        ] {
+            assert!(read_ppm(&mut wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}

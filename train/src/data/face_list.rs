@@ -70,3 +70,36 @@ fn parse_line(line: &str) -> anyhow::Result<(String, u32, FaceBox)> {
     }
     Ok((source.to_owned(), frame, face))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const LIST: &str = "# faces\nsource,frame,x,y,width,height\na, b.jpg,,0.25,0.5,0.25,0.25\nc.mkv,0,0,0,0.5,0.5\n\
+                        c.mkv,8,0.5,0,0.5,0.5\n";
+
+    #[test]
+    fn boxes_come_in_pixels_of_the_picture() {
+        let list = FaceList::parse(LIST).unwrap();
+        let face = FaceBox { x: 50.0, y: 50.0, width: 50.0, height: 25.0 };
+        assert_eq!(list.faces("a, b.jpg", 0, 200, 100), [face]);
+        assert_eq!(list.faces("other.jpg", 0, 200, 100), []);
+    }
+
+    #[test]
+    fn a_frame_takes_the_nearest_listed_one() {
+        let list = FaceList::parse(LIST).unwrap();
+        let left = |frame| list.faces("c.mkv", frame, 10, 10)[0].x;
+        assert_eq!([0, 3, 4, 5, 90].map(left), [0.0, 0.0, 0.0, 5.0, 5.0]);
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        for wrong in ["a.jpg,,0.1,0.1,0.2", "a.jpg,,0.1,0.1,0.2,x", "a.jpg,,0.1,0.1,0.2,nan", "a.jpg,,0,0,0,0.1"] {
+            let error = FaceList::parse(&format!("# one\n{wrong}\n")).unwrap_err();
+            assert!(format!("{error:#}").contains("line 2"), "{error:#}");
+        }
+    }
+}

@@ -113,3 +113,34 @@ fn largest_component(mask: &[bool], side: usize) -> Vec<bool> {
     largest.into_iter().for_each(|i| out[i] = true);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_face_is_found_on_a_head_with_shoulders() {
+        let side = 64;
+        let mask: Vec<bool> = (0..side * side)
+            .map(|i| {
+                let (x, y) = ((i % side) as f32 - 32.0, (i / side) as f32);
+                let head = (x / 8.0).powi(2) + ((y - 20.0) / 10.5).powi(2) < 1.0;
+                let neck = x.abs() < 5.0 && (28.0..34.0).contains(&y);
+                let shoulders = y >= 34.0 && x.abs() < 22.0;
+                let speck = x < -28.0 && y < 4.0;
+                head || neck || shoulders || speck
+            })
+            .collect();
+        let face = face_in_mask(&mask, side).unwrap();
+        assert!((face.x + face.width / 2.0 - 32.0).abs() < 1.5, "{face:?}");
+        assert!((10.0..16.0).contains(&face.width), "{face:?}");
+        assert!((11.0..17.0).contains(&face.y) && (28.0..34.0).contains(&(face.y + face.height)), "{face:?}");
+    }
+
+    #[test]
+    fn an_empty_mask_has_no_face() {
+        assert_eq!(face_in_mask(&vec![false; 64 * 64], 64), None);
+    }
+}

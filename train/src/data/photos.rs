@@ -22,12 +22,14 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Sorts files by their extension and looks into folders (also nested ones, where other files are passed over).
-    pub fn find(paths: &[PathBuf]) -> anyhow::Result<Self> {
+    /// Sorts files by their extension and looks into folders (also nested ones, where other files are passed over),
+    /// but not into `output`, which may lie among them.
+    pub fn find(paths: &[PathBuf], output: &Path) -> anyhow::Result<Self> {
+        let output = output.canonicalize().ok();
         let mut found = Self::default();
         for path in paths {
             if path.is_dir() {
-                found.look_into(path)?;
+                found.look_into(path, output.as_deref())?;
             } else if !path.exists() {
                 bail!("{} does not exist: name photos, clips, or folders of them", path.display());
             } else if !found.take(path) {
@@ -41,12 +43,15 @@ impl Sources {
         Ok(found)
     }
 
-    fn look_into(&mut self, folder: &Path) -> anyhow::Result<()> {
+    fn look_into(&mut self, folder: &Path, output: Option<&Path>) -> anyhow::Result<()> {
+        if output.is_some() && folder.canonicalize().ok().as_deref() == output {
+            return Ok(());
+        }
         let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         for entry in entries {
             let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
             if path.is_dir() {
-                self.look_into(&path)?;
+                self.look_into(&path, output)?;
             } else {
                 self.take(&path);
             }

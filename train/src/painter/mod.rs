@@ -93,3 +93,155 @@ pub fn resized(picture: &RgbImage, (width, height): (u32, u32), filter: FilterTy
     Resizer::new().resize(&source, &mut target, &options).expect("both pictures are of the same type");
     RgbImage::from_raw(width, height, target.into_vec()).expect("three bytes per pixel")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn anime() -> Recipe {
+        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap()
+    }
+
+    /// Even noise of ±`by` around a colour, seeded.
+    fn noisy(width: u32, height: u32, colour: [u8; 3], by: i32, seed: u64) -> RgbImage {
+        use rand::{Rng, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        RgbImage::from_fn(width, height, |_, _| {
+            image::Rgb(colour.map(|c| (i32::from(c) + rng.random_range(-by..=by)).clamp(0, 255) as u8))
+        })
+    }
+
+    fn spread(picture: &RgbImage) -> u8 {
+        (0..3)
+            .map(|c| {
+                let values = picture.pixels().map(|p| p.0[c]);
+                values.clone().max().unwrap() - values.min().unwrap()
+            })
+            .max()
+            .unwrap()
+    }
+
+    fn cast(pixel: &image::Rgb<u8>) -> u8 {
+        pixel.0.iter().max().unwrap() - pixel.0.iter().min().unwrap()
+    }
+
+    #[test]
+    fn a_flat_area_with_sensor_noise_becomes_flat() {
+        for colour in [[200, 205, 200], [90, 60, 40], [30, 30, 34]] {
+            let painted = paint(&noisy(64, 48, colour, 3, 1), &anime(), &[]);
+            assert!(spread(&painted) <= 6, "{colour:?} spreads over {}", spread(&painted));
+        }
+    }
+
+    #[test]
+    fn two_noisy_frames_of_one_scene_differ_less_when_painted() {
+        let scene = |seed| {
+            let mut picture = noisy(80, 60, [190, 195, 190], 4, seed);
+            let chair = noisy(30, 60, [40, 50, 90], 4, seed + 100);
+            image::imageops::replace(&mut picture, &chair, 40, 0);
+            picture
+        };
+        let apart = |a: &RgbImage, b: &RgbImage| {
+            a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>()
+        };
+        let (first, second) = (scene(1), scene(2));
+        let painted = apart(&paint(&first, &anime(), &[]), &paint(&second, &anime(), &[]));
+        assert!(painted < apart(&first, &second) / 2);
+    }
+
+    #[test]
+    fn an_edge_gets_a_dark_line_and_the_areas_beside_it_none() {
+        let photo = RgbImage::from_fn(64, 48, |x, _| image::Rgb(if x < 32 { [220, 200, 180] } else { [120, 90, 80] }));
+        let painted = paint(&photo, &anime(), &[]);
+        let luma = |x: u32| painted.get_pixel(x, 24).0.iter().map(|&v| u32::from(v)).sum::<u32>();
+        let darkest = (24..40).map(luma).min().unwrap();
+        assert!(darkest + 60 < luma(60), "the line ({darkest}) does not stand out from the dark side ({})", luma(60));
+        assert!(luma(4) > luma(60));
+    }
+
+    #[test]
+    fn greys_stay_neutral_and_a_white_wall_stays_white() {
+        for grey in [0, 20, 60, 128, 190, 230, 255] {
+            let painted = paint(&RgbImage::from_pixel(24, 24, image::Rgb([grey; 3])), &anime(), &[]);
+            assert!(painted.pixels().all(|p| cast(p) <= 1), "grey {grey} became {:?}", painted.get_pixel(12, 12));
+        }
+        let wall = paint(&RgbImage::from_pixel(24, 24, image::Rgb([226, 230, 228])), &anime(), &[]);
+        let pixel = wall.get_pixel(12, 12);
+        assert!(pixel.0.iter().all(|&v| v >= 226) && cast(pixel) <= 4, "{pixel:?}");
+    }
+
+    #[test]
+    fn a_cast_on_near_neutral_colours_does_not_grow() {
+        for colour in [[198, 205, 203], [60, 62, 58], [30, 27, 29]] {
+            let photo = RgbImage::from_pixel(24, 24, image::Rgb(colour));
+            let painted = paint(&photo, &anime(), &[]);
+            let (before, after) = (cast(photo.get_pixel(0, 0)), cast(painted.get_pixel(12, 12)));
+            assert!(after <= before + 2, "{colour:?} became {:?}", painted.get_pixel(12, 12));
+        }
+    }
+
+    #[test]
+    fn a_clear_colour_becomes_more_vivid() {
+        let photo = RgbImage::from_pixel(24, 24, image::Rgb([180, 120, 100]));
+        let painted = paint(&photo, &anime(), &[]);
+        assert!(cast(painted.get_pixel(12, 12)) > cast(photo.get_pixel(12, 12)));
+    }
+
+    /// A face of 50 pixels: skin, two eyes, a mouth, drawn with as little contrast as a webcam shows.
+    fn small_face() -> (RgbImage, FaceBox) {
+        let photo = RgbImage::from_fn(120, 120, |x, y| {
+            let (dx, dy) = (x as f32 - 60.0, y as f32 - 60.0);
+            let eye = |cx: f32| (dx - cx).abs() < 4.0 && (dy + 8.0).abs() < 1.8;
+            let mouth = dx.abs() < 8.0 && (dy - 14.0).abs() < 1.2;
+            image::Rgb(if eye(-9.0) || eye(9.0) || mouth {
+                [150, 120, 112]
+            } else if (dx / 20.0).powi(2) + (dy / 25.0).powi(2) < 1.0 {
+                [196, 166, 152]
+            } else {
+                [205, 208, 206]
+            })
+        });
+        (photo, FaceBox { x: 40.0, y: 35.0, width: 40.0, height: 50.0 })
+    }
+
+    #[test]
+    fn eyes_of_a_small_face_stand_out_more_than_in_the_photo() {
+        let (photo, face) = small_face();
+        let painted = paint(&photo, &anime(), &[face]);
+        let contrast = |picture: &RgbImage, x, y| {
+            i32::from(picture.get_pixel(60, 62).0[1]) - i32::from(picture.get_pixel(x, y).0[1])
+        };
+        for (x, y) in [(51, 52), (69, 52), (60, 74)] {
+            assert!(contrast(&painted, x, y) > contrast(&photo, x, y), "at {x},{y}");
+        }
+    }
+
+    #[test]
+    fn a_face_changes_nothing_far_away_from_it() {
+        let photo = noisy(300, 60, [150, 120, 100], 20, 5);
+        let face = FaceBox { x: 20.0, y: 10.0, width: 30.0, height: 40.0 };
+        let (with, without) = (paint(&photo, &anime(), &[face]), paint(&photo, &anime(), &[]));
+        assert!((200..300).all(|x| (0..60).all(|y| with.get_pixel(x, y) == without.get_pixel(x, y))));
+        assert_ne!(with, without);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn any_size_with_any_faces_keeps_its_size_and_is_painted_the_same_again(
+            width in 1u32..40, height in 1u32..40, seed: u64,
+            faces in prop::collection::vec((-50f32..50.0, -50f32..50.0, -1f32..60.0, -1f32..60.0), 0..3),
+        ) {
+            let photo = noisy(width, height, [128, 100, 90], 120, seed);
+            let faces: Vec<FaceBox> =
+                faces.into_iter().map(|(x, y, width, height)| FaceBox { x, y, width, height }).collect();
+            let painted = paint(&photo, &anime(), &faces);
+            prop_assert_eq!(painted.dimensions(), (width, height));
+            prop_assert_eq!(painted, paint(&photo, &anime(), &faces));
+        }
+    }
+}
