@@ -4,6 +4,7 @@
 //! waits for a device gives up after a moment with [`Step::Idle`], so that its caller can look whether to stop.
 
 pub mod adapt;
+pub mod file;
 pub mod synthetic;
 pub mod y4m;
 
