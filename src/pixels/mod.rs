@@ -1,5 +1,6 @@
 //! Between pixel formats and sizes.
 
+pub mod pad;
 pub mod scale;
 pub mod yuv;
 
