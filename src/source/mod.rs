@@ -3,7 +3,13 @@
 //! A [`Source`] fills frames that the pipeline lends it. Pipeline threads never die inside a source: a source that
 //! waits for a device gives up after a moment with [`Step::Idle`], so that its caller can look whether to stop.
 
-use std::path::PathBuf;
+pub mod adapt;
+pub mod camera;
+pub mod file;
+pub mod synthetic;
+pub mod y4m;
+
+pub use camera::{CameraRequest, CameraSelector};
 
 use crate::error::Result;
 use crate::frame::{Frame, Rate, Size};
@@ -51,26 +57,4 @@ pub trait Source: Send {
     /// # Errors
     /// When the device, the file or the decoder fails; the sentence says what to do.
     fn read(&mut self, frame: &mut Frame) -> Result<Step>;
-}
-
-/// Which camera is meant: what stands behind `camera:`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CameraSelector {
-    /// The first one found.
-    First,
-    /// By the number that `nijigen devices` shows.
-    Index(u32),
-    /// By its name, or a part of it.
-    Name(String),
-    /// By its device file, `/dev/video0` or a link to it such as `/dev/v4l/by-id/…`.
-    Path(PathBuf),
-}
-
-/// What is asked of a camera; it may give something else, and [`SourceInfo`] tells what it gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CameraRequest {
-    /// The size wanted: the nearest one is taken.
-    pub size: Size,
-    /// Frames per second wanted, the camera's own choice if none.
-    pub fps: Option<Rate>,
 }
