@@ -25,5 +25,6 @@ pub mod pixels;
 pub mod sink;
 pub mod source;
 pub mod style;
+pub mod y4m;
 
 pub use error::{Error, Result};

@@ -3,7 +3,10 @@
 //! A [`Source`] fills frames that the pipeline lends it. Pipeline threads never die inside a source: a source that
 //! waits for a device gives up after a moment with [`Step::Idle`], so that its caller can look whether to stop.
 
+pub mod adapt;
 pub mod camera;
+pub mod synthetic;
+pub mod y4m;
 
 pub use camera::{CameraRequest, CameraSelector};
 
