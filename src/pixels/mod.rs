@@ -4,6 +4,7 @@ mod bt601;
 pub mod mjpeg;
 pub mod nv12;
 pub mod packed;
+pub mod pad;
 pub mod scale;
 pub mod yuv;
 pub mod yuyv;

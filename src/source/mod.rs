@@ -5,6 +5,7 @@
 
 pub mod adapt;
 pub mod camera;
+pub mod file;
 pub mod synthetic;
 pub mod y4m;
 
