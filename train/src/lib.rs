@@ -4,6 +4,8 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod distill;
+pub mod eval;
+pub mod export;
 pub mod loss;
 pub mod metrics;
 pub mod net;
