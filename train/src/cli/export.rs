@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use nijigen::style::card::Card;
 
 use crate::data::sha256;
+use crate::device::{Device, default_device};
 use crate::export::{Export, export};
 use crate::weights;
 
@@ -36,6 +37,9 @@ pub struct Args {
     /// A Python that has onnxruntime and numpy, to check against it as well
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
+    /// What computes in Burn
+    #[arg(long, value_enum, default_value_t = default_device())]
+    device: Device,
     /// Folder for NAME.onnx, NAME.toml and NAME.jpg
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -75,6 +79,7 @@ pub fn run(args: &Args) -> Result<()> {
         photos: &photos,
         float: args.float,
         python: args.python.as_deref(),
+        device: args.device,
     })?;
     for (runtime, agreement) in agreements {
         println!("{runtime} against the reference: {agreement}");

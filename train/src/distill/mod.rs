@@ -5,5 +5,7 @@ pub mod config;
 pub mod evaluate;
 mod journal;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use run::{Distillation, Outcome, progress_style};

@@ -13,6 +13,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{info, warn};
+use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
 
 use super::checkpoint::{self, Progress};
@@ -51,7 +52,7 @@ pub struct Distillation {
 }
 
 /// How a distillation ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Steps taken.
     pub step: u64,
@@ -59,6 +60,8 @@ pub struct Outcome {
     pub best: f64,
     /// Whether all steps were taken (or none helped any more).
     pub finished: bool,
+    /// The averaged network as it stands.
+    pub network: FloatNetwork,
 }
 
 /// Pictures on the sample sheet.
@@ -136,6 +139,7 @@ impl Task for Distillation {
         let batches = stream(Arc::clone(&train), config.sampling(), config.seed, progress.step);
         let mut started = Instant::now();
         let mut sums = Sums::ZERO;
+        let mut finished_early = false;
         self.progress.set_length(config.steps);
         self.progress.set_position(progress.step);
 
@@ -243,11 +247,17 @@ impl Task for Distillation {
                 )?;
                 let exhausted = quantizing && config.patience > 0 && progress.stale >= config.patience;
                 if stopping || exhausted {
-                    return Ok(Outcome { step: progress.step, best: progress.best, finished: exhausted || finished });
+                    finished_early = exhausted;
+                    break;
                 }
             }
         }
-        Ok(Outcome { step: progress.step, best: progress.best, finished: true })
+        Ok(Outcome {
+            step: progress.step,
+            best: progress.best,
+            finished: finished_early || progress.step == config.steps,
+            network: average.to_network(topology, &progress.activation_scales),
+        })
     }
 }
 

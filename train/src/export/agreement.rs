@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use burn::backend::NdArray;
 use image::RgbImage;
 use nijigen::engine::contract::{FloatNetwork, QuantizedNetwork};
 use nijigen::engine::load::{Stated, load};
 use nijigen::engine::reference::Reference;
 use nijigen::frame::Size;
 
+use crate::device::{Task, TrainBackend};
 use crate::distill::evaluate::stylize;
 use crate::net::student::{Arithmetic, Student};
 
@@ -84,15 +84,24 @@ pub fn by_reference(network: &QuantizedNetwork, photo: &RgbImage) -> RgbImage {
 }
 
 /// Fake-quant in Burn, as in training.
-///
-/// # Errors
-/// When the picture has the wrong size.
-pub fn by_burn(network: &FloatNetwork, photo: &RgbImage) -> Result<RgbImage> {
-    let device = Default::default();
-    let scales: Vec<f32> = network.layers.iter().map(|l| l.activation_scale).collect();
-    let student = Student::<NdArray>::from_network(network, &device);
-    let arithmetic = Arithmetic { half: false, activation_scales: Some(&scales) };
-    Ok(stylize(&student, &network.topology, photo, arithmetic, &device))
+#[derive(Debug)]
+pub struct ByBurn<'a> {
+    /// The network.
+    pub network: &'a FloatNetwork,
+    /// The photo.
+    pub photo: &'a RgbImage,
+}
+
+impl Task for ByBurn<'_> {
+    type Output = RgbImage;
+
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<RgbImage> {
+        let network = self.network;
+        let scales: Vec<f32> = network.layers.iter().map(|l| l.activation_scale).collect();
+        let student = Student::<B::InnerBackend>::from_network(network, &device);
+        let arithmetic = Arithmetic { half: false, activation_scales: Some(&scales) };
+        Ok(stylize(&student, &network.topology, self.photo, arithmetic, &device))
+    }
 }
 
 /// tract's own execution of the QDQ graph.
@@ -130,4 +139,57 @@ pub fn by_onnxruntime(python: &Path, onnx: &[u8], photo: &RgbImage) -> Result<Rg
         bail!("onnxruntime failed: {}", error.lines().last().unwrap_or("it said nothing"));
     }
     picture(photo, fs::read(at("out.rgb"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use burn::backend::{Autodiff, NdArray};
+    use image::Rgb;
+    use nijigen::engine::topology::{StudentSize, Topology};
+
+    use super::*;
+
+    /// Smooth shades with an edge: what photos are made of.
+    fn photo() -> RgbImage {
+        RgbImage::from_fn(48, 40, |x, y| {
+            let shade = (x * 4 + y) as u8;
+            if x > 30 { Rgb([220, shade, 40]) } else { Rgb([shade, 90, 255 - shade]) }
+        })
+    }
+
+    fn network() -> FloatNetwork {
+        let topology = Topology::two_scale(StudentSize::S);
+        let device = Default::default();
+        let student = Student::<NdArray>::new(&topology, 5, &device);
+        let photos = crate::distill::evaluate::bytes_tensor(&photo(), topology.multiple(), &device);
+        let scales = crate::distill::evaluate::calibrate(&student, &topology, photos).unwrap();
+        student.to_network(&topology, &scales)
+    }
+
+    #[test]
+    fn training_and_tract_compute_what_the_reference_does() {
+        let (network, photo) = (network(), photo());
+        let quantized = network.quantize().unwrap();
+        let exact = by_reference(&quantized, &photo);
+        let burn = ByBurn { network: &network, photo: &photo };
+        let burn = burn.run::<Autodiff<NdArray>>(Default::default()).unwrap();
+        let tract = by_tract(&quantized.to_qdq_onnx(), &photo).unwrap();
+        for (name, output) in [("Burn", burn), ("tract", tract)] {
+            let agreement = Agreement::between(&exact, &output);
+            assert!(agreement.holds(), "{name}: {agreement}");
+        }
+        assert!(exact.iter().any(|&v| v != exact.as_raw()[0]), "the picture is not flat");
+    }
+
+    #[test]
+    fn a_picture_that_differs_by_more_is_refused() {
+        let a = RgbImage::from_pixel(40, 40, Rgb([100; 3]));
+        let mut b = a.clone();
+        b.put_pixel(3, 3, Rgb([105, 100, 100]));
+        assert!(!Agreement::between(&a, &b).holds());
+        let c = RgbImage::from_pixel(40, 40, Rgb([101; 3]));
+        assert!(Agreement::between(&a, &c).holds());
+    }
 }

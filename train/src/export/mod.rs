@@ -9,8 +9,9 @@ use image::RgbImage;
 use nijigen::frame::Size;
 use nijigen::style::card::Card;
 
-use self::agreement::{Agreement, by_burn, by_onnxruntime, by_reference, by_tract};
+use self::agreement::{Agreement, ByBurn, by_onnxruntime, by_reference, by_tract};
 use crate::data::{sha256, write_whole};
+use crate::device::{Device, dispatch};
 use crate::weights::Weights;
 
 /// What an export is told.
@@ -32,6 +33,8 @@ pub struct Export<'a> {
     pub float: bool,
     /// A Python that has onnxruntime; without it that check is left out, which is said.
     pub python: Option<&'a Path>,
+    /// What computes in Burn.
+    pub device: Device,
 }
 
 /// Longer side of a thumbnail, pixels.
@@ -51,8 +54,8 @@ pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
     let mut thumbnail = None;
     for (path, photo) in job.photos {
         let exact = by_reference(&quantized, photo);
-        let mut runs =
-            vec![("Burn", by_burn(&job.weights.network, photo)?), ("tract", by_tract(&onnx, photo)?)];
+        let burn = dispatch(job.device, ByBurn { network: &job.weights.network, photo })?;
+        let mut runs = vec![("Burn", burn), ("tract", by_tract(&onnx, photo)?)];
         if let Some(python) = job.python {
             runs.push(("onnxruntime", by_onnxruntime(python, &onnx, photo)?));
         }

@@ -195,3 +195,67 @@ pub fn depth_to_space<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
         .reshape([b, 2 * h, 2 * w, c / 4])
         .permute([0, 3, 1, 2])
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::NdArray;
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    type B = Autodiff<NdArray>;
+
+    /// Output and gradients (input, weight, bias, shortcut) of a block, or of the same in Burn's own operations.
+    fn gradients(as_block: bool, stride: usize, relu: bool, with_shortcut: bool) -> Vec<Vec<f32>> {
+        let device = Default::default();
+        <B as Backend>::seed(&device, 7);
+        let normal = Distribution::Normal(0.0, 1.0);
+        let x = Tensor::<B, 4>::random([2, 5, 8, 6], normal, &device).require_grad();
+        let weight = Tensor::<B, 4>::random([7, 5, 3, 3], normal, &device).require_grad();
+        let bias = Tensor::<B, 1>::random([7], normal, &device).require_grad();
+        let shortcut = Tensor::<B, 4>::random([2, 7, 8, 6], normal, &device).require_grad();
+        let y = if as_block {
+            let shortcut = with_shortcut.then(|| shortcut.clone());
+            block(x.clone(), weight.clone(), bias.clone(), shortcut, BlockShape { stride, relu })
+        } else {
+            let mut y = burn::tensor::module::conv2d(x.clone(), weight.clone(), Some(bias.clone()), options(stride));
+            if with_shortcut {
+                y = y + shortcut.clone();
+            }
+            if relu { burn::tensor::activation::relu(y) } else { y }
+        };
+        let grads = (y.clone() * y.clone()).sum().backward();
+        let values = |t: Option<Tensor<NdArray, 4>>| t.map_or(vec![], |t| t.into_data().iter::<f32>().collect());
+        vec![
+            values(Some(y.inner())),
+            values(x.grad(&grads)),
+            values(weight.grad(&grads)),
+            values(bias.grad(&grads).map(|b| b.reshape([1, 7, 1, 1]))),
+            values(shortcut.grad(&grads)),
+        ]
+    }
+
+    #[test]
+    fn a_block_is_its_parts_with_all_gradients() {
+        for (stride, relu, shortcut) in [(1, true, true), (2, true, false), (1, false, false), (1, true, false)] {
+            let (ours, parts) = (gradients(true, stride, relu, shortcut), gradients(false, stride, relu, shortcut));
+            for (ours, parts) in ours.iter().zip(&parts) {
+                assert_eq!(ours.len(), parts.len());
+                for (a, b) in ours.iter().zip(parts) {
+                    assert!((a - b).abs() <= 1e-3 * (1.0 + b.abs()), "stride {stride}, relu {relu}: {a} is not {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn space_to_depth_is_in_dcr_order_and_undone_by_depth_to_space() {
+        let device = Default::default();
+        let x = Tensor::<NdArray, 1, burn::tensor::Int>::arange(0..32, &device).float().reshape([1, 2, 4, 4]);
+        let deep = space_to_depth(x.clone());
+        // The position (0, 0): both channels of the pixel above left, then of the one to its right, then of the row below.
+        let first: Vec<f32> = deep.clone().narrow(2, 0, 1).narrow(3, 0, 1).into_data().iter().collect();
+        assert_eq!(first, [0.0, 16.0, 1.0, 17.0, 4.0, 20.0, 5.0, 21.0]);
+        assert_eq!(depth_to_space(deep).into_data(), x.into_data());
+    }
+}
