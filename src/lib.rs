@@ -20,6 +20,8 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod frame;
+pub mod output;
+pub mod picture;
 pub mod pipeline;
 pub mod pixels;
 pub mod sink;

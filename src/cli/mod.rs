@@ -1,6 +1,9 @@
 //! The command line: one file per subcommand.
 
+pub mod image;
+mod interrupt;
 pub mod options;
+pub mod styles;
 
 use std::process::ExitCode;
 
@@ -25,10 +28,10 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each is documented at its arguments, which is where --help takes it from")]
 pub enum Command {
-    /// (placeholder until the first subcommand lands)
-    #[command(hide = true)]
-    Nothing,
+    Image(image::ImageArgs),
+    Styles(styles::StylesArgs),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -51,7 +54,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    match cli.command {
-        Command::Nothing => Ok(()),
+    match &cli.command {
+        Command::Image(args) => image::run(args),
+        Command::Styles(args) => styles::run(args),
     }
 }

@@ -1,3 +1,5 @@
 //! Between pixel formats and sizes.
 
+pub mod blend;
 pub mod pad;
+pub mod resize;
