@@ -22,6 +22,7 @@ pub mod error;
 pub mod ffmpeg;
 pub mod frame;
 pub mod output;
+pub mod picture;
 pub mod pipeline;
 pub mod pixels;
 pub mod sink;

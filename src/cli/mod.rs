@@ -1,7 +1,10 @@
 //! The command line: one file per subcommand.
 
 pub mod devices;
+pub mod image;
+mod interrupt;
 pub mod options;
+pub mod styles;
 
 use std::process::ExitCode;
 
@@ -26,9 +29,12 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each is documented at its arguments, which is where --help takes it from")]
 pub enum Command {
     /// List the cameras with their formats, sizes and rates
     Devices(devices::DevicesArgs),
+    Image(image::ImageArgs),
+    Styles(styles::StylesArgs),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -53,5 +59,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Devices(args) => devices::run(args),
+        Command::Image(args) => image::run(args),
+        Command::Styles(args) => styles::run(args),
     }
 }

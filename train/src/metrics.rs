@@ -48,7 +48,10 @@ pub fn ssim(a: &RgbImage, b: &RgbImage) -> f64 {
 
 /// Luma of BT.601, 0..255.
 pub fn luma(picture: &RgbImage) -> Vec<f64> {
-    picture.pixels().map(|p| 0.299 * f64::from(p.0[0]) + 0.587 * f64::from(p.0[1]) + 0.114 * f64::from(p.0[2])).collect()
+    picture
+        .pixels()
+        .map(|p| 0.299 * f64::from(p.0[0]) + 0.587 * f64::from(p.0[1]) + 0.114 * f64::from(p.0[2]))
+        .collect()
 }
 
 fn blur(plane: &[f64], width: usize, height: usize) -> Vec<f64> {
@@ -77,7 +80,9 @@ mod tests {
     use super::*;
 
     fn ramp(width: u32, height: u32) -> RgbImage {
-        RgbImage::from_fn(width, height, |x, y| Rgb([(x * 7 % 251) as u8, (y * 5 % 241) as u8, ((x + y) * 3 % 239) as u8]))
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([(x * 7 % 251) as u8, (y * 5 % 241) as u8, ((x + y) * 3 % 239) as u8])
+        })
     }
 
     #[test]

@@ -55,7 +55,10 @@ fn draw(
     }
     for ((name, points), colour) in curves.iter().zip(COLOURS.iter().cycle()) {
         chart
-            .draw_series(LineSeries::new(points.iter().copied().map(|(x, y)| (x, y.min(high))), colour.stroke_width(2)))?
+            .draw_series(LineSeries::new(
+                points.iter().copied().map(|(x, y)| (x, y.min(high))),
+                colour.stroke_width(2),
+            ))?
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], *colour));
     }

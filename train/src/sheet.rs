@@ -9,7 +9,8 @@ use image::{ImageFormat, RgbImage, imageops};
 /// Puts rows of pictures on one sheet, each picture fitted into `cell`×`cell` pixels (small ones enlarged to it).
 pub fn compose(rows: &[Vec<RgbImage>], cell: u32) -> RgbImage {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0) as u32;
-    let mut sheet = RgbImage::from_pixel(columns.max(1) * cell, (rows.len() as u32).max(1) * cell, image::Rgb([255; 3]));
+    let mut sheet =
+        RgbImage::from_pixel(columns.max(1) * cell, (rows.len() as u32).max(1) * cell, image::Rgb([255; 3]));
     for (row, pictures) in rows.iter().enumerate() {
         for (column, picture) in pictures.iter().enumerate() {
             let factor = f64::from(cell) / f64::from(picture.width().max(picture.height()).max(1));

@@ -38,10 +38,8 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     }
     let scales: Vec<f32> = weights.network.layers.iter().map(|l| l.activation_scale).collect();
     arrays.push(("activation_scales".into(), vec![scales.len()], bytes(&scales)));
-    let metadata = HashMap::from([
-        ("size".to_owned(), weights.size.to_string()),
-        ("step".to_owned(), weights.step.to_string()),
-    ]);
+    let metadata =
+        HashMap::from([("size".to_owned(), weights.size.to_string()), ("step".to_owned(), weights.step.to_string())]);
     write(path, &arrays, Dtype::F32, metadata)
 }
 

@@ -16,7 +16,9 @@ use crate::distill::config::Config;
 
 /// Options of `distill`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  nijigen-train distill --pairs pairs --config train/configs/anime.toml --vgg vgg19.npz -o run")]
+#[command(
+    after_help = "Example:\n  nijigen-train distill --pairs pairs --config train/configs/anime.toml --vgg vgg19.npz -o run"
+)]
 pub struct Args {
     /// Folder of painted pairs, made by `nijigen-train paint`
     #[arg(long, value_name = "DIR")]

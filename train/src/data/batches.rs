@@ -51,8 +51,13 @@ impl Batch {
         let count = sampling.batch;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(step + 1);
-        let mut batch =
-            Self { photos: Vec::new(), targets: Vec::new(), weights: Vec::with_capacity(count * side * side), count, side };
+        let mut batch = Self {
+            photos: Vec::new(),
+            targets: Vec::new(),
+            weights: Vec::with_capacity(count * side * side),
+            count,
+            side,
+        };
         for _ in 0..count {
             let pair = &pairs[rng.random_range(0..pairs.len())];
             let mut crop = cut(pair, sampling, &mut rng);

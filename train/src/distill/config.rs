@@ -119,7 +119,8 @@ impl Config {
     /// When it cannot be read, holds something unknown, or a value makes no sense.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self = toml::from_str(&text).with_context(|| format!("{} is not a configuration", path.display()))?;
+        let config: Self =
+            toml::from_str(&text).with_context(|| format!("{} is not a configuration", path.display()))?;
         config.check().with_context(|| format!("in {}", path.display()))?;
         Ok(config)
     }

@@ -96,7 +96,10 @@ impl Task for Distillation {
         type Inner<B> = <B as AutodiffBackend>::InnerBackend;
         let config = &self.config;
         let topology = &self.topology;
-        ensure!(!self.train.is_empty() && !self.held_out.is_empty(), "there must be pairs to train on and held-out ones");
+        ensure!(
+            !self.train.is_empty() && !self.held_out.is_empty(),
+            "there must be pairs to train on and held-out ones"
+        );
         let vgg = match &self.vgg {
             Some(path) => Some(Vgg::<B>::load(path, &device)?),
             None => {
@@ -129,8 +132,13 @@ impl Task for Distillation {
         };
         if checkpoint_path.exists() {
             let record;
-            (progress, student, average, record) =
-                checkpoint::load::<B, Inner<B>, _, _, _>(&checkpoint_path, &fingerprint, student, average, (&device, &device))?;
+            (progress, student, average, record) = checkpoint::load::<B, Inner<B>, _, _, _>(
+                &checkpoint_path,
+                &fingerprint,
+                student,
+                average,
+                (&device, &device),
+            )?;
             optimizer = optimizer.load_record(record);
             info!("going on from step {}", progress.step);
         }
@@ -173,8 +181,13 @@ impl Task for Distillation {
             let features = match &vgg {
                 Some(vgg) if step % config.loss.features_every == 0 => {
                     let at = config.loss.features_crop;
-                    let part = |x: Tensor<B, 4>| x.narrow(2, (step as usize * 8) % (config.crop as usize - at + 1), at)
-                        .narrow(3, (step as usize * 24) % (config.crop as usize - at + 1), at);
+                    let part = |x: Tensor<B, 4>| {
+                        x.narrow(2, (step as usize * 8) % (config.crop as usize - at + 1), at).narrow(
+                            3,
+                            (step as usize * 24) % (config.crop as usize - at + 1),
+                            at,
+                        )
+                    };
                     let distance = vgg.distance(part(output), part(target));
                     total = total + distance.clone() * (config.loss.features * config.loss.features_every as f32);
                     Some(distance)
@@ -294,7 +307,8 @@ fn write_sheet<B: crate::net::conv::ConvBackend>(
                 let part = |picture: &image::RgbImage| {
                     let (x, y) = ((face.x - 0.3 * face.width).max(0.0), (face.y - 0.3 * face.height).max(0.0));
                     let (w, h) = (1.6 * face.width, 1.6 * face.height);
-                    image::imageops::crop_imm(picture, x as u32, y as u32, (w as u32).max(1), (h as u32).max(1)).to_image()
+                    image::imageops::crop_imm(picture, x as u32, y as u32, (w as u32).max(1), (h as u32).max(1))
+                        .to_image()
                 };
                 row.extend([part(&pair.photo), part(&pair.target), part(&output)]);
             }

@@ -17,8 +17,7 @@ const SMOOTHING: usize = 2;
 pub fn standing(frames: &[RgbImage]) -> Vec<Vec<bool>> {
     let Some(first) = frames.first() else { return Vec::new() };
     let (width, height) = (first.width() as usize, first.height() as usize);
-    let smooth: Vec<Vec<f64>> =
-        frames.iter().map(|frame| box_filter(&luma(frame), width, height, SMOOTHING)).collect();
+    let smooth: Vec<Vec<f64>> = frames.iter().map(|frame| box_filter(&luma(frame), width, height, SMOOTHING)).collect();
     smooth
         .chunks_exact(WINDOW)
         .map(|window| {
@@ -101,7 +100,8 @@ mod tests {
 
     #[test]
     fn nothing_standing_gives_no_number() {
-        let frames: Vec<_> = (0..WINDOW as u32).map(|t| RgbImage::from_pixel(32, 32, Rgb([(t * 16) as u8; 3]))).collect();
+        let frames: Vec<_> =
+            (0..WINDOW as u32).map(|t| RgbImage::from_pixel(32, 32, Rgb([(t * 16) as u8; 3]))).collect();
         assert_eq!(flicker(&frames, &standing(&frames)), None);
     }
 }

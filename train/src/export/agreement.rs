@@ -120,7 +120,10 @@ pub fn by_tract(onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
 /// # Errors
 /// When Python cannot be started or the script fails.
 pub fn by_onnxruntime(python: &Path, onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
-    ensure!(photo.width() % 8 == 0 && photo.height() % 8 == 0, "onnxruntime needs photos whose sides are multiples of 8");
+    ensure!(
+        photo.width() % 8 == 0 && photo.height() % 8 == 0,
+        "onnxruntime needs photos whose sides are multiples of 8"
+    );
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let at = |name: &str| folder.path().join(name);
     fs::write(at("style.onnx"), onnx)?;

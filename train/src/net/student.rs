@@ -59,9 +59,12 @@ impl<B: ConvBackend> Student<B> {
 
     /// The weights of a trained network.
     pub fn from_network(network: &FloatNetwork, device: &B::Device) -> Self {
-        let layers = network.topology.layers.iter().zip(&network.layers).map(|(shape, layer)| {
-            ConvLayer::from_values(shape, layer.weight.clone(), layer.bias.clone(), device)
-        });
+        let layers = network
+            .topology
+            .layers
+            .iter()
+            .zip(&network.layers)
+            .map(|(shape, layer)| ConvLayer::from_values(shape, layer.weight.clone(), layer.bias.clone(), device));
         Self { layers: layers.collect() }
     }
 
