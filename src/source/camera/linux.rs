@@ -104,10 +104,8 @@ fn captures(node: &Node, camera: &Camera) -> bool {
     {
         return true;
     }
-    node.query_caps().is_ok_and(|caps| {
-        caps.capabilities.contains(Capability::VIDEO_CAPTURE | Capability::STREAMING)
-            && !caps.capabilities.intersects(Capability::VIDEO_M2M)
-    })
+    let needed = Capability::VIDEO_CAPTURE | Capability::STREAMING;
+    node.query_caps().is_ok_and(|caps| caps.capabilities.contains(needed))
 }
 
 /// Appends what `node` offers in one pixel format.
