@@ -19,11 +19,14 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod ffmpeg;
 pub mod frame;
+pub mod output;
 pub mod pipeline;
 pub mod pixels;
 pub mod sink;
 pub mod source;
 pub mod style;
+pub mod y4m;
 
 pub use error::{Error, Result};

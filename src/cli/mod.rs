@@ -1,5 +1,8 @@
 //! The command line: one file per subcommand.
 
+pub mod devices;
+pub mod options;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -24,9 +27,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// (placeholder until the first subcommand lands)
-    #[command(hide = true)]
-    Nothing,
+    /// List the cameras with their formats, sizes and rates
+    Devices(devices::DevicesArgs),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -49,7 +51,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<()> {
-    match cli.command {
-        Command::Nothing => Ok(()),
+    match &cli.command {
+        Command::Devices(args) => devices::run(args),
     }
 }

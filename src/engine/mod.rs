@@ -1,5 +1,7 @@
 //! From an ONNX file to pixels.
 
+pub mod contract;
+pub mod reference;
 pub mod topology;
 
 use crate::error::Result;

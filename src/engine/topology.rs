@@ -1,5 +1,7 @@
 //! The shape of a generator as trainer and engine agree on it: which 3×3 convolutions, at which scale, added to what.
 
+use crate::frame::Size;
+
 /// One step: [space-to-depth 2] → 3×3 convolution (zero padding 1) → [depth-to-space 2] → [+ an earlier tensor] → ReLU.
 ///
 /// The last layer of a [`Topology`] has no ReLU: it is the image.
@@ -21,9 +23,259 @@ pub struct LayerShape {
     pub add: Option<usize>,
 }
 
+impl LayerShape {
+    /// Channels of the tensor that the layer stores, after depth-to-space.
+    pub fn stored_channels(&self) -> usize {
+        if self.depth_to_space { self.out_channels / 4 } else { self.out_channels }
+    }
+
+    /// The number of weights: out × in × 3 × 3.
+    pub fn weights(&self) -> usize {
+        self.out_channels * self.in_channels * 9
+    }
+}
+
+/// What is known of a tensor of a [`Topology`] without running it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TensorShape {
+    /// Channels.
+    pub channels: usize,
+    /// Its sides are those of the padded image divided by this (a power of two).
+    pub scale: u32,
+    /// How many image pixels left of (and above) a position's own pixels it reads.
+    reach_before: u32,
+    /// The same to the right (and below).
+    reach_after: u32,
+}
+
+/// How large a student is, by its multiply-accumulates at 640×480.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StudentSize {
+    /// 1.1 GMAC.
+    S,
+    /// 4.5 GMAC.
+    M,
+    /// 9.8 GMAC.
+    L,
+}
+
 /// A generator's layers in the order in which they run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     /// At least one; the last one gives the image (3 or 4 channels).
     pub layers: Vec<LayerShape>,
+}
+
+/// The most channels of any tensor: sums of 9 × 1024 products of 7 and 8 bits stay far within an i32.
+const MAX_CHANNELS: usize = 1024;
+/// The most layers, and the coarsest scale (1/64): sanity limits for topologies read from a file.
+const MAX_LAYERS: usize = 256;
+const MAX_SCALE: u32 = 64;
+
+impl Topology {
+    /// The student's network: two scales and a coarse one, output not added to the input
+    /// (`r(x)` = ReLU(x + conv(x)), S2D and D2S by 2):
+    /// ```text
+    /// image 3 ─S2D→ 12 ─conv→ ReLU h = e                                            at 1/2
+    /// e ─S2D→ 4h ─conv→ ReLU q → r → r = y                                          at 1/4
+    /// y ─conv stride 2→ ReLU c → r → r → r → r ─conv→ 4q ─D2S→ q, + y, ReLU → r → r at 1/8, back at 1/4
+    ///   ─conv→ 4h ─D2S→ h, + e, ReLU → r ─conv→ 12 ─D2S→ 3 = image                  back at 1/2, at 1
+    /// ```
+    /// `M` has h, q, c = 16, 48, 64.
+    pub fn two_scale(size: StudentSize) -> Self {
+        let (half, quarter, coarse) = match size {
+            StudentSize::S => (8, 16, 48),
+            StudentSize::M => (16, 48, 64),
+            StudentSize::L => (32, 64, 96),
+        };
+        Self::two_scale_with(half, quarter, coarse)
+    }
+
+    /// [`Topology::two_scale`] with other channels (each at least 1) at 1/2, 1/4 and 1/8.
+    pub fn two_scale_with(half: usize, quarter: usize, coarse: usize) -> Self {
+        let mut net = Builder { layers: Vec::new() };
+        let e = net.push(0, 12, half, LayerShape { space_to_depth: true, ..PLAIN });
+        let y = net.push(e, 4 * half, quarter, LayerShape { space_to_depth: true, ..PLAIN });
+        let y = net.residuals(y, quarter, 2);
+        let c = net.push(y, quarter, coarse, LayerShape { stride: 2, ..PLAIN });
+        let c = net.residuals(c, coarse, 4);
+        let y = net.push(c, coarse, 4 * quarter, LayerShape { depth_to_space: true, add: Some(y), ..PLAIN });
+        let y = net.residuals(y, quarter, 2);
+        let e = net.push(y, quarter, 4 * half, LayerShape { depth_to_space: true, add: Some(e), ..PLAIN });
+        let e = net.residuals(e, half, 1);
+        net.push(e, half, 12, LayerShape { depth_to_space: true, ..PLAIN });
+        Self { layers: net.layers }
+    }
+
+    /// Checks that the layers fit together and returns every tensor's shape: the image first, then each layer's output.
+    ///
+    /// # Errors
+    /// A sentence that names the first layer at fault.
+    pub fn tensors(&self) -> Result<Vec<TensorShape>, String> {
+        let count = self.layers.len();
+        if count == 0 || count > MAX_LAYERS {
+            return Err(format!("a generator has 1 to {MAX_LAYERS} layers, this one has {count}"));
+        }
+        let mut tensors = vec![TensorShape { channels: 3, scale: 1, reach_before: 0, reach_after: 0 }];
+        for (i, layer) in self.layers.iter().enumerate() {
+            let tensor = next_tensor(&tensors, layer).map_err(|why| format!("layer {i}: {why}"))?;
+            tensors.push(tensor);
+        }
+        let last = tensors[count];
+        if last.scale != 1 || !matches!(last.channels, 3 | 4) {
+            return Err(format!(
+                "the last layer must give an image of 3 or 4 channels at full size, it gives {} at 1/{}",
+                last.channels, last.scale
+            ));
+        }
+        Ok(tensors)
+    }
+
+    /// The image's sides must be multiples of this: the coarsest scale at which any tensor lives. 1 for a topology
+    /// whose layers do not fit together.
+    pub fn multiple(&self) -> u32 {
+        self.tensors().map_or(1, |tensors| tensors.iter().map(|t| t.scale).max().unwrap_or(1))
+    }
+
+    /// How many image pixels around a place can change its output: the radius of the receptive field.
+    pub fn halo(&self) -> u32 {
+        self.tensors()
+            .ok()
+            .and_then(|tensors| tensors.last().map(|t| t.reach_before.max(t.reach_after)))
+            .unwrap_or(u32::MAX)
+    }
+
+    /// Multiply-accumulates of one picture of `size`, padded to the multiple.
+    pub fn macs(&self, size: Size) -> u64 {
+        let Ok(tensors) = self.tensors() else { return 0 };
+        let area = size.round_up(self.multiple()).area() as u64;
+        self.layers
+            .iter()
+            .zip(&tensors[1..])
+            .map(|(layer, stored)| {
+                let scale = u64::from(if layer.depth_to_space { stored.scale * 2 } else { stored.scale });
+                area / (scale * scale) * layer.weights() as u64
+            })
+            .sum()
+    }
+
+    /// Whether layer `i` reads the image, whose eight bits confine its weights to ±63.
+    pub fn reads_image(&self, i: usize) -> bool {
+        self.layers[i].input == 0
+    }
+}
+
+/// A layer that only convolves.
+const PLAIN: LayerShape = LayerShape {
+    input: 0,
+    space_to_depth: false,
+    in_channels: 0,
+    out_channels: 0,
+    stride: 1,
+    depth_to_space: false,
+    add: None,
+};
+
+struct Builder {
+    layers: Vec<LayerShape>,
+}
+
+impl Builder {
+    /// Appends a layer and returns the index of its output tensor.
+    fn push(&mut self, input: usize, in_channels: usize, out_channels: usize, rest: LayerShape) -> usize {
+        self.layers.push(LayerShape { input, in_channels, out_channels, ..rest });
+        self.layers.len()
+    }
+
+    /// Appends `count` times r(x) = ReLU(x + conv(x)).
+    fn residuals(&mut self, x: usize, channels: usize, count: usize) -> usize {
+        (0..count).fold(x, |x, _| self.push(x, channels, channels, LayerShape { add: Some(x), ..PLAIN }))
+    }
+}
+
+/// The output of `layer` after the tensors that exist so far.
+fn next_tensor(tensors: &[TensorShape], layer: &LayerShape) -> Result<TensorShape, String> {
+    let earlier = |index: usize| tensors.get(index).copied().ok_or(format!("tensor {index} does not exist yet"));
+    let mut x = earlier(layer.input)?;
+    if layer.space_to_depth {
+        x.channels *= 4;
+        x.scale *= 2;
+    }
+    if x.channels != layer.in_channels {
+        return Err(format!("it reads {} channels, its input has {}", layer.in_channels, x.channels));
+    }
+    if layer.out_channels == 0 || layer.out_channels > MAX_CHANNELS || layer.in_channels > MAX_CHANNELS {
+        return Err(format!("channels must lie within 1 to {MAX_CHANNELS}"));
+    }
+    x.channels = layer.out_channels;
+    x.reach_before = x.reach_before.saturating_add(x.scale);
+    match layer.stride {
+        1 => x.reach_after = x.reach_after.saturating_add(x.scale),
+        // Position p reads 2p−1 ..= 2p+1; 2p and 2p+1 are its own pixels.
+        2 => x.scale *= 2,
+        other => return Err(format!("stride {other} is not 1 or 2")),
+    }
+    if layer.depth_to_space {
+        if x.scale < 2 || layer.out_channels % 4 != 0 {
+            return Err(format!("depth-to-space does not fit {} channels at 1/{}", layer.out_channels, x.scale));
+        }
+        x.channels /= 4;
+        x.scale /= 2;
+        // A position comes from the coarse one that holds it, which also covers its neighbour.
+        x.reach_before = x.reach_before.saturating_add(x.scale);
+        x.reach_after = x.reach_after.saturating_add(x.scale);
+    }
+    if x.scale > MAX_SCALE {
+        return Err(format!("1/{} is coarser than 1/{MAX_SCALE}", x.scale));
+    }
+    if let Some(index) = layer.add {
+        let other = earlier(index)?;
+        if (other.channels, other.scale) != (x.channels, x.scale) {
+            return Err(format!(
+                "it adds {} channels at 1/{} to {} at 1/{}",
+                other.channels, other.scale, x.channels, x.scale
+            ));
+        }
+        x.reach_before = x.reach_before.max(other.reach_before);
+        x.reach_after = x.reach_after.max(other.reach_after);
+    }
+    Ok(x)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_medium_student_is_the_documented_one() {
+        let net = Topology::two_scale(StudentSize::M);
+        let channels: Vec<_> = net.tensors().unwrap().iter().map(|t| t.channels).collect();
+        assert_eq!(channels, [3, 16, 48, 48, 48, 64, 64, 64, 64, 64, 48, 48, 48, 16, 16, 3]);
+        assert_eq!(net.multiple(), 8);
+        let gmacs = |size| Topology::two_scale(size).macs(Size::new(640, 480)) as f64 / 1e9;
+        assert!((gmacs(StudentSize::M) - 4.468).abs() < 0.001, "{}", gmacs(StudentSize::M));
+        assert!((0.9..1.2).contains(&gmacs(StudentSize::S)), "{}", gmacs(StudentSize::S));
+        assert!((9.0..10.1).contains(&gmacs(StudentSize::L)), "{}", gmacs(StudentSize::L));
+    }
+
+    #[test]
+    fn a_frame_that_is_not_a_multiple_costs_its_padded_size() {
+        let net = Topology::two_scale(StudentSize::S);
+        assert_eq!(net.macs(Size::new(633, 473)), net.macs(Size::new(640, 480)));
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_named() {
+        let mut net = Topology::two_scale(StudentSize::M);
+        net.layers[2].in_channels = 40;
+        assert!(net.tensors().unwrap_err().starts_with("layer 2:"));
+        let mut net = Topology::two_scale(StudentSize::M);
+        net.layers[9].add = Some(1);
+        assert!(net.tensors().unwrap_err().starts_with("layer 9:"));
+        let mut net = Topology::two_scale(StudentSize::M);
+        net.layers.pop();
+        assert!(net.tensors().unwrap_err().contains("image"));
+    }
 }

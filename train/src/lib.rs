@@ -2,4 +2,15 @@
 
 pub mod cli;
 pub mod data;
+pub mod device;
+pub mod distill;
+pub mod eval;
+pub mod export;
+pub mod loss;
+pub mod metrics;
+pub mod net;
 pub mod painter;
+pub mod plots;
+pub mod quantize;
+pub mod sheet;
+pub mod weights;

@@ -1,5 +1,8 @@
 //! The command line of `nijigen-train`: one file per subcommand.
 
+pub mod distill;
+pub mod eval;
+pub mod export;
 pub mod paint;
 
 use std::process::ExitCode;
@@ -24,6 +27,12 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Train a student on painted pairs; run again with the same arguments, it goes on where it was
+    Distill(distill::Args),
+    /// Measure a style: held-out pairs, features, flicker
+    Eval(eval::Args),
+    /// Turn trained weights into a style, after checking that all runtimes agree on it
+    Export(export::Args),
     /// Paint photos and clips in a style: pairs of photo and target to train on
     Paint(paint::Args),
 }
@@ -38,6 +47,9 @@ pub fn main() -> ExitCode {
     };
     env_logger::Builder::new().filter_module("nijigen", level).format_target(false).format_timestamp(None).init();
     let result = match &cli.command {
+        Command::Distill(args) => distill::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Export(args) => export::run(args),
         Command::Paint(args) => paint::run(args),
     };
     match result {

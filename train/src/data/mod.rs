@@ -1,11 +1,14 @@
 //! What a style is trained on: photos, frames of clips, faces in them, and painted pairs on disk.
 
+pub mod augment;
+pub mod batches;
 pub mod clips;
 pub mod face_list;
 pub mod licences;
 pub mod pairs;
 pub mod person_mask;
 pub mod photos;
+pub mod training_set;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,0 +1,58 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{self, StyleConfig};
+use crate::error::Result;
+use crate::style::{Registry, Stylizer};
+
+/// Which style, how strongly, on how many threads.
+#[derive(Debug, Clone, Args)]
+pub struct StyleOptions {
+    /// Style: a name from `nijigen styles`, an ONNX file, or "off" for the plain picture
+    #[arg(long, value_name = "NAME|FILE.onnx|off", default_value = config::DEFAULT_STYLE)]
+    pub style: String,
+    /// How much of the style: 0 is the photo, 1 the style alone
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = strength)]
+    pub strength: f32,
+    /// A further folder to look for styles in
+    #[arg(long, value_name = "DIR")]
+    pub styles: Option<PathBuf>,
+    /// Worker threads of the engine [default: all cores but one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+}
+
+impl StyleOptions {
+    /// The options with defaults filled in.
+    pub fn resolve(&self) -> StyleConfig {
+        StyleConfig {
+            style: self.style.clone(),
+            strength: self.strength,
+            folder: self.styles.clone(),
+            threads: self.threads.map_or_else(config::default_threads, usize::from),
+        }
+    }
+
+    /// Opens the style and says what had to be guessed about it.
+    ///
+    /// # Errors
+    /// When the style cannot be found, read or run.
+    pub fn open(&self) -> Result<Stylizer> {
+        let config = self.resolve();
+        let (stylizer, notes) = Registry::discover(config.folder.as_deref()).stylizer(&config)?;
+        for note in notes {
+            log::warn!("{note}");
+        }
+        Ok(stylizer)
+    }
+}
+
+fn strength(text: &str) -> std::result::Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value))
+        .ok_or_else(|| format!("'{text}' is not a strength; give a number from 0 (the photo) to 1 (the style alone)"))
+}

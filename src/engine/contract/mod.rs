@@ -1,0 +1,210 @@
+//! The export contract between trainer and engine: how a trained network becomes integers, and the ONNX file that
+//! carries them.
+//!
+//! - The image enters as **u8**, scale 1/255, zero point 0; weights of a layer that reads it lie within ±63, so that
+//!   two products of 255 and a weight fit 16 bits. All other weights lie within ±127, symmetric, one scale per output
+//!   channel.
+//! - A stored activation is quantized only after its ReLU, to **int8** with zero point 0: it saturates at 127. Nothing
+//!   is quantized between a convolution, the depth-to-space behind it, the addition and the ReLU.
+//! - Biases are i32 at input scale × weight scale.
+//! - The output is **u8**, scale 1/255.
+//! - Weights: q = round half to even(w / scale), clamped.
+//! - A layer's epilogue, in f32 without fused multiply-add and in units of the stored tensor's step:
+//!   `acc·m[oc]`, `+ b[oc]`, `+ shortcut·r`, `max 0`, round half to even, `min 127` (255 at the output), where
+//!   `m = s_in·s_w/s_out`, `b = bias·m` (the i32 bias as f32, multiplied once at load) and `r = s_shortcut/s_out`;
+//!   `m` and `r` are computed in f64 from the f32 scales and rounded once.
+//! - Space-to-depth and depth-to-space are in DCR order: channel = (dy·2 + dx)·C + c.
+//! - A frame whose sides are not multiples of [`Topology::multiple`] is padded by its edge pixels (right and bottom)
+//!   and cropped after; the convolutions' zero padding is at the padded frame's border.
+//!
+//! [`reference`](super::reference) is this text as code.
+
+mod onnx;
+mod random;
+
+use crate::engine::topology::Topology;
+use crate::error::{Error, Result};
+
+/// Weights of a layer that reads another layer's output lie within ± this.
+pub const WEIGHT_LIMIT: i32 = 127;
+/// Weights of a layer that reads the image lie within ± this.
+pub const IMAGE_WEIGHT_LIMIT: i32 = 63;
+/// Stored activations lie within 0 ..= this.
+pub const ACTIVATION_LIMIT: i32 = 127;
+/// The scale of the image, in and out.
+pub const IMAGE_SCALE: f32 = 1.0 / 255.0;
+/// A quantized bias lies within ± this, which leaves the accumulator room for the products.
+pub const BIAS_LIMIT: i32 = 1 << 30;
+
+/// One trained layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FloatLayer {
+    /// `[out][in][3][3]`, row-major.
+    pub weight: Vec<f32>,
+    /// One per output channel.
+    pub bias: Vec<f32>,
+    /// The step of the quantized weights, one per output channel, > 0; see [`weight_scale`].
+    pub weight_scale: Vec<f32>,
+    /// The step of what the layer stores (its largest value / 127), > 0. The last layer's is not read: it is 1/255.
+    pub activation_scale: f32,
+}
+
+/// A trained network with the scales at which it is to be quantized.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FloatNetwork {
+    /// Which layers, in which order.
+    pub topology: Topology,
+    /// One per layer of the topology.
+    pub layers: Vec<FloatLayer>,
+}
+
+/// One layer in integers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedLayer {
+    /// `[out][in][3][3]`, within ±127, or ±63 where the layer reads the image.
+    pub weight: Vec<i8>,
+    /// One per output channel, in steps of input scale × weight scale.
+    pub bias: Vec<i32>,
+    /// One per output channel.
+    pub weight_scale: Vec<f32>,
+}
+
+/// A network in integers, ready to be written or run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedNetwork {
+    /// Which layers, in which order.
+    pub topology: Topology,
+    /// One per layer of the topology.
+    pub layers: Vec<QuantizedLayer>,
+    /// The scale of every tensor: the image's first, then each layer's output; the last is the output image's.
+    pub scales: Vec<f32>,
+}
+
+/// The largest weight, in steps, of layer `layer`.
+pub fn weight_limit(topology: &Topology, layer: usize) -> i32 {
+    if topology.reads_image(layer) { IMAGE_WEIGHT_LIMIT } else { WEIGHT_LIMIT }
+}
+
+/// The step at which the weights of one output channel use the whole range: largest magnitude / `limit`.
+///
+/// Never so small that `bias` would not fit its integer at `input_scale`, which happens where a channel has died.
+pub fn weight_scale(weights: &[f32], limit: i32, bias: f32, input_scale: f32) -> f32 {
+    let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+    let for_bias = bias.abs() / (input_scale * (BIAS_LIMIT / 2) as f32);
+    (largest / limit as f32).max(for_bias).max(1e-12)
+}
+
+/// Round half to even(value / scale), clamped to ± `limit`.
+pub fn quantize_weight(value: f32, scale: f32, limit: i32) -> i8 {
+    (value / scale).round_ties_even().clamp(-limit as f32, limit as f32) as i8
+}
+
+impl FloatNetwork {
+    /// The scale of every tensor: the image's first, then each layer's output; the last is the output image's.
+    pub fn scales(&self) -> Vec<f32> {
+        let mut scales: Vec<f32> =
+            std::iter::once(IMAGE_SCALE).chain(self.layers.iter().map(|l| l.activation_scale)).collect();
+        if let Some(last) = scales.last_mut() {
+            *last = IMAGE_SCALE;
+        }
+        scales
+    }
+
+    /// Turns the network into integers.
+    ///
+    /// # Errors
+    /// [`Error::Style`] where the layers do not fit together, a number is not finite, a scale is not positive, or a
+    /// bias does not fit its integer.
+    pub fn quantize(&self) -> Result<QuantizedNetwork> {
+        self.check().map_err(|why| Error::Style(format!("this network cannot be exported: {why}")))?;
+        let scales = self.scales();
+        let layers = self
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(i, layer)| {
+                let shape = &self.topology.layers[i];
+                let limit = weight_limit(&self.topology, i);
+                let per_channel = shape.in_channels * 9;
+                let weight = layer
+                    .weight
+                    .chunks_exact(per_channel)
+                    .zip(&layer.weight_scale)
+                    .flat_map(|(channel, &scale)| channel.iter().map(move |&w| quantize_weight(w, scale, limit)))
+                    .collect();
+                let bias = layer
+                    .bias
+                    .iter()
+                    .zip(&layer.weight_scale)
+                    .enumerate()
+                    .map(|(oc, (&bias, &scale))| quantize_bias(bias, scales[shape.input] * scale).ok_or((oc, bias)))
+                    .collect::<std::result::Result<_, _>>()
+                    .map_err(|(oc, bias)| {
+                        Error::Style(format!(
+                            "this network cannot be exported: layer {i}, channel {oc}: the bias {bias} does not fit its \
+                             integer; take a larger weight scale for that channel"
+                        ))
+                    })?;
+                Ok(QuantizedLayer { weight, bias, weight_scale: layer.weight_scale.clone() })
+            })
+            .collect::<Result<_>>()?;
+        Ok(QuantizedNetwork { topology: self.topology.clone(), layers, scales })
+    }
+
+    /// The network as QDQ ONNX: input `input`, f32 `[1, 3, height, width]`, RGB in [0,1]; output `output` likewise.
+    ///
+    /// # Errors
+    /// As [`FloatNetwork::quantize`].
+    pub fn to_qdq_onnx(&self) -> Result<Vec<u8>> {
+        Ok(self.quantize()?.to_qdq_onnx())
+    }
+
+    /// The same network with float weights and no quantization, its output clipped to [0,1]: for other runtimes'
+    /// own quantizers.
+    ///
+    /// # Errors
+    /// As [`FloatNetwork::quantize`], biases excepted.
+    pub fn to_float_onnx(&self) -> Result<Vec<u8>> {
+        self.check().map_err(|why| Error::Style(format!("this network cannot be exported: {why}")))?;
+        Ok(onnx::float(self))
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        self.topology.tensors()?;
+        let (shapes, layers) = (&self.topology.layers, &self.layers);
+        if shapes.len() != layers.len() {
+            return Err(format!("{} layers were trained, the topology has {}", layers.len(), shapes.len()));
+        }
+        for (i, (shape, layer)) in shapes.iter().zip(layers).enumerate() {
+            if layer.weight.len() != shape.weights()
+                || layer.bias.len() != shape.out_channels
+                || layer.weight_scale.len() != shape.out_channels
+            {
+                return Err(format!("layer {i}: the number of weights, biases or scales is not that of its shape"));
+            }
+            if layer.weight.iter().chain(&layer.bias).any(|v| !v.is_finite()) {
+                return Err(format!("layer {i} has a weight or bias that is not finite"));
+            }
+        }
+        let scales = self.scales();
+        if scales.iter().chain(layers.iter().flat_map(|l| &l.weight_scale)).any(|s| !s.is_normal() || *s < 0.0) {
+            return Err("a scale is not a positive number".into());
+        }
+        Ok(())
+    }
+}
+
+impl QuantizedNetwork {
+    /// The network as QDQ ONNX; see [`FloatNetwork::to_qdq_onnx`].
+    pub fn to_qdq_onnx(&self) -> Vec<u8> {
+        onnx::qdq(self)
+    }
+}
+
+fn quantize_bias(bias: f32, scale: f32) -> Option<i32> {
+    let steps = (f64::from(bias) / f64::from(scale)).round_ties_even();
+    (steps.abs() <= f64::from(BIAS_LIMIT)).then_some(steps as i32)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! A style's card: what it is, how it was made, under which licence. A TOML file beside the ONNX file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// What is known of a style. Everything but the name may be absent: someone who brings an ONNX file writes only what
+/// they want to state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Card {
+    /// The name by which the style is chosen.
+    pub name: String,
+    /// What it looks like, in one sentence.
+    pub description: String,
+    /// The network's architecture, "two-scale" for those of `nijigen-train`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// The version of that architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture_version: Option<u32>,
+    /// "s", "m" or "l".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// Cost at 640×480, in 10⁹ multiply-accumulates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gmac_640x480: Option<f64>,
+    /// SHA-256 of the checkpoint that it was trained from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_sha256: Option<String>,
+    /// The recipe or configuration of its training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// What it was trained on: "2 cores of a Xeon, LibTorch 2.9".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Training steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Training time in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+    /// Licence of the style itself, as an SPDX expression where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// SHA-256 of the ONNX file, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// "NCHW" or "NHWC"; guessed where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+    /// What black and white are to the network; guessed where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// Sides of what the network reads are multiples of this; guessed where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiple: Option<u32>,
+    /// What was measured of it, by name of the measure.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
+    /// What it was trained with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<DataSource>,
+}
+
+/// Pictures or clips that a style was trained with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// What it is and where it came from.
+    pub name: String,
+    /// The licence that its source states.
+    pub licence: String,
+    /// How many pictures or clips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// SHA-256 over the files, as `models/README.md` describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// The order of an image tensor's dimensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// `[1, 3, height, width]`
+    #[serde(rename = "NCHW")]
+    Nchw,
+    /// `[1, height, width, 3]`
+    #[serde(rename = "NHWC")]
+    Nhwc,
+}
+
+/// What black and white are to a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Range {
+    /// 0 to 1
+    #[serde(rename = "[0,1]")]
+    Unit,
+    /// −1 to 1
+    #[serde(rename = "[-1,1]")]
+    Signed,
+    /// 0 to 255
+    #[serde(rename = "[0,255]")]
+    Bytes,
+}
+
+impl Card {
+    /// Reads a card.
+    ///
+    /// # Errors
+    /// [`Error::Style`] that names the line at fault.
+    pub fn parse(text: &str) -> Result<Self> {
+        let card: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            Error::Style(format!("line {line} of the card cannot be understood: {}", error.message().trim()))
+        })?;
+        if card.multiple.is_some_and(|m| m == 0 || m > 256) {
+            return Err(Error::Style("the card's multiple must lie within 1 to 256".into()));
+        }
+        Ok(card)
+    }
+
+    /// The card as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Style`] where a number cannot be written.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|error| Error::Style(format!("the card cannot be written: {error}")))
+    }
+
+    /// Checks an ONNX file against the checksum, where the card has one.
+    ///
+    /// # Errors
+    /// [`Error::Style`] where they differ.
+    pub fn check(&self, onnx: &[u8]) -> Result<()> {
+        match &self.sha256 {
+            Some(stated) if !stated.eq_ignore_ascii_case(&sha256(onnx)) => Err(Error::Style(
+                "the file is not the one that its card describes (their SHA-256 differ): fetch it again, or remove \
+                 the line sha256 from the card if you changed the file yourself"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_card_survives_being_written() {
+        let card = Card {
+            name: "anime".into(),
+            description: "flat".into(),
+            gmac_640x480: Some(4.47),
+            layout: Some(Layout::Nhwc),
+            range: Some(Range::Signed),
+            metrics: [("l1".to_owned(), 4.2)].into(),
+            data: vec![DataSource { name: "photos".into(), licence: "CC0-1.0".into(), count: Some(240), sha256: None }],
+            ..Card::default()
+        };
+        assert_eq!(Card::parse(&card.to_toml().unwrap()).unwrap(), card);
+    }
+
+    #[test]
+    fn a_bad_card_names_its_line() {
+        let error = Card::parse("name = 'x'\nrange = '[0,2]'\n").unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("[0,2]"), "{error}");
+        assert!(Card::parse("multiple = 0").is_err());
+    }
+
+    #[test]
+    fn a_changed_file_is_noticed() {
+        let card = Card { sha256: Some(sha256(b"one")), ..Card::default() };
+        card.check(b"one").unwrap();
+        assert!(card.check(b"two").is_err());
+    }
+}

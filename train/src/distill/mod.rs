@@ -1,0 +1,9 @@
+//! Distillation: from painted pairs to a quantized student.
+
+pub mod checkpoint;
+pub mod config;
+pub mod evaluate;
+mod journal;
+mod run;
+
+pub use run::{Distillation, Outcome, progress_style};
