@@ -31,16 +31,18 @@ pub fn features(width: usize, height: usize, faces: &[FaceBox]) -> Plane {
 }
 
 /// Deepens what is darker than its surroundings where `detail` (0..1) says so: eyes, brows, mouths and nostrils, which
-/// a webcam shows with little contrast. What is lighter gains half as much. Strong contrast gains less than weak.
+/// a webcam shows with little contrast. Fainter darkness (wrinkles, pores) stays as it is, and contrast that is strong
+/// already gains little.
 pub fn bring_out(lab: &mut Lab, detail: &Plane, recipe: &Faces) {
     if detail.values.iter().all(|&d| d == 0.0) {
         return;
     }
     let surroundings = lab.l.blurred(recipe.feature_sigma);
     for ((l, around), detail) in lab.l.values.iter_mut().zip(&surroundings.values).zip(&detail.values) {
-        let apart = *l - around;
-        let amount = if apart < 0.0 { recipe.feature_gain } else { 0.5 * recipe.feature_gain };
-        *l = (*l + detail * amount * apart / (1.0 + apart.abs() / recipe.feature_limit)).clamp(0.0, 1.0);
+        let darker = (around - *l).max(0.0);
+        let feature = smoothstep(recipe.feature_from, recipe.feature_to, darker);
+        let deeper = recipe.feature_gain * darker / (1.0 + darker / recipe.feature_limit);
+        *l = (*l - detail * feature * deeper).max(0.0);
     }
 }
 

@@ -9,8 +9,12 @@ use super::recipe::{Ink, Pen};
 /// How much ink lies on each pixel, 0 (paper) to 1. Contours come from the flattened picture, fine lines from the
 /// photo, the latter by the recipe's `detail_everywhere` in general and fully where `detail` (0..1) is 1.
 pub fn ink(photo: &Lab, flat: &Lab, detail: &Plane, recipe: &Ink) -> Plane {
-    let mut out = lines(flat, &recipe.contour, recipe);
-    let fine = lines(&photo.blurred(recipe.detail_sigma), &recipe.detail, recipe);
+    let mut out = lines(flat, &detail.map(|d| d * recipe.face_threshold), &recipe.contour, recipe);
+    if recipe.detail_everywhere == 0.0 && detail.values.iter().all(|&d| d == 0.0) {
+        return out;
+    }
+    let nothing = Plane::filled(detail.width, detail.height, 0.0);
+    let fine = lines(&photo.blurred(recipe.detail_sigma), &nothing, &recipe.detail, recipe);
     for ((ink, fine), detail) in out.values.iter_mut().zip(&fine.values).zip(&detail.values) {
         let share = recipe.detail_everywhere + detail * (recipe.detail_in_faces - recipe.detail_everywhere);
         *ink = ink.max(share * fine);
@@ -18,15 +22,14 @@ pub fn ink(photo: &Lab, flat: &Lab, detail: &Plane, recipe: &Ink) -> Plane {
     out
 }
 
-/// The lines of one pen.
-fn lines(lab: &Lab, pen: &Pen, recipe: &Ink) -> Plane {
+/// The lines of one pen; `reluctance` is added to its threshold.
+fn lines(lab: &Lab, reluctance: &Plane, pen: &Pen, recipe: &Ink) -> Plane {
     let flow = Flow::of(lab, recipe.flow_sigma);
     let across = difference_of_gaussians(&lab.l, &flow, pen.sigma);
-    let along = along_flow(&across, &flow, pen.along);
-    let mut out = along;
-    for (value, &l) in out.values.iter_mut().zip(&lab.l.values) {
-        let threshold = pen.threshold + recipe.dark_threshold * (1.0 - smoothstep(0.0, recipe.dark_below, l));
-        *value = (pen.strength * (-*value - threshold)).max(0.0).tanh();
+    let mut out = along_flow(&across, &flow, pen.along);
+    for ((value, &l), reluctance) in out.values.iter_mut().zip(&lab.l.values).zip(&reluctance.values) {
+        let dark = recipe.dark_threshold * (1.0 - smoothstep(0.0, recipe.dark_below, l));
+        *value = (pen.strength * (-*value - pen.threshold - dark - reluctance)).max(0.0).tanh();
     }
     out
 }

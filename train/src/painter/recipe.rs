@@ -41,7 +41,11 @@ pub struct Faces {
     pub context: f32,
     /// Surroundings that eyes, brows and mouths are compared with.
     pub feature_sigma: f32,
-    /// How much their contrast grows, as a share.
+    /// Contrast (in lightness) below which a dark spot is no feature.
+    pub feature_from: f32,
+    /// Contrast from which it is one.
+    pub feature_to: f32,
+    /// How much the contrast of features grows, as a share.
     pub feature_gain: f32,
     /// Contrast at which that growth has halved.
     pub feature_limit: f32,
@@ -103,6 +107,8 @@ pub struct Ink {
     pub dark_below: f32,
     /// Smoothing of the photo before fine lines are drawn from it.
     pub detail_sigma: f32,
+    /// Added to the contour's threshold in faces, so that wrinkles get no ink.
+    pub face_threshold: f32,
     /// Share of fine lines outside of faces.
     pub detail_everywhere: f32,
     /// Share of fine lines in faces.
