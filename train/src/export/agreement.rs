@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use image::RgbImage;
 use nijigen::engine::contract::{FloatNetwork, QuantizedNetwork};
-use nijigen::engine::load::{Stated, load};
+use nijigen::engine::{Stated, load};
 use nijigen::engine::reference::Reference;
 use nijigen::frame::Size;
 
