@@ -162,7 +162,8 @@ impl Task for Distillation {
                 let fresh = calibrate_on(&average, topology, &train, config, step, &device)?;
                 let gain = if step == config.quantize_step() { 1.0 } else { CALIBRATE_GAIN };
                 for (scale, fresh) in progress.activation_scales.iter_mut().zip(fresh) {
-                    *scale += gain * (fresh - *scale);
+                    // Exactly `fresh` for a gain of 1, whatever stood there.
+                    *scale = (1.0 - gain) * *scale + gain * fresh;
                 }
             }
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
