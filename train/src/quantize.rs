@@ -7,7 +7,8 @@ use nijigen::engine::contract::{ACTIVATION_LIMIT, IMAGE_SCALE};
 
 /// `value` as it comes out, the gradient as if it were `x` (straight-through estimator, Bengio et al. 2013).
 fn straight_through<B: Backend, const D: usize>(x: Tensor<B, D>, value: Tensor<B, D>) -> Tensor<B, D> {
-    x.clone() + (value - x).detach()
+    // In this order the sum is exactly `value`; `x + (value − x)` is off by a rounding, which the next one magnifies.
+    value.detach() + (x.clone() - x.detach())
 }
 
 /// Weights `[oc, ic, 3, 3]` on their grid: symmetric, per output channel, ±`limit` steps.
