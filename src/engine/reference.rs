@@ -3,7 +3,7 @@
 //! Speed is not its aim; activations are kept as i16 with channels innermost and a border of zeros so that the compiler
 //! turns the inner product into vector code.
 
-use crate::engine::contract::{ACTIVATION_LIMIT, QuantizedNetwork};
+use crate::engine::contract::{Epilogue, QuantizedNetwork};
 use crate::engine::topology::LayerShape;
 use crate::frame::Size;
 use crate::pixels::pad::pad_edges;
@@ -20,14 +20,7 @@ struct Layer {
     shape: LayerShape,
     /// `[out][ky][kx][in]`
     weight: Vec<i16>,
-    /// s_in·s_w/s_out, one per output channel
-    multiplier: Vec<f32>,
-    /// bias·multiplier, one per output channel
-    bias: Vec<f32>,
-    /// s_shortcut/s_out
-    shortcut: f32,
-    /// 127, or 255 at the output
-    highest: f32,
+    epilogue: Epilogue,
 }
 
 impl Reference {
@@ -37,18 +30,8 @@ impl Reference {
         let last = net.layers.len() - 1;
         let layers = net.layers.iter().enumerate().map(|(i, layer)| {
             let shape = net.topology.layers[i];
-            let output_scale = f64::from(net.scales[i + 1]);
-            let input_scale = f64::from(net.scales[shape.input]);
-            let multiplier: Vec<f32> =
-                layer.weight_scale.iter().map(|s| (input_scale * f64::from(*s) / output_scale) as f32).collect();
-            Layer {
-                shape,
-                weight: taps_outermost(&layer.weight, shape.in_channels),
-                bias: layer.bias.iter().zip(&multiplier).map(|(b, m)| *b as f32 * m).collect(),
-                multiplier,
-                shortcut: shape.add.map_or(0.0, |a| (f64::from(net.scales[a]) / output_scale) as f32),
-                highest: if i == last { 255.0 } else { ACTIVATION_LIMIT as f32 },
-            }
+            let weight = taps_outermost(&layer.weight, shape.in_channels);
+            Layer { shape, weight, epilogue: net.epilogue(i) }
         });
         Self {
             layers: layers.collect(),
@@ -160,7 +143,7 @@ impl Layer {
                     let (place, c) = (oc / channels, oc % channels);
                     let to = out.at(x * block + place % 2 + 1, y * block + place / 2 + 1) + c;
                     let kept = shortcut.map(|s| s.data[to]);
-                    out.data[to] = self.epilogue(acc, oc, kept);
+                    out.data[to] = self.finish(acc, oc, kept);
                 }
             }
         }
@@ -168,13 +151,14 @@ impl Layer {
     }
 
     /// The contract's epilogue. Rust never contracts a multiplication and an addition into one.
-    fn epilogue(&self, acc: i32, oc: usize, shortcut: Option<i16>) -> i16 {
-        let mut value = acc as f32 * self.multiplier[oc];
-        value += self.bias[oc];
+    fn finish(&self, acc: i32, oc: usize, shortcut: Option<i16>) -> i16 {
+        let epilogue = &self.epilogue;
+        let mut value = acc as f32 * epilogue.multiplier[oc];
+        value += epilogue.bias[oc];
         if let Some(kept) = shortcut {
-            value += f32::from(kept) * self.shortcut;
+            value += f32::from(kept) * epilogue.shortcut;
         }
-        value.max(0.0).round_ties_even().min(self.highest) as i16
+        value.max(0.0).round_ties_even().min(epilogue.highest) as i16
     }
 }
 

@@ -1,55 +1,26 @@
-//! Quantization while training: fake-quant at exactly the points of the export contract, with a straight-through
-//! estimator, and the ranges of the activations.
+//! Quantization while training: rounding with a straight-through estimator, and the ranges of the activations. Where it
+//! happens is in [`crate::net::quantized`].
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use nijigen::engine::contract::{ACTIVATION_LIMIT, IMAGE_SCALE};
+use nijigen::engine::contract::ACTIVATION_LIMIT;
 
 /// `value` as it comes out, the gradient as if it were `x` (straight-through estimator, Bengio et al. 2013).
-fn straight_through<B: Backend, const D: usize>(x: Tensor<B, D>, value: Tensor<B, D>) -> Tensor<B, D> {
-    // In this order the sum is exactly `value`; `x + (value − x)` is off by a rounding, which the next one magnifies.
+pub fn straight_through<B: Backend, const D: usize>(x: Tensor<B, D>, value: Tensor<B, D>) -> Tensor<B, D> {
+    // In this order the sum is exactly `value`; `x + (value − x)` is off by a rounding.
     value.detach() + (x.clone() - x.detach())
 }
 
-/// Weights `[oc, ic, 3, 3]` on their grid: symmetric, per output channel, ±`limit` steps.
-pub fn fake_quantize_weight<B: Backend>(weight: Tensor<B, 4>, limit: i32) -> Tensor<B, 4> {
-    let oc = weight.dims()[0];
-    let fixed = weight.clone().detach();
-    let scale = weight_scale(fixed.clone(), limit).reshape([oc, 1, 1, 1]);
-    let value = (fixed / scale.clone()).round() * scale;
-    straight_through(weight, value)
+/// A stored activation, in steps, ≥ 0 (after its ReLU), on its grid 0 ..= 127; no gradient where it saturates.
+pub fn round_activation<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    let x = x.clamp_max(ACTIVATION_LIMIT as f32);
+    straight_through(x.clone(), x.detach().round())
 }
 
-/// The step of each output channel's weights: largest magnitude / `limit`, `[oc]`.
-fn weight_scale<B: Backend>(weight: Tensor<B, 4>, limit: i32) -> Tensor<B, 1> {
-    let oc = weight.dims()[0];
-    weight.abs().reshape([oc as i32, -1]).max_dim(1).reshape([oc]).div_scalar(limit).clamp_min(1e-12)
-}
-
-/// A bias `[oc]` on its grid: steps of input scale × weight scale. The steps are small, but an activation near the middle
-/// between two of its own falls to the other side by one of them.
-pub fn fake_quantize_bias<B: Backend>(
-    bias: Tensor<B, 1>,
-    weight: Tensor<B, 4>,
-    limit: i32,
-    input_scale: f32,
-) -> Tensor<B, 1> {
-    let step = weight_scale(weight.detach(), limit).mul_scalar(input_scale);
-    let value = (bias.clone().detach() / step.clone()).round() * step;
-    straight_through(bias, value)
-}
-
-/// A stored activation (after its ReLU) on its grid of 0 ..= 127 steps of `scale`; no gradient where it saturates.
-pub fn fake_quantize_activation<B: Backend, const D: usize>(x: Tensor<B, D>, scale: f32) -> Tensor<B, D> {
-    let x = x.clamp_max(scale * ACTIVATION_LIMIT as f32);
-    let value = x.clone().detach().div_scalar(scale).round().mul_scalar(scale);
-    straight_through(x, value)
-}
-
-/// The output picture in 0..1 on the grid of bytes; the gradient passes where it saturates, so that it can come back.
-pub fn fake_quantize_output<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    let value = x.clone().detach().clamp(0.0, 1.0).div_scalar(IMAGE_SCALE).round().mul_scalar(IMAGE_SCALE);
-    straight_through(x, value)
+/// The output picture, in steps of 1/255, on the grid of bytes; the gradient passes where it saturates, so that it can
+/// come back.
+pub fn round_picture<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    straight_through(x.clone(), x.detach().clamp(0.0, 255.0).round())
 }
 
 /// The step at which `values` (≥ 0) lose least to quantization in the mean square: candidates from the largest value
@@ -95,31 +66,25 @@ mod tests {
     type B = Autodiff<NdArray>;
 
     #[test]
-    fn weights_land_on_their_grid_and_gradients_pass() {
+    fn activations_round_to_even_saturate_at_127_steps_and_stop_the_gradient_there() {
         let device = Default::default();
-        let weight = Tensor::<B, 4>::from_data([[[[0.5, -1.27, 0.004]]], [[[2.0, 0.1, -0.3]]]], &device).require_grad();
-        let quantized = fake_quantize_weight(weight.clone(), 127);
-        let values: Vec<f32> = quantized.to_data().iter().collect();
-        for (value, expected) in values.iter().zip([0.5, -1.27, 0.0, 2.0, 6.0 * 2.0 / 127.0, -19.0 * 2.0 / 127.0]) {
-            assert!((value - expected).abs() < 1e-6, "{value} is not {expected}");
-        }
-        let gradients = quantized.sum().backward();
-        let gradient: Vec<f32> = weight.grad(&gradients).map(|g| g.to_data().iter().collect()).unwrap_or_default();
-        assert_eq!(gradient, [1.0; 6]);
+        let x = Tensor::<B, 1>::from_data([0.0, 2.6, 2.5, 120.0, 500.0], &device).require_grad();
+        let rounded = round_activation(x.clone());
+        assert_eq!(rounded.to_data().iter::<f32>().collect::<Vec<_>>(), [0.0, 3.0, 2.0, 120.0, 127.0]);
+        let gradients = rounded.sum().backward();
+        let gradient: Vec<f32> = x.grad(&gradients).map(|g| g.to_data().iter().collect()).unwrap_or_default();
+        assert_eq!(gradient[1..], [1.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]
-    fn activations_saturate_at_127_steps_and_stop_the_gradient_there() {
+    fn a_picture_saturates_at_bytes_and_keeps_its_gradient() {
         let device = Default::default();
-        let x = Tensor::<B, 1>::from_data([0.0, 0.26, 12.0, 50.0], &device).require_grad();
-        let quantized = fake_quantize_activation(x.clone(), 0.1);
-        let values: Vec<f32> = quantized.to_data().iter().collect();
-        for (value, expected) in values.iter().zip([0.0, 0.3, 12.0, 12.7]) {
-            assert!((value - expected).abs() < 1e-5, "{value} is not {expected}");
-        }
-        let gradients = quantized.sum().backward();
+        let x = Tensor::<B, 1>::from_data([-8.0, 100.2, 300.0], &device).require_grad();
+        let rounded = round_picture(x.clone());
+        assert_eq!(rounded.to_data().iter::<f32>().collect::<Vec<_>>(), [0.0, 100.0, 255.0]);
+        let gradients = rounded.sum().backward();
         let gradient: Vec<f32> = x.grad(&gradients).map(|g| g.to_data().iter().collect()).unwrap_or_default();
-        assert_eq!(gradient[1..], [1.0, 1.0, 0.0]);
+        assert_eq!(gradient, [1.0; 3]);
     }
 
     #[test]

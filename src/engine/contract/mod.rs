@@ -80,6 +80,19 @@ pub struct QuantizedNetwork {
     pub scales: Vec<f32>,
 }
 
+/// What a layer's epilogue multiplies by and adds, in units of the stored tensor's step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Epilogue {
+    /// s_in·s_w/s_out, one per output channel.
+    pub multiplier: Vec<f32>,
+    /// bias·multiplier, one per output channel.
+    pub bias: Vec<f32>,
+    /// s_shortcut/s_out; 0 where nothing is added.
+    pub shortcut: f32,
+    /// 127, or 255 at the output.
+    pub highest: f32,
+}
+
 /// The largest weight, in steps, of layer `layer`.
 pub fn weight_limit(topology: &Topology, layer: usize) -> i32 {
     if topology.reads_image(layer) { IMAGE_WEIGHT_LIMIT } else { WEIGHT_LIMIT }
@@ -195,6 +208,22 @@ impl FloatNetwork {
 }
 
 impl QuantizedNetwork {
+    /// The numbers of layer `layer`'s epilogue.
+    pub fn epilogue(&self, layer: usize) -> Epilogue {
+        let (shape, quantized) = (&self.topology.layers[layer], &self.layers[layer]);
+        let output_scale = f64::from(self.scales[layer + 1]);
+        let input_scale = f64::from(self.scales[shape.input]);
+        let multiplier: Vec<f32> =
+            quantized.weight_scale.iter().map(|s| (input_scale * f64::from(*s) / output_scale) as f32).collect();
+        let last = layer + 1 == self.layers.len();
+        Epilogue {
+            bias: quantized.bias.iter().zip(&multiplier).map(|(b, m)| *b as f32 * m).collect(),
+            multiplier,
+            shortcut: shape.add.map_or(0.0, |a| (f64::from(self.scales[a]) / output_scale) as f32),
+            highest: if last { 255.0 } else { ACTIVATION_LIMIT as f32 },
+        }
+    }
+
     /// The network as QDQ ONNX; see [`FloatNetwork::to_qdq_onnx`].
     pub fn to_qdq_onnx(&self) -> Vec<u8> {
         onnx::qdq(self)

@@ -35,30 +35,36 @@ pub fn picture_of<B: Backend>(output: Tensor<B, 4>, width: u32, height: u32) -> 
 }
 
 /// What the student makes of `photo`.
+///
+/// # Errors
+/// As [`Student::forward`].
 pub fn stylize<B: ConvBackend>(
     student: &Student<B>,
     topology: &Topology,
     photo: &RgbImage,
     arithmetic: Arithmetic<'_>,
     device: &B::Device,
-) -> RgbImage {
+) -> Result<RgbImage> {
     let bytes = bytes_tensor(photo, topology.multiple(), device);
-    picture_of(student.forward(topology, bytes, arithmetic), photo.width(), photo.height())
+    Ok(picture_of(student.forward(topology, bytes, arithmetic)?, photo.width(), photo.height()))
 }
 
 /// Mean L1 to the targets over `pairs`, of 255, every pair counting the same.
+///
+/// # Errors
+/// As [`Student::forward`].
 pub fn mean_l1<B: ConvBackend>(
     student: &Student<B>,
     topology: &Topology,
     pairs: &[LoadedPair],
     arithmetic: Arithmetic<'_>,
     device: &B::Device,
-) -> f64 {
-    let total: f64 = pairs
-        .iter()
-        .map(|pair| crate::metrics::l1(&stylize(student, topology, &pair.photo, arithmetic, device), &pair.target))
-        .sum();
-    total / pairs.len().max(1) as f64
+) -> Result<f64> {
+    let mut total = 0.0;
+    for pair in pairs {
+        total += crate::metrics::l1(&stylize(student, topology, &pair.photo, arithmetic, device)?, &pair.target);
+    }
+    Ok(total / pairs.len().max(1) as f64)
 }
 
 /// The best step for each layer's stored activation on `photos` (`[b, 3, h, w]`, numbers 0 ..= 255).
@@ -68,7 +74,7 @@ pub fn mean_l1<B: ConvBackend>(
 pub fn calibrate<B: ConvBackend>(student: &Student<B>, topology: &Topology, photos: Tensor<B, 4>) -> Result<Vec<f32>> {
     let mut scales = vec![1.0; topology.layers.len()];
     let mut finite = true;
-    let _ = student.forward_observed(topology, photos, Arithmetic::default(), |layer, stored| {
+    let _ = student.forward_float(topology, photos, false, |layer, stored| {
         let values: Vec<f32> = stored.to_data().iter().collect();
         finite &= values.iter().all(|v| v.is_finite());
         scales[layer] = best_activation_scale(&values);

@@ -172,7 +172,7 @@ impl Task for Distillation {
                 half: config.half && step + config.finish < config.steps,
                 activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
             };
-            let output = student.forward(topology, photo, arithmetic);
+            let output = student.forward(topology, photo, arithmetic)?;
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
             // Lines come after colours: from the first step on, the gradient loss would flatten the still random
@@ -226,7 +226,7 @@ impl Task for Distillation {
                     half: config.half,
                     activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
                 };
-                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device);
+                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)?;
                 let n = sums.steps as f64;
                 let entry = Entry {
                     step: progress.step,
@@ -301,8 +301,8 @@ fn write_sheet<B: crate::net::conv::ConvBackend>(
     let rows: Vec<Vec<_>> = pairs
         .iter()
         .step_by(every)
-        .map(|pair| {
-            let output = stylize(student, topology, &pair.photo, arithmetic, device);
+        .map(|pair| -> Result<_> {
+            let output = stylize(student, topology, &pair.photo, arithmetic, device)?;
             let mut row = vec![pair.photo.clone(), pair.target.clone(), output.clone()];
             if let Some(face) = pair.entry.faces.first() {
                 let part = |picture: &image::RgbImage| {
@@ -313,8 +313,8 @@ fn write_sheet<B: crate::net::conv::ConvBackend>(
                 };
                 row.extend([part(&pair.photo), part(&pair.target), part(&output)]);
             }
-            row
+            Ok(row)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     sheet::save_png(&sheet::compose(&rows, 256), path)
 }

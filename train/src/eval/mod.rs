@@ -81,7 +81,7 @@ impl Task for Evaluation<'_> {
             }
             if let (Some(student), Some(weights)) = (&student, &self.weights) {
                 let topology = &weights.network.topology;
-                let float = stylize(student, topology, &pair.photo, Arithmetic::default(), &device);
+                let float = stylize(student, topology, &pair.photo, Arithmetic::default(), &device)?;
                 sums.add("held_out_l1_float", metrics::l1(&float, &pair.target));
                 sums.add("quantized_to_float_psnr_db", metrics::psnr(&output, &float));
             }

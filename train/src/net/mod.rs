@@ -1,5 +1,6 @@
 //! Networks: the student, and the fixed VGG features that losses are taken on.
 
 pub mod conv;
+pub mod quantized;
 pub mod student;
 pub mod vgg;

@@ -1,5 +1,6 @@
 //! The student: a [`Topology`] as a trainable network.
 
+use anyhow::Result;
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
@@ -10,7 +11,6 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
-use crate::quantize::{fake_quantize_activation, fake_quantize_bias, fake_quantize_output, fake_quantize_weight};
 
 /// One convolution's parameters.
 #[derive(Module, Debug)]
@@ -89,19 +89,31 @@ impl<B: ConvBackend> Student<B> {
 
     /// The picture `[b, 3, h, w]` in 0..1 (not clamped) for `bytes`, pixels `[b, 3, h, w]` as numbers 0 ..= 255;
     /// sides are multiples of the topology's.
-    pub fn forward(&self, topology: &Topology, bytes: Tensor<B, 4>, arithmetic: Arithmetic<'_>) -> Tensor<B, 4> {
-        self.forward_observed(topology, bytes, arithmetic, |_, _| {})
-    }
-
-    /// As [`Self::forward`]; `observe` sees the number of each layer and what it stores, before fake-quant.
-    pub fn forward_observed(
+    ///
+    /// # Errors
+    /// With fake-quant, when a weight or bias is not finite or does not fit the export contract.
+    pub fn forward(
         &self,
         topology: &Topology,
         bytes: Tensor<B, 4>,
         arithmetic: Arithmetic<'_>,
+    ) -> Result<Tensor<B, 4>> {
+        match arithmetic.activation_scales {
+            Some(scales) => self.forward_quantized(topology, bytes, scales, arithmetic.half),
+            None => Ok(self.forward_float(topology, bytes, arithmetic.half, |_, _| {})),
+        }
+    }
+
+    /// As [`Self::forward`], without fake-quant; `observe` sees the number of each layer but the last and what it
+    /// stores.
+    pub fn forward_float(
+        &self,
+        topology: &Topology,
+        bytes: Tensor<B, 4>,
+        half: bool,
         mut observe: impl FnMut(usize, &Tensor<B, 4>),
     ) -> Tensor<B, 4> {
-        let half = B::half_precision().filter(|_| arithmetic.half);
+        let half = B::half_precision().filter(|_| half);
         let lower = |x: Tensor<B, 4>| match half {
             Some(half) => x.cast(half),
             None => x,
@@ -110,13 +122,7 @@ impl<B: ConvBackend> Student<B> {
         let mut tensors = vec![lower(bytes)];
         let last = topology.layers.len() - 1;
         for (i, (shape, layer)) in topology.layers.iter().zip(&self.layers).enumerate() {
-            let (mut weight, mut bias) = (layer.weight.val(), layer.bias.val());
-            if let Some(scales) = arithmetic.activation_scales {
-                let input_scale = if shape.input == 0 { IMAGE_SCALE } else { scales[shape.input - 1] };
-                let limit = weight_limit(topology, i);
-                bias = fake_quantize_bias(bias, weight.clone(), limit, input_scale);
-                weight = fake_quantize_weight(weight, limit);
-            }
+            let (mut weight, bias) = (layer.weight.val(), layer.bias.val());
             if shape.input == 0 {
                 weight = weight.div_scalar(255.0);
             }
@@ -148,9 +154,6 @@ impl<B: ConvBackend> Student<B> {
                     y = burn::tensor::activation::relu(y);
                 }
                 observe(i, &y);
-            }
-            if let Some(scales) = arithmetic.activation_scales {
-                y = if i < last { fake_quantize_activation(y, scales[i]) } else { fake_quantize_output(y) };
             }
             tensors.push(y);
         }

@@ -10,6 +10,7 @@ use super::recipe::{Ink, Pen};
 /// photo, the latter by the recipe's `detail_everywhere` in general and fully where `detail` (0..1) is 1.
 pub fn ink(photo: &Lab, flat: &Lab, detail: &Plane, recipe: &Ink) -> Plane {
     let mut out = lines(flat, &detail.map(|d| d * recipe.face_threshold), &recipe.contour, recipe);
+    thin_out(&mut out, detail, recipe);
     if recipe.detail_everywhere == 0.0 && detail.values.iter().all(|&d| d == 0.0) {
         return out;
     }
@@ -20,6 +21,15 @@ pub fn ink(photo: &Lab, flat: &Lab, detail: &Plane, recipe: &Ink) -> Plane {
         *ink = ink.max(share * fine);
     }
     out
+}
+
+/// Takes ink away where lines crowd: foliage, fur and prints are left to colour, as an illustrator leaves them, and
+/// where such lines fall in a texture is chance, which no student can learn. Faces (`detail`) keep theirs.
+fn thin_out(lines: &mut Plane, detail: &Plane, recipe: &Ink) {
+    let crowd = lines.blurred(recipe.crowd_sigma);
+    for ((line, crowd), detail) in lines.values.iter_mut().zip(&crowd.values).zip(&detail.values) {
+        *line *= 1.0 - (1.0 - detail) * recipe.crowd_relief * smoothstep(recipe.crowd_from, recipe.crowd_to, *crowd);
+    }
 }
 
 /// The lines of one pen; `reluctance` is added to its threshold.

@@ -23,7 +23,7 @@ use plane::{Lab, Plane};
 pub use recipe::Recipe;
 
 /// Changes whenever the same recipe gives another picture; part of what a painted pair is recognised by.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Paints a picture. `faces` are the faces in it, in its pixels; without them it is painted at its own size only.
 /// The result has the size of the photo and depends on nothing but the arguments.

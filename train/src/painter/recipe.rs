@@ -105,6 +105,14 @@ pub struct Ink {
     pub dark_threshold: f32,
     /// Lightness below which that begins.
     pub dark_below: f32,
+    /// Surroundings in which lines crowd.
+    pub crowd_sigma: f32,
+    /// Share of ink in the surroundings from which lines fade.
+    pub crowd_from: f32,
+    /// Share at which they have faded.
+    pub crowd_to: f32,
+    /// How much of a crowded line is taken away.
+    pub crowd_relief: f32,
     /// Smoothing of the photo before fine lines are drawn from it.
     pub detail_sigma: f32,
     /// Added to the contour's threshold in faces, so that wrinkles get no ink.

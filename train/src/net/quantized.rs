@@ -1,0 +1,157 @@
+//! The student's forward pass with fake-quant, in the steps of the export contract.
+//!
+//! Activations are carried as whole numbers of steps and weights are the integers of the exported file, so that in 32
+//! bits every product and sum is exact (none reaches 2²⁴) and the result is the engine's, byte for byte. Real-valued
+//! fake-quant is not: sums in another order round an activation the other way now and then, and each such step moves
+//! the next layer's.
+
+use anyhow::{Context, Result};
+use burn::tensor::{FloatDType, Tensor, TensorData};
+use nijigen::engine::topology::Topology;
+
+use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
+use super::student::Student;
+use crate::quantize::{round_activation, round_picture, straight_through};
+
+impl<B: ConvBackend> Student<B> {
+    /// The picture `[b, 3, h, w]` in 0..1, on the grid of bytes, for `bytes` (as [`Self::forward`]); `scales` are the
+    /// steps of the layers' stored activations.
+    ///
+    /// With `half`, in the back end's 16-bit format where it has one: whole steps are exact there too, but products
+    /// of weights and epilogue are not. It is for training; the last word is had without it.
+    ///
+    /// # Errors
+    /// When a weight or bias is not finite or does not fit the contract.
+    pub(super) fn forward_quantized(
+        &self,
+        topology: &Topology,
+        bytes: Tensor<B, 4>,
+        scales: &[f32],
+        half: bool,
+    ) -> Result<Tensor<B, 4>> {
+        let network = self.to_network(topology, scales).quantize().context("training has failed")?;
+        let device = bytes.device();
+        let half = B::half_precision().filter(|_| half);
+        let lower = |x: Tensor<B, 4>| half.map_or(x.clone(), |half| x.cast(half));
+        let last = topology.layers.len() - 1;
+        let mut tensors = vec![lower(bytes)];
+        for (i, (shape, layer)) in topology.layers.iter().zip(&self.layers).enumerate() {
+            let (quantized, epilogue) = (&network.layers[i], network.epilogue(i));
+            let oc = shape.out_channels;
+            let per_channel =
+                |values: Vec<f32>| -> Tensor<B, 1> { Tensor::from_data(TensorData::new(values, [oc]), &device) };
+            let dims = [oc, shape.in_channels, 3, 3];
+            let integers: Vec<f32> = quantized.weight.iter().map(|&w| f32::from(w)).collect();
+            let integers = Tensor::from_data(TensorData::new(integers, dims), &device);
+            let weight_scale = per_channel(quantized.weight_scale.clone()).reshape([oc, 1, 1, 1]);
+            let weight = straight_through(layer.weight.val() / weight_scale, integers);
+            let bias = layer.bias.val().div_scalar(network.scales[i + 1]);
+            let bias = straight_through(bias, per_channel(epilogue.bias));
+            let multiplier = per_channel(epilogue.multiplier);
+
+            let mut x = tensors[shape.input].clone();
+            if shape.space_to_depth {
+                x = space_to_depth(x);
+            }
+            let mut shortcut = shape.add.map(|add| tensors[add].clone().mul_scalar(epilogue.shortcut));
+            let mut rectified = false;
+            let mut y = match half {
+                Some(half) => {
+                    let weight = lower(weight * multiplier.reshape([oc, 1, 1, 1]));
+                    // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
+                    let (inner, outer) = if i == last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
+                    rectified = i < last && !shape.depth_to_space;
+                    let added = if shape.depth_to_space { None } else { shortcut.take() };
+                    let y =
+                        block(x, weight, inner.cast(half), added, BlockShape { stride: shape.stride, relu: rectified });
+                    match outer {
+                        Some(bias) => y.cast(FloatDType::F32) + bias.reshape([1, oc, 1, 1]),
+                        None => y,
+                    }
+                }
+                None => {
+                    let nothing = bias.zeros_like();
+                    let sums = block(x, weight, nothing, None, BlockShape { stride: shape.stride, relu: false });
+                    sums * multiplier.reshape([1, oc, 1, 1]) + bias.reshape([1, oc, 1, 1])
+                }
+            };
+            if shape.depth_to_space {
+                y = depth_to_space(y);
+            }
+            if let Some(shortcut) = shortcut {
+                y = y + shortcut;
+            }
+            if i < last && !rectified {
+                y = burn::tensor::activation::relu(y);
+            }
+            tensors.push(if i < last { round_activation(y) } else { round_picture(y) });
+        }
+        Ok(tensors.swap_remove(last + 1).div_scalar(255.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use burn::backend::{Autodiff, NdArray};
+    use burn::tensor::Distribution;
+    use burn::tensor::backend::Backend;
+    use nijigen::engine::topology::StudentSize;
+
+    use super::*;
+    use crate::distill::evaluate::calibrate;
+    use crate::net::student::Arithmetic;
+
+    type B = Autodiff<NdArray>;
+
+    /// Gradients of a loss with respect to the weights of each layer.
+    fn gradients(
+        student: &Student<B>,
+        topology: &Topology,
+        bytes: &Tensor<B, 4>,
+        scales: Option<&[f32]>,
+    ) -> Vec<Vec<f32>> {
+        let arithmetic = Arithmetic { half: false, activation_scales: scales };
+        let output = student.forward(topology, bytes.clone(), arithmetic).unwrap();
+        let target = bytes.clone().div_scalar(255.0).flip([3]);
+        let gradients = (output - target).powi_scalar(2).mean().backward();
+        let values = |layer: &crate::net::student::ConvLayer<B>| {
+            let weight = layer.weight.val().grad(&gradients).unwrap().into_data();
+            let bias = layer.bias.val().grad(&gradients).unwrap().into_data();
+            weight.iter().chain(bias.iter()).collect()
+        };
+        student.layers.iter().map(values).collect()
+    }
+
+    #[test]
+    fn gradients_point_where_those_without_fake_quant_do() {
+        let device = Default::default();
+        <B as Backend>::seed(&device, 3);
+        let topology = Topology::two_scale(StudentSize::S);
+        let student = Student::<B>::new(&topology, 5, &device);
+        let bytes = Tensor::random([1, 3, 32, 32], Distribution::Uniform(0.0, 255.0), &device).round();
+        let scales = calibrate(&student, &topology, bytes.clone()).unwrap();
+        let float = gradients(&student, &topology, &bytes, None);
+        let quantized = gradients(&student, &topology, &bytes, Some(&scales));
+        for (i, (a, b)) in float.iter().zip(&quantized).enumerate() {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+            assert!(cosine > 0.9, "layer {i}: cosine {cosine}");
+            let length = (dot(b, b) / dot(a, a)).sqrt();
+            assert!((0.7..1.4).contains(&length), "layer {i}: length {length}");
+        }
+    }
+
+    #[test]
+    fn weights_that_are_not_finite_are_an_error() {
+        let device = Default::default();
+        let topology = Topology::two_scale(StudentSize::S);
+        let mut student = Student::<NdArray>::new(&topology, 5, &device);
+        let weight = student.layers[2].weight.val().mul_scalar(f32::NAN);
+        student.layers[2].weight = burn::module::Param::from_tensor(weight);
+        let scales = vec![0.01; topology.layers.len()];
+        let bytes = Tensor::<NdArray, 4>::zeros([1, 3, 16, 16], &device);
+        assert!(student.forward_quantized(&topology, bytes, &scales, false).is_err());
+    }
+}
