@@ -2,10 +2,14 @@
 
 pub mod bench;
 pub mod completions;
+pub mod devices;
+pub mod image;
+mod interrupt;
 pub mod man;
 pub mod options;
 pub mod run;
 mod stream;
+pub mod styles;
 pub mod video;
 
 use std::io::{self, Write};
@@ -34,17 +38,17 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each is documented at its arguments, which is where --help takes it from")]
 pub enum Command {
-    /// Measure how fast styles run on this machine
-    Bench(bench::Bench),
-    /// Print a completion script for a shell
-    Completions(completions::Completions),
-    /// Print a manual page
-    Man(man::Man),
-    /// Stylize a camera, a video or a made-up scene while it runs
-    Run(run::Run),
-    /// Stylize a video file from its first to its last frame
-    Video(video::Video),
+    Bench(bench::BenchArgs),
+    Completions(completions::CompletionsArgs),
+    /// List the cameras with their formats, sizes and rates
+    Devices(devices::DevicesArgs),
+    Image(image::ImageArgs),
+    Man(man::ManArgs),
+    Run(run::RunArgs),
+    Styles(styles::StylesArgs),
+    Video(video::VideoArgs),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -75,12 +79,20 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Bench(bench) => bench.run(),
-        Command::Completions(completions) => completions.run(),
-        Command::Man(man) => man.run(),
-        Command::Run(run) => run.run(cli.quiet),
-        Command::Video(video) => video.run(cli.quiet),
+        Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Devices(args) => devices::run(args),
+        Command::Image(args) => image::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Styles(args) => styles::run(args),
+        Command::Video(args) => video::run(args),
     }
+}
+
+/// Whether `--quiet` was given.
+fn is_quiet() -> bool {
+    log::max_level() <= log::LevelFilter::Error
 }
 
 /// Prints `text` on standard output as it is.

@@ -1,6 +1,6 @@
 //! The 4:2:0 formats of cameras to RGB: NV12 (U and V interleaved) and YU12 (also called I420: U and V apart).
 
-use super::bt601::Chroma;
+use super::bt601::Matrix;
 use super::{TooShort, check_length};
 use crate::frame::Size;
 
@@ -55,7 +55,7 @@ pub fn yu12_to_rgb(data: &[u8], stride: usize, size: Size, rgb: &mut [u8]) -> Re
 #[inline(always)]
 fn convert_row(luma: &[u8], chroma: impl Iterator<Item = (u8, u8)>, rgb: &mut [u8]) {
     for ((luma, out), (u, v)) in luma.chunks(2).zip(rgb.chunks_mut(6)).zip(chroma) {
-        let chroma = Chroma::new(u, v);
+        let chroma = Matrix::LIMITED.chroma(u, v);
         for (&y, out) in luma.iter().zip(out.chunks_exact_mut(3)) {
             out.copy_from_slice(&chroma.rgb(y));
         }
@@ -94,7 +94,7 @@ mod tests {
             for (at, pixel) in rgb.chunks_exact(3).enumerate() {
                 let (x, y) = (at % width, at / width);
                 let pair = &bytes[stride * height + y / 2 * stride + x / 2 * 2..];
-                prop_assert_eq!(pixel, Chroma::new(pair[0], pair[1]).rgb(bytes[y * stride + x]));
+                prop_assert_eq!(pixel, Matrix::LIMITED.chroma(pair[0], pair[1]).rgb(bytes[y * stride + x]));
             }
 
             let half = stride.div_ceil(2);
@@ -104,7 +104,7 @@ mod tests {
             for (at, pixel) in rgb.chunks_exact(3).enumerate() {
                 let (x, y) = (at % width, at / width);
                 let chroma = y / 2 * half + x / 2;
-                prop_assert_eq!(pixel, Chroma::new(bytes[u + chroma], bytes[v + chroma]).rgb(bytes[y * stride + x]));
+                prop_assert_eq!(pixel, Matrix::LIMITED.chroma(bytes[u + chroma], bytes[v + chroma]).rgb(bytes[y * stride + x]));
             }
         }
 
@@ -117,7 +117,7 @@ mod tests {
             data.extend([u, v].repeat(columns * h.div_ceil(2) as usize));
             let mut rgb = vec![0; size.rgb_len()];
             prop_assert_eq!(to_rgb(&data, 0, size, &mut rgb), Ok(()));
-            prop_assert!(rgb.chunks_exact(3).all(|pixel| pixel == Chroma::new(u, v).rgb(luma)));
+            prop_assert!(rgb.chunks_exact(3).all(|pixel| pixel == Matrix::LIMITED.chroma(u, v).rgb(luma)));
         }
 
         #[test]

@@ -7,6 +7,8 @@
 //! when read. That is the centred siting of JPEG and of Y4M's plain `420`; for `420mpeg2` and `420paldv`, whose samples
 //! lie on a pixel, colour moves by half a pixel at most, and back when it is written to the same format.
 
+pub use super::bt601::Range;
+use super::bt601::{KB, KR, Matrix};
 use crate::frame::Size;
 
 /// Which chroma samples there are. The order of planes is Y, Cb, Cr.
@@ -47,19 +49,6 @@ impl Chroma {
         size.area() + 2 * columns * rows
     }
 }
-
-/// Which byte is black and which is white.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
-    /// Y from 16 to 235, Cb and Cr from 16 to 240.
-    Limited,
-    /// 0 to 255.
-    Full,
-}
-
-/// Luma of the primaries (BT.601): Kr and Kb; Kg is the rest.
-const KR: f64 = 0.299;
-const KB: f64 = 0.114;
 
 /// Fractional bits of the coefficients.
 const BITS: u32 = 16;
@@ -149,56 +138,21 @@ fn pair_sum(pixels: &[u8]) -> [i32; 3] {
     [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
 }
 
-/// YUV to RGB: the coefficients of one range.
-struct Backward {
-    black: i32,
-    y: i32,
-    rv: i32,
-    gu: i32,
-    gv: i32,
-    bu: i32,
-}
-
-impl Backward {
-    const fn of(range: Range) -> Self {
-        let (black, y, c) = match range {
-            Range::Limited => (16, 255.0 / 219.0, 255.0 / 224.0),
-            Range::Full => (0, 1.0, 1.0),
-        };
-        let kg = 1.0 - KR - KB;
-        Self {
-            black,
-            y: fixed(y),
-            rv: fixed(2.0 * (1.0 - KR) * c),
-            gu: fixed(-2.0 * (1.0 - KB) * KB / kg * c),
-            gv: fixed(-2.0 * (1.0 - KR) * KR / kg * c),
-            bu: fixed(2.0 * (1.0 - KB) * c),
-        }
-    }
-
-    fn pixel(&self, y: u8, u: i32, v: i32, rgb: &mut [u8]) {
-        let y = (i32::from(y) - self.black) * self.y + HALF;
-        let clamp = |value: i32| (value >> BITS).clamp(0, 255) as u8;
-        rgb[0] = clamp(y + self.rv * v);
-        rgb[1] = clamp(y + self.gu * u + self.gv * v);
-        rgb[2] = clamp(y + self.bu * u);
-    }
-}
-
 /// Reads planes of YUV into `rgb` (`size.rgb_len()` bytes).
 ///
 /// # Panics
 /// When `yuv` is not `chroma.frame_len(size)` bytes long or `rgb` not `size.rgb_len()`.
 pub fn yuv_to_rgb(yuv: &[u8], size: Size, chroma: Chroma, range: Range, rgb: &mut [u8]) {
     assert_eq!((rgb.len(), yuv.len()), (size.rgb_len(), chroma.frame_len(size)));
-    let matrix = Backward::of(range);
+    let matrix = Matrix::of(range);
     let width = size.width as usize;
     let (luma, colour) = yuv.split_at(size.area());
     let rows_of_pixels = luma.chunks_exact(width).zip(rgb.chunks_exact_mut(width * 3));
     let Some((block_width, block_height)) = chroma.block() else {
+        let grey = matrix.chroma(128, 128);
         for (luma, rgb) in rows_of_pixels {
             for (&y, pixel) in luma.iter().zip(rgb.chunks_exact_mut(3)) {
-                matrix.pixel(y, 0, 0, pixel);
+                pixel.copy_from_slice(&grey.rgb(y));
             }
         }
         return;
@@ -210,9 +164,9 @@ pub fn yuv_to_rgb(yuv: &[u8], size: Size, chroma: Chroma, range: Range, rgb: &mu
         let samples = cb[start..start + columns].iter().zip(&cr[start..start + columns]);
         let blocks = luma.chunks(block_width).zip(rgb.chunks_mut(3 * block_width));
         for ((luma, rgb), (&u, &v)) in blocks.zip(samples) {
-            let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+            let chroma = matrix.chroma(u, v);
             for (&y, pixel) in luma.iter().zip(rgb.chunks_exact_mut(3)) {
-                matrix.pixel(y, u, v, pixel);
+                pixel.copy_from_slice(&chroma.rgb(y));
             }
         }
     }

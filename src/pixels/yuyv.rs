@@ -1,6 +1,6 @@
 //! YUYV (4:2:2, packed, also called YUY2) to RGB.
 
-use super::bt601::Chroma;
+use super::bt601::Matrix;
 use super::{TooShort, check_length};
 use crate::frame::Size;
 
@@ -19,14 +19,14 @@ pub fn to_rgb(data: &[u8], stride: usize, size: Size, rgb: &mut [u8]) -> Result<
     for (row, out) in data.chunks(stride).zip(rgb.chunks_exact_mut(width * 3)) {
         let mut pairs = out.chunks_exact_mut(6);
         for (pair, group) in pairs.by_ref().zip(row.chunks_exact(4)) {
-            let chroma = Chroma::new(group[1], group[3]);
+            let chroma = Matrix::LIMITED.chroma(group[1], group[3]);
             pair[..3].copy_from_slice(&chroma.rgb(group[0]));
             pair[3..].copy_from_slice(&chroma.rgb(group[2]));
         }
         let last = pairs.into_remainder();
         if !last.is_empty() {
             let group = &row[row_len - 4..];
-            last.copy_from_slice(&Chroma::new(group[1], group[3]).rgb(group[0]));
+            last.copy_from_slice(&Matrix::LIMITED.chroma(group[1], group[3]).rgb(group[0]));
         }
     }
     Ok(())
@@ -61,7 +61,7 @@ mod tests {
             for (at, pixel) in rgb.chunks_exact(3).enumerate() {
                 let (x, y) = (at % w as usize, at / w as usize);
                 let group = &bytes[y * stride + x / 2 * 4..];
-                prop_assert_eq!(pixel, Chroma::new(group[1], group[3]).rgb(group[x % 2 * 2]));
+                prop_assert_eq!(pixel, Matrix::LIMITED.chroma(group[1], group[3]).rgb(group[x % 2 * 2]));
             }
             if padding == 0 {
                 let mut same = vec![0; size.rgb_len()];

@@ -80,11 +80,19 @@ pub(super) fn offer(camera: &Camera, near: Size) -> Result<Option<Offer>> {
     for fourcc in formats.iter().map(|format| format.fourcc) {
         match PixelFormat::from_fourcc(fourcc.repr) {
             Some(format) => add_modes(&mut offer.modes, &node, format, fourcc, near),
-            None => offer.unread.push(String::from_utf8_lossy(&fourcc.repr).trim().to_string()),
+            None => offer.unread.push(code_name(fourcc.repr)),
         }
     }
     offer.unread.dedup();
     Ok((!offer.modes.is_empty() || !offer.unread.is_empty()).then_some(offer))
+}
+
+/// A four-character code as text. Its highest bit says "big endian", which the kernel's documents write as `-BE`.
+fn code_name(mut code: [u8; 4]) -> String {
+    let big_endian = code[3] & 0x80 != 0;
+    code[3] &= 0x7f;
+    let name = String::from_utf8_lossy(&code);
+    format!("{}{}", name.trim(), if big_endian { "-BE" } else { "" })
 }
 
 /// Whether frames can be captured from a node.
@@ -96,10 +104,8 @@ fn captures(node: &Node, camera: &Camera) -> bool {
     {
         return true;
     }
-    node.query_caps().is_ok_and(|caps| {
-        caps.capabilities.contains(Capability::VIDEO_CAPTURE | Capability::STREAMING)
-            && !caps.capabilities.intersects(Capability::VIDEO_M2M)
-    })
+    let needed = Capability::VIDEO_CAPTURE | Capability::STREAMING;
+    node.query_caps().is_ok_and(|caps| caps.capabilities.contains(needed))
 }
 
 /// Appends what `node` offers in one pixel format.
@@ -367,6 +373,11 @@ mod tests {
         };
         let rates = rates_of([FrameIntervalEnum::Stepwise(range)].into_iter());
         assert_eq!(rates.to_string(), "0.5 to 1000 fps");
+    }
+
+    #[test]
+    fn codes_have_names() {
+        assert_eq!([*b"H264", *b"Y16 ", *b"Y16\xa0"].map(code_name), ["H264", "Y16", "Y16-BE"]);
     }
 
     #[test]
