@@ -30,6 +30,7 @@ pub struct Encoder {
     frames: Option<ChildStdin>,
     output: Option<Output>,
     timed: bool,
+    begun: bool,
 }
 
 impl Encoder {
@@ -68,8 +69,9 @@ impl Encoder {
         add_picture_options(&mut call, size, original.map(|o| &o.probe));
         call.arg(file_argument(output.working_path()));
         let mut process = Process::start("ffmpeg", call, |_| false)?;
-        let mut encoder =
-            Self { name: path.display().to_string(), frames: process.stdin(), process, output: Some(output), timed };
+        let name = path.display().to_string();
+        let frames = process.stdin();
+        let mut encoder = Self { name, process, frames, output: Some(output), timed, begun: false };
         if timed {
             encoder.write(&matroska::header(size))?;
         }
@@ -106,10 +108,15 @@ impl Sink for Encoder {
             self.write(&matroska::before_frame(micros, frame.pixels.len()))?;
         }
         self.write(&frame.pixels)?;
+        self.begun = true;
         Ok(Flow::Continue)
     }
 
     fn finish(&mut self) -> Result<()> {
+        if !self.begun {
+            // A video without frames is none: nothing is left behind.
+            return Ok(());
+        }
         // The end of its input is what ffmpeg waits for.
         self.frames = None;
         self.process.wait(&self.doing())?;
