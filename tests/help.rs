@@ -34,6 +34,6 @@ fn every_command_shows_examples_and_has_a_manual_page() {
 fn shells_get_their_completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = printed(&["completions", shell]);
-        assert!(script.contains("nijigen") && script.contains("--strength"), "{shell}");
+        assert!(script.contains("nijigen") && script.contains("strength"), "{shell}");
     }
 }

@@ -243,7 +243,7 @@ fn bad_photos_are_refused_in_one_sentence() {
         ("text.jpg", b"this is text", "is not a JPEG"),
         ("gif.png", b"GIF89a\x01\0\x01\0\0\0\0;", "is not a JPEG"),
         ("cut.jpg", &whole[..whole.len() / 2], "is truncated"),
-        ("cut.png", &huge[..40], "20000x20000"),
+        ("cut.png", &huge[..40], "truncated"),
         ("huge.png", &huge, "20000x20000"),
     ];
     for (name, bytes, words) in cases {

@@ -66,7 +66,7 @@ impl Encoder {
         if timed {
             call.args(["-enc_time_base", "1:1000000"]);
         }
-        add_picture_options(&mut call, size, original.map(|o| &o.probe));
+        add_picture_options(&mut call, size, original.map(|o| &o.probe), keeps_colour_tags(path));
         call.arg(file_argument(output.working_path()));
         let mut process = Process::start("ffmpeg", call, |_| false)?;
         let name = path.display().to_string();
@@ -125,9 +125,9 @@ impl Sink for Encoder {
 }
 
 /// Shape of the pixels, and how colours are coded: as in the original, so that a player shows them alike.
-fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>) {
-    let matrix = probe.and_then(|p| p.colour.matrix.as_deref());
-    // The names of the filter differ from those of the tags. Where the file tells nothing, ffmpeg read it as BT.601.
+fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>, tagged: bool) {
+    let matrix = probe.and_then(|p| p.colour.matrix.as_deref()).filter(|_| tagged);
+    // The names of the filter differ from those of the tags. Where the file tells nothing, players take it for BT.601.
     let out_matrix = match matrix {
         Some("bt709") => "bt709",
         Some("bt2020nc" | "bt2020c") => "bt2020",
@@ -138,9 +138,9 @@ fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>) {
         filter.push_str(&format!(",setsar={width}/{height}"));
     }
     // 4:2:0 is what every player reads, but encoders want even sides for it.
-    let even = size.width % 2 == 0 && size.height % 2 == 0;
+    let even = size.width.is_multiple_of(2) && size.height.is_multiple_of(2);
     call.args(["-vf", &filter, "-pix_fmt", if even { "yuv420p" } else { "yuv444p" }]);
-    if let Some(probe) = probe {
+    if let Some(probe) = probe.filter(|_| tagged) {
         let tags = [
             ("-colorspace", matrix),
             ("-color_trc", probe.colour.transfer.as_deref()),
@@ -153,6 +153,11 @@ fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>) {
             }
         }
     }
+}
+
+/// Whether the container of `path` says how its colours are coded; AVI cannot.
+fn keeps_colour_tags(path: &Path) -> bool {
+    !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("avi"))
 }
 
 /// The shape of a pixel after the picture was turned upright.

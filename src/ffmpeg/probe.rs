@@ -90,18 +90,45 @@ struct Disposition {
 /// When ffprobe is missing, cannot read the file, or finds no video of a size that we take.
 pub fn probe(path: &Path) -> Result<Probe> {
     let name = path.display().to_string();
-    let mut call = command("ffprobe");
-    call.args(["-v", "error", "-print_format", "json", "-show_format", "-show_streams"]);
-    call.arg(file_argument(path)).stdout(Stdio::piped());
-    let mut process = Process::start("ffprobe", call, |_| false)?;
-    let mut json = Vec::new();
-    if let Some(mut stdout) = process.stdout() {
-        std::io::Read::read_to_end(&mut stdout, &mut json).map_err(|e| Error::io("read", path, e))?;
-    }
-    process.wait(&format!("reading {name}"))?;
+    let json = ask(path, &["-print_format", "json", "-show_format", "-show_streams"])?;
     let answer: Answer = serde_json::from_slice(&json)
         .map_err(|e| Error::Tool(format!("ffprobe's answer about {name} cannot be understood: {e}")))?;
-    understand(&answer, &name)
+    let mut probe = understand(&answer, &name)?;
+    if probe.constant && answer.format.format_name.contains("matroska") {
+        // Matroska states the distance of frames that its writer expected, not the one that they have.
+        let stream = probe.stream.to_string();
+        let first = format!("%+#{PACKETS}");
+        let entries = ["-show_entries", "packet=pts_time", "-of", "csv=p=0", "-read_intervals", &first];
+        let times = ask(path, &[&["-select_streams", &stream], &entries[..]].concat())?;
+        probe.constant = evenly_spaced(&String::from_utf8_lossy(&times));
+    }
+    Ok(probe)
+}
+
+/// How many packets are looked at to see whether frames come at equal distances.
+const PACKETS: usize = 600;
+
+/// Whether packets, whose times in seconds are given a line each, in any order, are the same distance apart; times may be
+/// rounded to milliseconds.
+fn evenly_spaced(times: &str) -> bool {
+    let mut times: Vec<f64> = times.lines().filter_map(|line| line.trim_matches(',').trim().parse().ok()).collect();
+    times.sort_by(f64::total_cmp);
+    let steps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    let (least, most) = steps.fold((f64::INFINITY, 0.0_f64), |(least, most), step| (least.min(step), most.max(step)));
+    times.len() < 3 || most - least < 0.0025
+}
+
+/// What ffprobe prints about `path` when asked with `questions`.
+fn ask(path: &Path, questions: &[&str]) -> Result<Vec<u8>> {
+    let mut call = command("ffprobe");
+    call.args(["-v", "error"]).args(questions).arg(file_argument(path)).stdout(Stdio::piped());
+    let mut process = Process::start("ffprobe", call, |_| false)?;
+    let mut answer = Vec::new();
+    if let Some(mut stdout) = process.stdout() {
+        std::io::Read::read_to_end(&mut stdout, &mut answer).map_err(|e| Error::io("read", path, e))?;
+    }
+    process.wait(&format!("reading {}", path.display()))?;
+    Ok(answer)
 }
 
 fn understand(answer: &Answer, name: &str) -> Result<Probe> {
@@ -188,6 +215,13 @@ mod tests {
         )
         .unwrap();
         assert_eq!((probe.frames, probe.constant, probe.pixel_aspect), (Some(55), true, Some((16, 15))));
+    }
+
+    #[test]
+    fn frames_at_uneven_times_are_noticed_in_whatever_order_they_are_stored() {
+        assert!(evenly_spaced("0.000,\n0.067\n0.033\n0.100\n"));
+        assert!(!evenly_spaced("0.000\n0.467\n0.233\n0.167\n"));
+        assert!(evenly_spaced("0.5\n"));
     }
 
     #[test]

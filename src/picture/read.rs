@@ -46,6 +46,9 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The type and checksum of a PNG's last chunk.
+const PNG_END: [u8; 8] = [b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
+
 /// Decodes a picture.
 ///
 /// # Errors
@@ -58,6 +61,10 @@ fn decode(bytes: &[u8]) -> std::result::Result<Picture, String> {
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| damaged(&error.into()))?;
     match reader.format() {
         Some(ImageFormat::Jpeg) if !jpeg::is_whole(bytes) => {
+            return Err("is truncated: its end is missing; copy it again from its source".into());
+        }
+        // The decoder is content once it has all pixels; the end of the last chunk tells that the file is whole.
+        Some(ImageFormat::Png) if !bytes.windows(8).any(|chunk| chunk == PNG_END) => {
             return Err("is truncated: its end is missing; copy it again from its source".into());
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}

@@ -26,13 +26,13 @@ pub fn frame_len(width: usize, height: usize, format: &str) -> usize {
     width * height + block.map_or(0, |(w, h)| 2 * width.div_ceil(w) * height.div_ceil(h))
 }
 
-/// A clip whose luma and chroma are smooth and move, so that every frame differs.
+/// A clip whose luma and chroma are smooth and move, so that every frame differs; all its colours exist in RGB.
 pub fn y4m(width: usize, height: usize, format: &str, frames: usize) -> Vec<u8> {
     let mut clip = format!("YUV4MPEG2 W{width} H{height} F25:1 Ip A1:1 C{format}\n").into_bytes();
     for n in 0..frames {
         clip.extend(b"FRAME\n");
         for y in 0..height {
-            clip.extend((0..width).map(|x| (40 + (x * 3 + y * 2 + n * 5) % 150) as u8));
+            clip.extend((0..width).map(|x| (60 + (x * 3 + y * 2 + n * 5) % 130) as u8));
         }
         let chroma = frame_len(width, height, format) - width * height;
         clip.extend((0..chroma).map(|i| if i < chroma / 2 { 110 + n as u8 % 16 } else { 140 }));

@@ -102,3 +102,42 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
     }
     Ok(Weights { size, step, network: FloatNetwork { topology, layers } })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn weights() -> Weights {
+        let network = FloatNetwork::random(Topology::two_scale(StudentName::S.into()), 4);
+        Weights { size: StudentName::S, step: 1234, network }
+    }
+
+    #[test]
+    fn what_was_saved_quantizes_alike_when_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let before = weights();
+        save(&path, &before).unwrap();
+        let after = load(&path).unwrap();
+        assert_eq!((after.size, after.step), (before.size, before.step));
+        for (a, b) in after.network.layers.iter().zip(&before.network.layers) {
+            assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
+        }
+        assert!(after.network.quantize().is_ok());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        save(&path, &weights()).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        for broken in [&bytes[..bytes.len() / 2], b"no weights at all".as_slice(), b""] {
+            fs::write(&path, broken).unwrap();
+            let message = format!("{:#}", load(&path).unwrap_err());
+            assert!(message.contains("weights.safetensors"), "{message}");
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use nijigen::engine::load::{Stated, load};
-use nijigen::style::card::Card;
+use nijigen::engine::{Stated, load};
+use nijigen::style::Card;
 
 use crate::data::pairs::Split;
 use crate::data::{training_set, write_whole};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use nijigen::style::card::Card;
+use nijigen::style::Card;
 
 use crate::data::sha256;
 use crate::device::{Device, default_device};

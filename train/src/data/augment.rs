@@ -60,10 +60,10 @@ impl Augment {
         if rng.random::<f32>() < self.noise {
             add_noise(&mut crop.photo, self.noise_deviation * rng.random::<f32>(), rng);
         }
-        if rng.random::<f32>() < self.jpeg {
-            if let Some(photo) = through_jpeg(&crop.photo, rng.random_range(35..=95)) {
-                crop.photo = photo;
-            }
+        if rng.random::<f32>() < self.jpeg
+            && let Some(photo) = through_jpeg(&crop.photo, rng.random_range(35..=95))
+        {
+            crop.photo = photo;
         }
     }
 }

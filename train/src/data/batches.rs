@@ -143,3 +143,81 @@ fn weigh_face(weight: &mut [f32], face: &FaceBox, origin: (i64, i64), side: i64,
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::data::pairs::{Pair, Split};
+
+    /// A photo whose pixels tell where they are, and a target that is its negative.
+    fn pair(width: u32, height: u32, faces: Vec<FaceBox>) -> LoadedPair {
+        let photo = RgbImage::from_fn(width, height, |x, y| Rgb([x as u8, y as u8, 77]));
+        let target = RgbImage::from_fn(width, height, |x, y| Rgb([255 - x as u8, 255 - y as u8, 178]));
+        let text = String::new;
+        let entry = Pair {
+            photo: text(),
+            target: text(),
+            source: text(),
+            frame: None,
+            scale: 1.0,
+            width,
+            height,
+            faces,
+            licence: None,
+            source_sha256: text(),
+            recipe: text(),
+            recipe_sha256: text(),
+            split: Split::Train,
+        };
+        LoadedPair { entry, photo, target }
+    }
+
+    fn sampling(around_face: f32) -> Sampling {
+        let augment = Augment {
+            flip: 0.5,
+            tint: 0.0,
+            dark: 0.0,
+            darkest: 1.0,
+            jpeg: 0.0,
+            blur: 0.0,
+            noise: 0.0,
+            noise_deviation: 0.0,
+        };
+        Sampling { batch: 6, crop: 32, around_face, face_weight: 3.0, augment }
+    }
+
+    #[test]
+    fn photo_and_target_stay_aligned_in_pictures_larger_and_smaller_than_the_crop() {
+        for (width, height) in [(100, 60), (32, 32), (20, 90), (7, 5), (1, 1)] {
+            let batch = Batch::draw(&[pair(width, height, vec![])], &sampling(0.0), 1, 5);
+            assert_eq!(batch.photos.len(), 6 * 32 * 32 * 3);
+            for (photo, target) in batch.photos.iter().zip(&batch.targets) {
+                assert_eq!(photo / 255.0 + target, 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_depends_on_the_step_alone() {
+        let pairs = [pair(90, 70, vec![]), pair(60, 80, vec![])];
+        let at = |step| Batch::draw(&pairs, &sampling(0.0), 1, step).photos;
+        assert_eq!(at(3), at(3));
+        assert_ne!(at(3), at(4));
+        let streamed = stream(Arc::new(pairs.to_vec()), sampling(0.0), 1, 3);
+        assert_eq!(streamed.recv().unwrap().photos, at(3));
+        assert_eq!(streamed.recv().unwrap().photos, at(4));
+    }
+
+    #[test]
+    fn small_faces_are_looked_for_and_weigh_more() {
+        let face = |height| FaceBox { x: 150.0, y: 20.0, width: 0.8 * height, height };
+        let share = |around, height: f32| {
+            let batch = Batch::draw(&[pair(200, 200, vec![face(height)])], &sampling(around), 1, 0);
+            batch.weights.iter().filter(|&&w| w > 1.0).count()
+        };
+        assert!(share(1.0, 24.0) > share(0.0, 24.0));
+        assert_eq!(share(1.0, 190.0), 0, "large faces need no help");
+    }
+}

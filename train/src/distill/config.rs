@@ -126,10 +126,10 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        if self.crop == 0 || self.crop % 8 != 0 || self.loss.features_crop > self.crop as usize {
+        if self.crop == 0 || !self.crop.is_multiple_of(8) || self.loss.features_crop > self.crop as usize {
             bail!("'crop' must be a multiple of 8 and at least 'features_crop'");
         }
-        if self.loss.features_crop % 4 != 0 || self.loss.features_every == 0 {
+        if !self.loss.features_crop.is_multiple_of(4) || self.loss.features_every == 0 {
             bail!("'features_crop' must be a multiple of 4, 'features_every' at least 1");
         }
         if self.batch == 0 || self.steps == 0 || self.evaluate_every == 0 {

@@ -158,11 +158,12 @@ impl Task for Distillation {
                 // What came before was measured without fake-quant.
                 (progress.best, progress.stale) = (f64::INFINITY, 0);
             }
-            if quantizing && (step == config.quantize_step() || step % CALIBRATE_EVERY == 0) {
+            if quantizing && (step == config.quantize_step() || step.is_multiple_of(CALIBRATE_EVERY)) {
                 let fresh = calibrate_on(&average, topology, &train, config, step, &device)?;
                 let gain = if step == config.quantize_step() { 1.0 } else { CALIBRATE_GAIN };
                 for (scale, fresh) in progress.activation_scales.iter_mut().zip(fresh) {
-                    *scale += gain * (fresh - *scale);
+                    // Exactly `fresh` for a gain of 1, whatever stood there.
+                    *scale = (1.0 - gain) * *scale + gain * fresh;
                 }
             }
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
@@ -179,7 +180,7 @@ impl Task for Distillation {
             let ramp = (step as f32 / config.warmup.max(1) as f32).min(1.0);
             let mut total = pixel.clone() + gradient.clone() * (config.loss.gradient * ramp);
             let features = match &vgg {
-                Some(vgg) if step % config.loss.features_every == 0 => {
+                Some(vgg) if step.is_multiple_of(config.loss.features_every) => {
                     let at = config.loss.features_crop;
                     let part = |x: Tensor<B, 4>| {
                         x.narrow(2, (step as usize * 8) % (config.crop as usize - at + 1), at).narrow(
@@ -215,7 +216,7 @@ impl Task for Distillation {
 
             let stopping = self.stop.load(Ordering::Relaxed);
             let finished = progress.step == config.steps;
-            if stopping || finished || progress.step % config.evaluate_every == 0 {
+            if stopping || finished || progress.step.is_multiple_of(config.evaluate_every) {
                 progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 if !quantizing {

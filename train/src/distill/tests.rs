@@ -97,7 +97,9 @@ fn a_run_that_was_stopped_ends_as_if_it_had_not_been() {
         outcome = train(parts.path(), config(6), true);
     }
     assert_eq!(outcome.step, expected.step);
-    assert!(outcome.network == expected.network, "the weights differ");
+    for (i, (a, b)) in outcome.network.layers.iter().zip(&expected.network.layers).enumerate() {
+        assert_eq!(a, b, "layer {i}");
+    }
     for name in ["losses.csv", "losses.png", "sheet.png", "weights.safetensors"] {
         assert!(parts.path().join(name).is_file(), "{name}");
     }

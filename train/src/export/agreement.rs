@@ -8,8 +8,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use image::RgbImage;
 use nijigen::engine::contract::{FloatNetwork, QuantizedNetwork};
-use nijigen::engine::load::{Stated, load};
 use nijigen::engine::reference::Reference;
+use nijigen::engine::{Stated, load};
 use nijigen::frame::Size;
 
 use crate::device::{Task, TrainBackend};
@@ -121,7 +121,7 @@ pub fn by_tract(onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
 /// When Python cannot be started or the script fails.
 pub fn by_onnxruntime(python: &Path, onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
     ensure!(
-        photo.width() % 8 == 0 && photo.height() % 8 == 0,
+        photo.width().is_multiple_of(8) && photo.height().is_multiple_of(8),
         "onnxruntime needs photos whose sides are multiples of 8"
     );
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use image::RgbImage;
 use nijigen::frame::Size;
-use nijigen::style::card::Card;
+use nijigen::style::Card;
 
 use self::agreement::{Agreement, ByBurn, by_onnxruntime, by_reference, by_tract};
 use crate::data::{sha256, write_whole};
