@@ -159,9 +159,12 @@ fn rate_rotation_sound_and_colours_are_kept() {
         let done = video(&plain, &out).output().unwrap();
         assert!(done.status.success(), "{}", said(&done));
         assert_eq!((pictures(&out), sound(&out)), ("96,64,30000/1001,30".into(), codec.into()), "{name}");
-        // With BT.601 in the place of BT.709 it would be 6.7.
-        let difference = mean_difference(&first_frame(&out), &first_frame(&plain));
-        assert!(difference < 3.0, "{name}: colours are {difference} apart");
+        // AVI cannot say how its colours are coded, and players differ in what they take them for.
+        if name != "out.avi" {
+            // With BT.601 in the place of BT.709 it would be 6.7.
+            let difference = mean_difference(&first_frame(&out), &first_frame(&plain));
+            assert!(difference < 3.0, "{name}: colours are {difference} apart");
+        }
     }
 
     // A telephone that was held upright: stored lying, with a note to turn it.

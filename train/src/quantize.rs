@@ -7,17 +7,36 @@ use nijigen::engine::contract::{ACTIVATION_LIMIT, IMAGE_SCALE};
 
 /// `value` as it comes out, the gradient as if it were `x` (straight-through estimator, Bengio et al. 2013).
 fn straight_through<B: Backend, const D: usize>(x: Tensor<B, D>, value: Tensor<B, D>) -> Tensor<B, D> {
-    x.clone() + (value - x).detach()
+    // In this order the sum is exactly `value`; `x + (value − x)` is off by a rounding, which the next one magnifies.
+    value.detach() + (x.clone() - x.detach())
 }
 
 /// Weights `[oc, ic, 3, 3]` on their grid: symmetric, per output channel, ±`limit` steps.
 pub fn fake_quantize_weight<B: Backend>(weight: Tensor<B, 4>, limit: i32) -> Tensor<B, 4> {
     let oc = weight.dims()[0];
     let fixed = weight.clone().detach();
-    let largest = fixed.clone().abs().reshape([oc as i32, -1]).max_dim(1).reshape([oc, 1, 1, 1]);
-    let scale = largest.div_scalar(limit).clamp_min(1e-12);
+    let scale = weight_scale(fixed.clone(), limit).reshape([oc, 1, 1, 1]);
     let value = (fixed / scale.clone()).round() * scale;
     straight_through(weight, value)
+}
+
+/// The step of each output channel's weights: largest magnitude / `limit`, `[oc]`.
+fn weight_scale<B: Backend>(weight: Tensor<B, 4>, limit: i32) -> Tensor<B, 1> {
+    let oc = weight.dims()[0];
+    weight.abs().reshape([oc as i32, -1]).max_dim(1).reshape([oc]).div_scalar(limit).clamp_min(1e-12)
+}
+
+/// A bias `[oc]` on its grid: steps of input scale × weight scale. The steps are small, but an activation near the middle
+/// between two of its own falls to the other side by one of them.
+pub fn fake_quantize_bias<B: Backend>(
+    bias: Tensor<B, 1>,
+    weight: Tensor<B, 4>,
+    limit: i32,
+    input_scale: f32,
+) -> Tensor<B, 1> {
+    let step = weight_scale(weight.detach(), limit).mul_scalar(input_scale);
+    let value = (bias.clone().detach() / step.clone()).round() * step;
+    straight_through(bias, value)
 }
 
 /// A stored activation (after its ReLU) on its grid of 0 ..= 127 steps of `scale`; no gradient where it saturates.

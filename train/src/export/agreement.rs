@@ -165,7 +165,13 @@ mod tests {
     fn network() -> FloatNetwork {
         let topology = Topology::two_scale(StudentSize::S);
         let device = Default::default();
-        let student = Student::<NdArray>::new(&topology, 5, &device);
+        let mut student = Student::<NdArray>::new(&topology, 5, &device);
+        // A fresh student has no biases, a trained one has.
+        for (i, layer) in student.layers.iter_mut().enumerate() {
+            let values = (0..layer.bias.dims()[0]).map(|oc| 0.02 * ((oc * 7 + i * 3) % 11) as f32 - 0.09).collect();
+            let bias = burn::tensor::TensorData::new::<f32, _>(values, layer.bias.dims());
+            layer.bias = burn::module::Param::from_tensor(burn::tensor::Tensor::from_data(bias, &device));
+        }
         let photos = crate::distill::evaluate::bytes_tensor(&photo(), topology.multiple(), &device);
         let scales = crate::distill::evaluate::calibrate(&student, &topology, photos).unwrap();
         student.to_network(&topology, &scales)

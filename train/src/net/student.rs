@@ -3,14 +3,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
-use nijigen::engine::contract::{FloatLayer, FloatNetwork, weight_limit, weight_scale};
+use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
 use nijigen::engine::topology::{LayerShape, Topology};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
-use crate::quantize::{fake_quantize_activation, fake_quantize_output, fake_quantize_weight};
+use crate::quantize::{fake_quantize_activation, fake_quantize_bias, fake_quantize_output, fake_quantize_weight};
 
 /// One convolution's parameters.
 #[derive(Module, Debug)]
@@ -70,7 +70,7 @@ impl<B: ConvBackend> Student<B> {
 
     /// The network as the export contract wants it, weights scaled to use their whole range.
     pub fn to_network(&self, topology: &Topology, activation_scales: &[f32]) -> FloatNetwork {
-        let mut input_scales = vec![nijigen::engine::contract::IMAGE_SCALE];
+        let mut input_scales = vec![IMAGE_SCALE];
         input_scales.extend_from_slice(activation_scales);
         let layers = self.layers.iter().enumerate().map(|(i, layer)| {
             let weight: Vec<f32> = layer.weight.val().to_data().iter().collect();
@@ -110,9 +110,12 @@ impl<B: ConvBackend> Student<B> {
         let mut tensors = vec![lower(bytes)];
         let last = topology.layers.len() - 1;
         for (i, (shape, layer)) in topology.layers.iter().zip(&self.layers).enumerate() {
-            let mut weight = layer.weight.val();
-            if arithmetic.activation_scales.is_some() {
-                weight = fake_quantize_weight(weight, weight_limit(topology, i));
+            let (mut weight, mut bias) = (layer.weight.val(), layer.bias.val());
+            if let Some(scales) = arithmetic.activation_scales {
+                let input_scale = if shape.input == 0 { IMAGE_SCALE } else { scales[shape.input - 1] };
+                let limit = weight_limit(topology, i);
+                bias = fake_quantize_bias(bias, weight.clone(), limit, input_scale);
+                weight = fake_quantize_weight(weight, limit);
             }
             if shape.input == 0 {
                 weight = weight.div_scalar(255.0);
@@ -124,7 +127,6 @@ impl<B: ConvBackend> Student<B> {
             let plain = i < last && !shape.depth_to_space;
             let block_shape = BlockShape { stride: shape.stride, relu: plain };
             let shortcut = shape.add.map(|add| tensors[add].clone());
-            let bias = layer.bias.val();
             // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
             let (inner, outer) = if i == last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
             let inner = match half {
