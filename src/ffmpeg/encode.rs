@@ -84,15 +84,25 @@ impl Encoder {
             Some(Ok(())) => Ok(()),
             // It closed its input: it has a reason, and tells it.
             _ => {
-                self.frames = None;
-                self.process.wait(&self.doing())?;
-                Err(Error::Tool(format!("ffmpeg ended early while {}", self.doing())))
+                self.end()?;
+                Err(Error::Tool(format!("ffmpeg ended early while writing {}", self.name)))
             }
         }
     }
 
-    fn doing(&self) -> String {
-        format!("writing {}", self.name)
+    /// Ends ffmpeg's input, which is what it waits for, and then waits for it.
+    fn end(&mut self) -> Result<()> {
+        self.frames = None;
+        let failed = match self.process.wait(&format!("writing {}", self.name)) {
+            Ok(complaint) => {
+                complaint.iter().for_each(|complaint| log::info!("ffmpeg says: {complaint}"));
+                return Ok(());
+            }
+            Err(error) => error.to_string(),
+        };
+        // The user knows the file by its own name.
+        let working = self.output.as_ref().map(|output| output.working_path().display().to_string());
+        Err(Error::Tool(working.map_or(failed.clone(), |working| failed.replace(&working, &self.name))))
     }
 }
 
@@ -117,9 +127,7 @@ impl Sink for Encoder {
             // A video without frames is none: nothing is left behind.
             return Ok(());
         }
-        // The end of its input is what ffmpeg waits for.
-        self.frames = None;
-        self.process.wait(&self.doing())?;
+        self.end()?;
         self.output.take().map_or(Ok(()), Output::commit)
     }
 }
