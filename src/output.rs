@@ -1,6 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -44,7 +45,7 @@ impl Output {
         // Temporary files are private by default; this one becomes an ordinary file, less what the umask takes.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let beside = builder.tempfile_in(folder).map_err(failed)?;
+        let beside = builder.tempfile_in(folder).map_err(|e| failed(own_reason(e)))?;
         Ok(Self { path, place: Place::Beside(beside) })
     }
 
@@ -87,6 +88,13 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// The system's reason alone: tempfile adds the name that nobody asked for.
+fn own_reason(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
+    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]
@@ -143,7 +151,8 @@ mod tests {
         null.commit().unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
 
-        assert!(Output::create(&folder.path().join("none/a")).is_err());
+        let error = Output::create(&folder.path().join("none/a")).unwrap_err().to_string();
+        assert!(!error.contains(".nijigen-"), "{error}");
         assert!(Output::create(folder.path()).is_err(), "a folder is no file");
     }
 }

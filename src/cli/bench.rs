@@ -33,7 +33,7 @@ that the process held, in 10^6 bytes, the ring of made-up frames included.";
 /// Measure how fast styles run on this machine
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Bench {
+pub struct BenchArgs {
     #[command(flatten)]
     style: StyleOptions,
     /// Size of the frames
@@ -80,63 +80,61 @@ struct Report {
     cpu: String,
 }
 
-impl Bench {
-    /// Measures and prints.
-    ///
-    /// # Errors
-    /// When the style cannot be opened or run.
-    pub fn run(&self) -> Result<()> {
-        let report = self.measure()?;
-        if self.json {
-            let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Tool(format!("no report: {e}")))?;
-            return print(&(json + "\n"));
-        }
-        print(&report.text())
+/// Measures and prints.
+///
+/// # Errors
+/// When the style cannot be opened or run.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let report = measure(args)?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Tool(format!("no report: {e}")))?;
+        return print(&(json + "\n"));
     }
+    print(&report.text())
+}
 
-    fn measure(&self) -> Result<Report> {
-        let mut stylizer = self.style.open()?;
-        let engine = stylizer.engine();
-        if self.engine == EngineChoice::Tract && !["tract", "none"].contains(&engine) {
-            return Err(Error::Usage(format!("this style runs on {engine}, not on tract; use --engine auto")));
-        }
-        let mut source = Synthetic::new(self.size, config::DEFAULT_RATE, config::SYNTHETIC_SEED);
-        let mut sink = Null;
-        let mut stats = Stats::new([sink.name().to_string()]);
-        let (mut input, mut output) = (Frame::black(self.size), Frame::black(self.size));
-        for n in 0..WARM_UP + self.frames {
-            if n == WARM_UP {
-                stats = Stats::new([sink.name().to_string()]);
-            }
-            source.read(&mut input)?;
-            stats.captured(input.captured);
-            let began = Instant::now();
-            stylizer.run(&input.pixels, self.size, &mut output.pixels)?;
-            stats.stylized(began.elapsed());
-            let began = Instant::now();
-            sink.show(&output)?;
-            stats.shown(0, began.elapsed(), input.captured);
-        }
-        let summary = stats.summary();
-        let macs = stylizer.macs(self.size);
-        Ok(Report {
-            fps: summary.fps,
-            latency_ms: summary.latency_ms,
-            stages_ms: summary.stages_ms,
-            macs_per_frame: macs,
-            gmacs_per_s: (macs as f64 * summary.fps / 1e6).round() / 1e3,
-            rss_mb: host::peak_memory_mb(),
-            reuse: false,
-            style: stylizer.name().to_string(),
-            engine,
-            isa: host::isa(),
-            size: self.size.to_string(),
-            threads: self.style.resolve().threads,
-            frames: summary.stylized,
-            version: env!("CARGO_PKG_VERSION"),
-            cpu: host::cpu(),
-        })
+fn measure(args: &BenchArgs) -> Result<Report> {
+    let mut stylizer = args.style.open()?;
+    let engine = stylizer.engine();
+    if args.engine == EngineChoice::Tract && !["tract", "none"].contains(&engine) {
+        return Err(Error::Usage(format!("this style runs on {engine}, not on tract; use --engine auto")));
     }
+    let mut source = Synthetic::new(args.size, config::DEFAULT_RATE, config::SYNTHETIC_SEED);
+    let mut sink = Null;
+    let mut stats = Stats::new([sink.name().to_string()]);
+    let (mut input, mut output) = (Frame::black(args.size), Frame::black(args.size));
+    for n in 0..WARM_UP + args.frames {
+        if n == WARM_UP {
+            stats = Stats::new([sink.name().to_string()]);
+        }
+        source.read(&mut input)?;
+        stats.captured(input.captured);
+        let began = Instant::now();
+        stylizer.run(&input.pixels, args.size, &mut output.pixels)?;
+        stats.stylized(began.elapsed());
+        let began = Instant::now();
+        sink.show(&output)?;
+        stats.shown(0, began.elapsed(), input.captured);
+    }
+    let summary = stats.summary();
+    let macs = stylizer.macs(args.size);
+    Ok(Report {
+        fps: summary.fps,
+        latency_ms: summary.latency_ms,
+        stages_ms: summary.stages_ms,
+        macs_per_frame: macs,
+        gmacs_per_s: (macs as f64 * summary.fps / 1e6).round() / 1e3,
+        rss_mb: host::peak_memory_mb(),
+        reuse: false,
+        style: stylizer.name().to_string(),
+        engine,
+        isa: host::isa(),
+        size: args.size.to_string(),
+        threads: args.style.resolve().threads,
+        frames: summary.stylized,
+        version: env!("CARGO_PKG_VERSION"),
+        cpu: host::cpu(),
+    })
 }
 
 impl Report {

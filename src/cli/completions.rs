@@ -15,20 +15,18 @@ Examples:
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-impl Completions {
-    /// Prints the script.
-    ///
-    /// # Errors
-    /// When standard output cannot be written to.
-    pub fn run(&self) -> Result<()> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "nijigen", &mut script);
-        print(&String::from_utf8_lossy(&script))
-    }
+/// Prints the script.
+///
+/// # Errors
+/// When standard output cannot be written to.
+pub fn run(args: &CompletionsArgs) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "nijigen", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }

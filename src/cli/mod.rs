@@ -40,20 +40,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each is documented at its arguments, which is where --help takes it from")]
 pub enum Command {
-    /// Measure how fast styles run on this machine
-    Bench(bench::Bench),
-    /// Print a completion script for a shell
-    Completions(completions::Completions),
+    Bench(bench::BenchArgs),
+    Completions(completions::CompletionsArgs),
     /// List the cameras with their formats, sizes and rates
     Devices(devices::DevicesArgs),
     Image(image::ImageArgs),
-    /// Print a manual page
-    Man(man::Man),
-    /// Stylize a camera, a video or a made-up scene while it runs
-    Run(run::Run),
+    Man(man::ManArgs),
+    Run(run::RunArgs),
     Styles(styles::StylesArgs),
-    /// Stylize a video file from its first to its last frame
-    Video(video::Video),
+    Video(video::VideoArgs),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -84,15 +79,20 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Bench(bench) => bench.run(),
-        Command::Completions(completions) => completions.run(),
+        Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Image(args) => image::run(args),
-        Command::Man(man) => man.run(),
-        Command::Run(run) => run.run(cli.quiet),
+        Command::Man(args) => man::run(args),
+        Command::Run(args) => run::run(args),
         Command::Styles(args) => styles::run(args),
-        Command::Video(video) => video.run(cli.quiet),
+        Command::Video(args) => video::run(args),
     }
+}
+
+/// Whether `--quiet` was given.
+fn is_quiet() -> bool {
+    log::max_level() <= log::LevelFilter::Error
 }
 
 /// Prints `text` on standard output as it is.

@@ -7,13 +7,13 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::options::StyleOptions;
-use super::print;
-use super::stream::{same_file, stop_on_interrupt, totals};
+use super::stream::{same_file, totals};
+use super::{interrupt, is_quiet, print};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice};
 use crate::error::{Error, Result};
 use crate::frame::{Rate, Size};
 use crate::pipeline::stats::Summary;
-use crate::pipeline::{self, Keep, Plan};
+use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
 use crate::sink::null::Null;
@@ -39,7 +39,7 @@ Anywhere else every frame is stylized. Esc or q closes the window; Ctrl-C ends a
 /// Stylize a camera, a video or a made-up scene while it runs
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Run {
+pub struct RunArgs {
     /// Where frames come from: a camera (the first, or one by number, name or device), a video file, Y4M on standard
     /// input (-), or a made-up scene (synthetic); a file that bears such a name is written ./NAME
     #[arg(long, value_name = "camera[:WHICH]|FILE|-|synthetic", default_value = "camera",
@@ -89,7 +89,7 @@ struct RunReport {
     version: &'static str,
 }
 
-impl Run {
+impl RunArgs {
     fn resolve(&self) -> Result<RunConfig> {
         let config = RunConfig {
             source: self.source.clone(),
@@ -103,54 +103,59 @@ impl Run {
         check_sinks(&config)?;
         Ok(config)
     }
+}
 
-    /// Runs until the source ends, the window is closed, or Ctrl-C.
-    ///
-    /// # Errors
-    /// When something cannot be opened, or fails on the way.
-    pub fn run(&self, quiet: bool) -> Result<()> {
-        let config = self.resolve()?;
-        let stylizer = self.style.open()?;
-        let (source, header) = open_source(&config)?;
-        let info = source.info().clone();
-        let mut report = RunReport {
-            summary: pipeline::stats::Stats::new([]).summary(),
-            source: info.name.clone(),
-            size: info.size.to_string(),
-            style: stylizer.name().to_string(),
-            engine: stylizer.engine(),
-            threads: config.style.threads,
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        // From here on there may be half-written files, which an interrupt must not leave behind.
-        let stop = stop_on_interrupt()?;
-        let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
-        for choice in &config.sinks {
-            match choice {
-                SinkChoice::Window => {}
-                SinkChoice::Null => sinks.push(Box::new(Null)),
-                SinkChoice::Stdout => sinks.push(Box::new(Y4mPipe::new(header.clone()))),
-                SinkChoice::File(path) => {
-                    sinks.push(Box::new(Y4mFile::create(path, header.clone(), config.is_live())?));
-                }
+/// Runs until the source ends, the window is closed, or Ctrl-C.
+///
+/// # Errors
+/// When something cannot be opened, or fails on the way.
+pub fn run(args: &RunArgs) -> Result<()> {
+    let config = args.resolve()?;
+    let stylizer = args.style.open()?;
+    let (source, header) = open_source(&config)?;
+    let info = source.info().clone();
+    let mut report = RunReport {
+        summary: pipeline::stats::Stats::new([]).summary(),
+        source: info.name.clone(),
+        size: info.size.to_string(),
+        style: stylizer.name().to_string(),
+        engine: stylizer.engine(),
+        threads: config.style.threads,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    // From here on there may be half-written files, which an interrupt must not leave behind.
+    interrupt::watch()?;
+    let stop = Stop::default();
+    let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
+    for choice in &config.sinks {
+        match choice {
+            SinkChoice::Window => {}
+            SinkChoice::Null => sinks.push(Box::new(Null)),
+            SinkChoice::Stdout => sinks.push(Box::new(Y4mPipe::new(header.clone()))),
+            SinkChoice::File(path) => {
+                sinks.push(Box::new(Y4mFile::create(path, header.clone(), config.is_live())?));
             }
         }
-        let wants_window = config.sinks.contains(&SinkChoice::Window);
-        let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
-        let keep = Keep { when_stopped: true, when_failed: info.live };
-        let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep };
-        let stats = Arc::new(pipeline::stats_for(&plan));
-        report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {})?;
-        if report.summary.captured == 0 && matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin) {
-            return Err(Error::Input(format!("{} holds no frames", report.source)));
+    }
+    let wants_window = config.sinks.contains(&SinkChoice::Window);
+    let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
+    let keep = Keep { when_stopped: true, when_failed: info.live };
+    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep };
+    let stats = Arc::new(pipeline::stats_for(&plan));
+    report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
+        if interrupt::requested() {
+            stop.request();
         }
-        if !quiet {
-            eprintln!("{}", totals(&report.summary));
-        }
-        match self.stats {
-            Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
-            None => Ok(()),
-        }
+    })?;
+    if report.summary.captured == 0 && matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin) {
+        return Err(Error::Input(format!("{} holds no frames", report.source)));
+    }
+    if !is_quiet() {
+        eprintln!("{}", totals(&report.summary));
+    }
+    match args.stats {
+        Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
+        None => Ok(()),
     }
 }
 

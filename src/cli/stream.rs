@@ -2,26 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::pipeline::Stop;
 use crate::pipeline::stats::Summary;
-
-/// A [`Stop`] that Ctrl-C (or a polite kill) requests. Who presses it twice does not want to wait.
-///
-/// # Errors
-/// When the system takes no handler.
-pub fn stop_on_interrupt() -> Result<Stop> {
-    let stop = Stop::default();
-    let asked = stop.clone();
-    ctrlc::set_handler(move || {
-        if asked.requested() {
-            std::process::exit(1);
-        }
-        asked.request();
-    })
-    .map_err(|e| Error::Tool(format!("cannot listen for Ctrl-C: {e}")))?;
-    Ok(stop)
-}
 
 /// Whether both paths lead to the same file.
 pub fn same_file(a: &Path, b: &Path) -> bool {

@@ -8,11 +8,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::options::StyleOptions;
-use super::stream::{same_file, stop_on_interrupt};
+use super::stream::same_file;
+use super::{interrupt, is_quiet};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::ffmpeg::Encoder;
-use crate::pipeline::{self, Keep, Plan};
+use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
 use crate::sink::y4m::{Y4mFile, Y4mPipe};
@@ -32,7 +33,7 @@ Files other than Y4M are read and written by the program ffmpeg, which must be i
 /// Stylize a video file from its first to its last frame
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Video {
+pub struct VideoArgs {
     /// The video, or - for Y4M on standard input
     #[arg(value_name = "IN")]
     input: PathBuf,
@@ -43,49 +44,47 @@ pub struct Video {
     style: StyleOptions,
 }
 
-impl Video {
-    /// Stylizes the video.
-    ///
-    /// # Errors
-    /// When something cannot be opened, or fails on the way; what was written by then is removed.
-    pub fn run(&self, quiet: bool) -> Result<()> {
-        let target = Target::of(&self.output)?;
-        let reads_stdin = self.input == Path::new("-");
-        if !reads_stdin && same_file(&self.input, &self.output) {
-            let name = self.output.display();
-            return Err(Error::Usage(format!("{name} would be written over itself; give OUT another name")));
-        }
-        let opened = if reads_stdin { file::stdin()? } else { file::open(&self.input)? };
-        let info = opened.source.info().clone();
-        let stylizer = self.style.open()?;
-        // From here on there may be half-written files, which an interrupt must not leave behind.
-        let stop = stop_on_interrupt()?;
-        let sink = target.open(&info, &opened.kind)?;
-        // All or nothing: half a video is of no use.
-        let keep = Keep { when_stopped: false, when_failed: false };
-        let plan = Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep };
-        let stats = Arc::new(pipeline::stats_for(&plan));
-        let bar = progress(info.frames, quiet);
-        let result = pipeline::run(plan, &stop, &stats, &mut |stats| bar.set_position(stats.frames()));
-        bar.finish_and_clear();
-        let summary = result?;
-        if summary.stylized == 0 {
-            return Err(Error::Input(format!("{} holds no frames; give a whole video", info.name)));
-        }
-        if !quiet {
-            let name = if self.output == Path::new("-") {
-                "standard output".into()
-            } else {
-                self.output.display().to_string()
-            };
-            let frames = if summary.stylized == 1 { "frame" } else { "frames" };
-            eprintln!(
-                "{name}: {} {frames} in {:.1} s, {:.1} per second",
-                summary.stylized, summary.seconds, summary.fps
-            );
-        }
-        Ok(())
+/// Stylizes the video.
+///
+/// # Errors
+/// When something cannot be opened, or fails on the way; what was written by then is removed.
+pub fn run(args: &VideoArgs) -> Result<()> {
+    let target = Target::of(&args.output)?;
+    let reads_stdin = args.input == Path::new("-");
+    if !reads_stdin && same_file(&args.input, &args.output) {
+        let name = args.output.display();
+        return Err(Error::Usage(format!("{name} would be written over itself; give OUT another name")));
     }
+    let opened = if reads_stdin { file::stdin()? } else { file::open(&args.input)? };
+    let info = opened.source.info().clone();
+    let stylizer = args.style.open()?;
+    // From here on there may be half-written files, which an interrupt must not leave behind.
+    interrupt::watch()?;
+    let stop = Stop::default();
+    let sink = target.open(&info, &opened.kind)?;
+    // All or nothing: half a video is of no use.
+    let keep = Keep { when_stopped: false, when_failed: false };
+    let plan = Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep };
+    let stats = Arc::new(pipeline::stats_for(&plan));
+    let bar = progress(info.frames);
+    let result = pipeline::run(plan, &stop, &stats, &mut |stats| {
+        bar.set_position(stats.frames());
+        if interrupt::requested() {
+            stop.request();
+        }
+    });
+    bar.finish_and_clear();
+    let summary = result?;
+    if summary.stylized == 0 {
+        return Err(Error::Input(format!("{} holds no frames; give a whole video", info.name)));
+    }
+    if !is_quiet() {
+        let name =
+            if args.output == Path::new("-") { "standard output".into() } else { args.output.display().to_string() };
+        let frames = if summary.stylized == 1 { "frame" } else { "frames" };
+        eprintln!("{name}: {} {frames} in {:.1} s, {:.1} per second", summary.stylized, summary.seconds, summary.fps);
+    }
+    Ok(())
 }
 
 /// What kind of stream OUT is.
@@ -136,8 +135,8 @@ impl<'a> Target<'a> {
 }
 
 /// A bar on standard error where that is a terminal; a counter where the number of frames is unknown.
-fn progress(frames: Option<u64>, quiet: bool) -> ProgressBar {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+fn progress(frames: Option<u64>) -> ProgressBar {
+    let target = if is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let template = match frames {
         Some(_) => "{bar:30} {pos}/{len} frames, {per_sec}, {eta} left",
         None => "{spinner} {pos} frames, {per_sec}",

@@ -77,7 +77,10 @@ impl Decoder {
     fn ended(&mut self) -> Result<Step> {
         // Whatever it still wants to say finds no reader, so that the wait for it has an end.
         self.pixels = None;
-        self.process.wait(&format!("reading {}", self.info.name))?;
+        let name = &self.info.name;
+        if let Some(complaint) = self.process.wait(&format!("reading {name}"))? {
+            log::warn!("{name} may be damaged; ffmpeg says: {complaint}");
+        }
         Ok(Step::End)
     }
 }

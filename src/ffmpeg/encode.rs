@@ -30,6 +30,7 @@ pub struct Encoder {
     frames: Option<ChildStdin>,
     output: Option<Output>,
     timed: bool,
+    begun: bool,
 }
 
 impl Encoder {
@@ -68,8 +69,9 @@ impl Encoder {
         add_picture_options(&mut call, size, original.map(|o| &o.probe), keeps_colour_tags(path));
         call.arg(file_argument(output.working_path()));
         let mut process = Process::start("ffmpeg", call, |_| false)?;
-        let mut encoder =
-            Self { name: path.display().to_string(), frames: process.stdin(), process, output: Some(output), timed };
+        let name = path.display().to_string();
+        let frames = process.stdin();
+        let mut encoder = Self { name, process, frames, output: Some(output), timed, begun: false };
         if timed {
             encoder.write(&matroska::header(size))?;
         }
@@ -82,15 +84,25 @@ impl Encoder {
             Some(Ok(())) => Ok(()),
             // It closed its input: it has a reason, and tells it.
             _ => {
-                self.frames = None;
-                self.process.wait(&self.doing())?;
-                Err(Error::Tool(format!("ffmpeg ended early while {}", self.doing())))
+                self.end()?;
+                Err(Error::Tool(format!("ffmpeg ended early while writing {}", self.name)))
             }
         }
     }
 
-    fn doing(&self) -> String {
-        format!("writing {}", self.name)
+    /// Ends ffmpeg's input, which is what it waits for, and then waits for it.
+    fn end(&mut self) -> Result<()> {
+        self.frames = None;
+        let failed = match self.process.wait(&format!("writing {}", self.name)) {
+            Ok(complaint) => {
+                complaint.iter().for_each(|complaint| log::info!("ffmpeg says: {complaint}"));
+                return Ok(());
+            }
+            Err(error) => error.to_string(),
+        };
+        // The user knows the file by its own name.
+        let working = self.output.as_ref().map(|output| output.working_path().display().to_string());
+        Err(Error::Tool(working.map_or(failed.clone(), |working| failed.replace(&working, &self.name))))
     }
 }
 
@@ -106,13 +118,16 @@ impl Sink for Encoder {
             self.write(&matroska::before_frame(micros, frame.pixels.len()))?;
         }
         self.write(&frame.pixels)?;
+        self.begun = true;
         Ok(Flow::Continue)
     }
 
     fn finish(&mut self) -> Result<()> {
-        // The end of its input is what ffmpeg waits for.
-        self.frames = None;
-        self.process.wait(&self.doing())?;
+        if !self.begun {
+            // A video without frames is none: nothing is left behind.
+            return Ok(());
+        }
+        self.end()?;
         self.output.take().map_or(Ok(()), Output::commit)
     }
 }

@@ -12,6 +12,13 @@ use crate::error::{Error, Result};
 /// Lines of the program's messages that are kept: the reason stands near the end.
 const KEPT_LINES: usize = 16;
 
+/// What ffmpeg says of an output that it could not complete.
+const INCOMPLETE: [&str; 3] = ["Error writing trailer", "Error closing file", "No space left on device"];
+
+/// What says less than the line before it.
+const GENERAL: [&str; 4] =
+    ["Conversion failed", "Error initializing output", "Error opening output", "Last message repeated"];
+
 /// How a program is called: always without a terminal, so that it asks nothing, and apart from our own group of
 /// processes, so that Ctrl-C reaches us alone and we decide what becomes of it.
 pub fn command(program: &'static str) -> Command {
@@ -73,19 +80,18 @@ impl Process {
         self.child.stdout.take()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and gives what it complained about where it went well all the same.
     ///
     /// # Errors
     /// When it failed: `doing` ("reading clip.mkv") and the last thing that it said.
-    pub fn wait(&mut self, doing: &str) -> Result<()> {
+    pub fn wait(&mut self, doing: &str) -> Result<Option<String>> {
         let status = self.child.wait().map_err(|e| Error::Tool(format!("lost {} while {doing}: {e}", self.program)))?;
         let messages = self.messages.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         let reason = reason(&messages);
-        if status.success() {
-            if let Some(reason) = reason {
-                log::warn!("{} complained while {doing}: {reason}", self.program);
-            }
-            return Ok(());
+        // Some versions report success for a file whose last bytes did not fit on the disk.
+        let incomplete = messages.iter().any(|line| INCOMPLETE.iter().any(|words| line.contains(words)));
+        if status.success() && !incomplete {
+            return Ok(reason);
         }
         let reason = reason.unwrap_or_else(|| status.to_string());
         Err(Error::Tool(format!("{} failed while {doing}: {reason}", self.program)))
@@ -117,8 +123,10 @@ fn listen(stderr: ChildStderr, mut line: impl FnMut(&str) -> bool) -> VecDeque<S
 
 /// The last line that says why, without the address of the object that said it.
 fn reason(messages: &VecDeque<String>) -> Option<String> {
-    let useful = |line: &&str| !line.is_empty() && !line.starts_with("Conversion failed") && !line.contains("repeated");
-    let line = messages.iter().rev().map(|line| line.trim()).find(useful)?;
+    let lines = || messages.iter().rev().map(|line| line.trim()).filter(|line| !line.is_empty());
+    let telling =
+        |line: &&str| !line.ends_with(": Invalid argument") && !GENERAL.iter().any(|words| line.contains(words));
+    let line = lines().find(telling).or_else(|| lines().next())?;
     let text = match line.split_once("] ") {
         Some((object, text)) if object.starts_with('[') => text,
         _ => line,
@@ -137,6 +145,10 @@ mod tests {
         let lines = ["[mp4 @ 0x55d1] moov atom not found", "file:a.mp4: Invalid data found", "Conversion failed!", ""];
         assert_eq!(said(&lines).as_deref(), Some("a.mp4: Invalid data found"));
         assert_eq!(said(&lines[..1]).as_deref(), Some("moov atom not found"));
+        let lines =
+            ["[NULL @ 0x1] Unable to find a suitable output format for 'file:a.xyz'", "file:a.xyz: Invalid argument"];
+        assert_eq!(said(&lines).as_deref(), Some("Unable to find a suitable output format for 'a.xyz'"));
+        assert_eq!(said(&lines[1..]).as_deref(), Some("a.xyz: Invalid argument"));
         assert_eq!(said(&[]), None);
     }
 }

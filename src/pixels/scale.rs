@@ -1,4 +1,4 @@
-//! Pictures to another size.
+//! Pictures of a stream to another size: fast, into buffers that exist (for photos see [`super::resize`]).
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};

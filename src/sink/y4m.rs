@@ -13,8 +13,8 @@ use crate::y4m::Header;
 
 /// What stands before each picture.
 const FRAME: &[u8] = b"FRAME\n";
-/// Room for any header, so that its frame rate can be corrected at the end.
-const HEADER_LEN: usize = 128;
+/// Length of a header whose frame rate is corrected at the end: room for any rate, but not more than ffmpeg reads (96).
+const ROOMY_HEADER: usize = 80;
 
 /// One picture as the stream holds it.
 struct Encoder {
@@ -53,10 +53,10 @@ impl Y4mFile {
     /// When the file cannot be made.
     pub fn create(path: &Path, header: Header, retime: bool) -> Result<Self> {
         let mut output = Output::create(path)?;
-        let line = header.line_of_len(HEADER_LEN);
+        let retime = retime && output.is_pending();
+        let line = header.line_of_len(if retime { ROOMY_HEADER } else { 0 });
         output.file().write_all(line.as_bytes()).map_err(|e| Error::io("write", path, e))?;
         let name = path.display().to_string();
-        let retime = retime && output.is_pending();
         Ok(Self { name, encoder: Encoder::new(header), output: Some(output), retime, span: None, frames: 0 })
     }
 }
@@ -83,9 +83,13 @@ impl Sink for Y4mFile {
             && self.retime
         {
             self.encoder.header.rate = Some(rate);
-            let line = self.encoder.header.line_of_len(HEADER_LEN);
-            let rewrite = output.file().seek(SeekFrom::Start(0)).and_then(|_| output.file().write_all(line.as_bytes()));
-            rewrite.map_err(|e| Error::io("write", output.path(), e))?;
+            let line = self.encoder.header.line_of_len(ROOMY_HEADER);
+            // Only a header with unusual words is longer than its room: it keeps the nominal rate.
+            if line.len() == ROOMY_HEADER {
+                let file = output.file();
+                let rewritten = file.seek(SeekFrom::Start(0)).and_then(|_| file.write_all(line.as_bytes()));
+                rewritten.map_err(|e| Error::io("write", output.path(), e))?;
+            }
         }
         output.commit()
     }
@@ -135,7 +139,13 @@ impl Sink for Y4mPipe {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
     use super::*;
+    use crate::frame::Size;
+    use crate::pixels::yuv::Chroma;
 
     #[test]
     fn the_measured_rate_counts_intervals() {
@@ -143,5 +153,28 @@ mod tests {
         assert_eq!(measured(0.0, 5), None);
         assert_eq!(measured(3.0, 1), None);
         assert_eq!(measured(1e-9, 1_000_000), None, "faster than any rate");
+    }
+
+    #[test]
+    fn a_live_recording_plays_at_the_speed_of_life() {
+        let folder = tempfile::tempdir().unwrap();
+        let size = Size::new(4, 2);
+        let nominal = Header::new(size, Rate::new(30, 1), Chroma::C420);
+        for (retime, rate) in [(true, Rate::new(8_000, 1000)), (false, nominal.rate)] {
+            let path = folder.path().join("a.y4m");
+            let mut sink = Y4mFile::create(&path, nominal.clone(), retime).unwrap();
+            let mut frame = Frame::black(size);
+            for _ in 0..3 {
+                frame.captured += Duration::from_millis(125);
+                sink.show(&frame).unwrap();
+            }
+            sink.finish().unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let header = Header::read(&mut &bytes[..], "it").unwrap();
+            assert_eq!(header.rate, rate);
+            let line = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+            assert!(line <= 96, "ffmpeg reads no longer header than 96 bytes: {line}");
+            assert_eq!(bytes.len() - line, 3 * (FRAME.len() + 12));
+        }
     }
 }

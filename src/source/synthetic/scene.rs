@@ -153,7 +153,8 @@ fn window(canvas: &mut Canvas, centre: Point) {
             let hill = 0.11 + 0.03 * (q.x * 14.0).sin();
             let land = mix(sky, [126.0, 158.0, 96.0], (q.y - hill) * 60.0);
             let crown = ellipse(q.from(at(0.07, 0.04)), 0.085, 0.10) + 0.012 * (q.x * 95.0).sin() * (q.y * 88.0).sin();
-            let leaves = [92.0 + 26.0 * (q.x * 160.0).sin(), 138.0 + 24.0 * (q.y * 140.0).sin(), 74.0];
+            let leaf = (q.x * 150.0 + 2.5 * (q.y * 83.0).sin()).sin() * (q.y * 131.0 + 2.5 * (q.x * 71.0).sin()).sin();
+            let leaves = lit([96.0, 142.0, 78.0], 1.0 + 0.2 * leaf);
             mix(land, leaves, 0.5 - crown * 90.0)
         });
     }
@@ -200,8 +201,8 @@ impl Head {
         let strands =
             |p: Point| lit(HAIR, 1.05 + 0.30 * (p.x * 150.0 + 3.0 * (p.y * 22.0).sin()).sin() - 1.6 * (p.x + p.y));
         let origin = at(0.0, 0.0);
-        let long_hair = |p: Point| ellipse(p.from(at(0.0, 0.01)), 0.150, 0.20);
-        self.part(canvas, origin, 0.24, long_hair, |p| lit(strands(p), 0.8));
+        let back_of_hair = |p: Point| ellipse(p.from(at(0.0, -0.026)), 0.142, 0.168);
+        self.part(canvas, origin, 0.20, back_of_hair, |p| lit(strands(p), 0.8));
         for side in [-1.0, 1.0] {
             let ear = at(side * 0.117, 0.012);
             self.part(canvas, ear, 0.05, |p| ellipse(p, 0.020, 0.034), |p| lit(SKIN, 0.88 - 0.8 * p.x));
@@ -245,7 +246,7 @@ impl Head {
         self.part(canvas, centre, 0.04, |p| ellipse(p.from(gaze), 0.006, 0.0065).max(white(p)), |_| [20.0, 16.0, 16.0]);
         let light = at(gaze.x - 0.004, -0.005);
         self.part(canvas, centre, 0.04, |p| ellipse(p.from(light), 0.0028, 0.0028).max(white(p)), |_| [250.0; 3]);
-        let brow = |p: Point| limb(p, at(-0.028, side * 0.004), at(0.028, -side * 0.004), 0.0058);
+        let brow = |p: Point| limb(p, at(-0.028, -side * 0.004), at(0.028, side * 0.004), 0.0058);
         self.part(canvas, at(centre.x, -0.042), 0.05, brow, |_| HAIR);
     }
 }
