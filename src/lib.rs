@@ -21,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod ffmpeg;
 pub mod frame;
+pub mod host;
 pub mod output;
 pub mod pipeline;
 pub mod pixels;
