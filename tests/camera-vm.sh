@@ -66,7 +66,7 @@ boot() {
     [[ ${NIJIGEN_VM_KVM:-} ]] && kvm=()
     timeout --foreground "$patience" "$cache/venv/bin/virtme-run" --kimg "$cache/root/boot/vmlinuz-$release" --mods auto \
         --memory 3G --cpus 2 --force-9p --disable-microvm "${kvm[@]}" --rwdir "$1" \
-        --script-sh "bash '$script' --inside '$1'" </dev/null 2>&1 | tr -d '\r'
+        --script-sh "bash '$script' --inside '$1'" </dev/null 2>&1 | sed -u 's|\r||g'
 }
 
 outside() {
@@ -121,7 +121,7 @@ check() {
     set +e
     (
         set -e
-        trap 'kill $(jobs -p) 2>/dev/null' EXIT
+        trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
         "$@"
     ) >"$TMPDIR/said" 2>&1
     status=$?
@@ -275,7 +275,12 @@ for turn in range(int(sys.argv[1])):
     time.sleep(0.1)
 time.sleep(600)
 PY
-    sleep 3
+    local turn
+    for turn in {1..100}; do
+        v4l2-ctl --device /dev/video10 --list-formats | grep MJPG >/dev/null && break
+        sleep 0.3
+    done
+    [[ $turn != 100 ]]
 }
 
 reads_mjpeg() {

@@ -66,7 +66,7 @@ pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn 
         (0, WhichCamera::First) => none_found(&cameras),
         (0, which) if candidates.is_empty() => Error::Camera(format!("there is no {which}; {}", found(cameras.iter()))),
         (0, which) => Error::Camera(format!(
-            "{} is no camera that can be captured from (an output, a codec, or what belongs to another); {}",
+            "{} is no camera that can be captured from (an output, a codec, a loopback that nothing is written to); {}",
             which,
             found(cameras.iter())
         )),
