@@ -36,6 +36,24 @@ impl Size {
         self.area() * 3
     }
 
+    /// The largest size of the same shape that fits within `other`, at least 1×1, never larger than this one.
+    pub fn fit_within(self, other: Self) -> Self {
+        let scale =
+            (f64::from(other.width) / f64::from(self.width)).min(f64::from(other.height) / f64::from(self.height));
+        if scale >= 1.0 {
+            return self;
+        }
+        let side = |own: u32, most: u32| ((f64::from(own) * scale).round() as u32).clamp(1, most);
+        Self { width: side(self.width, other.width), height: side(self.height, other.height) }
+    }
+
+    /// The largest size of the same shape with at most `area` pixels, at least 1×1, never larger than this one.
+    pub fn within_area(self, area: u32) -> Self {
+        let scale = (f64::from(area) / self.area() as f64).sqrt();
+        let side = |own: u32| ((f64::from(own) * scale) as u32).clamp(1, area);
+        if scale >= 1.0 { self } else { Self { width: side(self.width), height: side(self.height) } }
+    }
+
     /// Each side rounded up to a multiple of `step` (≥ 1).
     pub const fn round_up(self, step: u32) -> Self {
         Self { width: self.width.div_ceil(step) * step, height: self.height.div_ceil(step) * step }

@@ -23,6 +23,7 @@ pub mod ffmpeg;
 pub mod frame;
 pub mod host;
 pub mod output;
+pub mod picture;
 pub mod pipeline;
 pub mod pixels;
 pub mod sink;

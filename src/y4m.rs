@@ -189,6 +189,8 @@ pub fn read_line(from: &mut impl BufRead) -> io::Result<Line> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;

@@ -3,10 +3,13 @@
 pub mod bench;
 pub mod completions;
 pub mod devices;
+pub mod image;
+mod interrupt;
 pub mod man;
 pub mod options;
 pub mod run;
 mod stream;
+pub mod styles;
 pub mod video;
 
 use std::io::{self, Write};
@@ -35,19 +38,22 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each is documented at its arguments, which is where --help takes it from")]
 pub enum Command {
     /// Measure how fast styles run on this machine
     Bench(bench::Bench),
     /// Print a completion script for a shell
     Completions(completions::Completions),
+    /// List the cameras with their formats, sizes and rates
+    Devices(devices::Devices),
+    Image(image::ImageArgs),
     /// Print a manual page
     Man(man::Man),
     /// Stylize a camera, a video or a made-up scene while it runs
     Run(run::Run),
+    Styles(styles::StylesArgs),
     /// Stylize a video file from its first to its last frame
     Video(video::Video),
-    /// List the cameras with their formats, sizes and rates
-    Devices(devices::Devices),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -80,10 +86,12 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Bench(bench) => bench.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Devices(devices) => devices.run(),
+        Command::Image(args) => image::run(args),
         Command::Man(man) => man.run(),
         Command::Run(run) => run.run(cli.quiet),
+        Command::Styles(args) => styles::run(args),
         Command::Video(video) => video.run(cli.quiet),
-        Command::Devices(devices) => devices.run(),
     }
 }
 

@@ -1,8 +1,20 @@
 //! From an ONNX file to pixels.
 
+mod checks;
 pub mod contract;
+mod field;
+pub mod form;
+mod graph;
+mod guard;
+mod load;
+pub mod reach;
 pub mod reference;
+pub mod tiles;
 pub mod topology;
+mod tract;
+
+pub use checks::MAX_FILE;
+pub use load::{Guess, Loaded, Stated, load};
 
 use crate::error::Result;
 use crate::frame::Size;

@@ -1,5 +1,6 @@
 //! The shape of a generator as trainer and engine agree on it: which 3×3 convolutions, at which scale, added to what.
 
+use crate::engine::reach::Reach;
 use crate::frame::Size;
 
 /// One step: [space-to-depth 2] → 3×3 convolution (zero padding 1) → [depth-to-space 2] → [+ an earlier tensor] → ReLU.
@@ -40,12 +41,15 @@ impl LayerShape {
 pub struct TensorShape {
     /// Channels.
     pub channels: usize,
-    /// Its sides are those of the padded image divided by this (a power of two).
-    pub scale: u32,
-    /// How many image pixels left of (and above) a position's own pixels it reads.
-    reach_before: u32,
-    /// The same to the right (and below).
-    reach_after: u32,
+    /// Which pixels a position depends on; its sides are those of the padded image divided by `reach.scale`.
+    pub reach: Reach,
+}
+
+impl TensorShape {
+    /// Image pixels per position, a power of two.
+    pub fn scale(&self) -> u32 {
+        self.reach.scale as u32
+    }
 }
 
 /// How large a student is, by its multiply-accumulates at 640×480.
@@ -70,7 +74,7 @@ pub struct Topology {
 const MAX_CHANNELS: usize = 1024;
 /// The most layers, and the coarsest scale (1/64): sanity limits for topologies read from a file.
 const MAX_LAYERS: usize = 256;
-const MAX_SCALE: u32 = 64;
+const MAX_SCALE: i64 = 64;
 
 impl Topology {
     /// The student's network: two scales and a coarse one, output not added to the input
@@ -116,16 +120,17 @@ impl Topology {
         if count == 0 || count > MAX_LAYERS {
             return Err(format!("a generator has 1 to {MAX_LAYERS} layers, this one has {count}"));
         }
-        let mut tensors = vec![TensorShape { channels: 3, scale: 1, reach_before: 0, reach_after: 0 }];
+        let mut tensors = vec![TensorShape { channels: 3, reach: Reach::IMAGE }];
         for (i, layer) in self.layers.iter().enumerate() {
             let tensor = next_tensor(&tensors, layer).map_err(|why| format!("layer {i}: {why}"))?;
             tensors.push(tensor);
         }
         let last = tensors[count];
-        if last.scale != 1 || !matches!(last.channels, 3 | 4) {
+        if last.scale() != 1 || !matches!(last.channels, 3 | 4) {
             return Err(format!(
                 "the last layer must give an image of 3 or 4 channels at full size, it gives {} at 1/{}",
-                last.channels, last.scale
+                last.channels,
+                last.scale()
             ));
         }
         Ok(tensors)
@@ -134,15 +139,12 @@ impl Topology {
     /// The image's sides must be multiples of this: the coarsest scale at which any tensor lives. 1 for a topology
     /// whose layers do not fit together.
     pub fn multiple(&self) -> u32 {
-        self.tensors().map_or(1, |tensors| tensors.iter().map(|t| t.scale).max().unwrap_or(1))
+        self.tensors().map_or(1, |tensors| tensors.iter().map(TensorShape::scale).max().unwrap_or(1))
     }
 
     /// How many image pixels around a place can change its output: the radius of the receptive field.
     pub fn halo(&self) -> u32 {
-        self.tensors()
-            .ok()
-            .and_then(|tensors| tensors.last().map(|t| t.reach_before.max(t.reach_after)))
-            .unwrap_or(u32::MAX)
+        self.tensors().ok().and_then(|tensors| tensors.last()?.reach.halo()).unwrap_or(u32::MAX)
     }
 
     /// Multiply-accumulates of one picture of `size`, padded to the multiple.
@@ -153,7 +155,7 @@ impl Topology {
             .iter()
             .zip(&tensors[1..])
             .map(|(layer, stored)| {
-                let scale = u64::from(if layer.depth_to_space { stored.scale * 2 } else { stored.scale });
+                let scale = u64::from(if layer.depth_to_space { stored.scale() * 2 } else { stored.scale() });
                 area / (scale * scale) * layer.weights() as u64
             })
             .sum()
@@ -196,50 +198,41 @@ impl Builder {
 /// The output of `layer` after the tensors that exist so far.
 fn next_tensor(tensors: &[TensorShape], layer: &LayerShape) -> Result<TensorShape, String> {
     let earlier = |index: usize| tensors.get(index).copied().ok_or(format!("tensor {index} does not exist yet"));
-    let mut x = earlier(layer.input)?;
+    let TensorShape { mut channels, mut reach } = earlier(layer.input)?;
     if layer.space_to_depth {
-        x.channels *= 4;
-        x.scale *= 2;
+        channels *= 4;
+        reach = reach.space_to_depth(2);
     }
-    if x.channels != layer.in_channels {
-        return Err(format!("it reads {} channels, its input has {}", layer.in_channels, x.channels));
+    if channels != layer.in_channels {
+        return Err(format!("it reads {} channels, its input has {channels}", layer.in_channels));
     }
     if layer.out_channels == 0 || layer.out_channels > MAX_CHANNELS || layer.in_channels > MAX_CHANNELS {
         return Err(format!("channels must lie within 1 to {MAX_CHANNELS}"));
     }
-    x.channels = layer.out_channels;
-    x.reach_before = x.reach_before.saturating_add(x.scale);
-    match layer.stride {
-        1 => x.reach_after = x.reach_after.saturating_add(x.scale),
-        // Position p reads 2p−1 ..= 2p+1; 2p and 2p+1 are its own pixels.
-        2 => x.scale *= 2,
-        other => return Err(format!("stride {other} is not 1 or 2")),
+    if !matches!(layer.stride, 1 | 2) {
+        return Err(format!("stride {} is not 1 or 2", layer.stride));
     }
+    channels = layer.out_channels;
+    reach = reach.window(3, layer.stride as i64, 1, 1);
     if layer.depth_to_space {
-        if x.scale < 2 || layer.out_channels % 4 != 0 {
-            return Err(format!("depth-to-space does not fit {} channels at 1/{}", layer.out_channels, x.scale));
-        }
-        x.channels /= 4;
-        x.scale /= 2;
-        // A position comes from the coarse one that holds it, which also covers its neighbour.
-        x.reach_before = x.reach_before.saturating_add(x.scale);
-        x.reach_after = x.reach_after.saturating_add(x.scale);
+        reach = reach
+            .depth_to_space(2)
+            .filter(|_| channels % 4 == 0)
+            .ok_or_else(|| format!("depth-to-space does not fit {channels} channels at 1/{}", reach.scale))?;
+        channels /= 4;
     }
-    if x.scale > MAX_SCALE {
-        return Err(format!("1/{} is coarser than 1/{MAX_SCALE}", x.scale));
+    if reach.scale > MAX_SCALE {
+        return Err(format!("1/{} is coarser than 1/{MAX_SCALE}", reach.scale));
     }
     if let Some(index) = layer.add {
         let other = earlier(index)?;
-        if (other.channels, other.scale) != (x.channels, x.scale) {
-            return Err(format!(
-                "it adds {} channels at 1/{} to {} at 1/{}",
-                other.channels, other.scale, x.channels, x.scale
-            ));
-        }
-        x.reach_before = x.reach_before.max(other.reach_before);
-        x.reach_after = x.reach_after.max(other.reach_after);
+        let misfit = || {
+            let (own, its) = (reach.scale, other.reach.scale);
+            format!("it adds {} channels at 1/{its} to {channels} at 1/{own}", other.channels)
+        };
+        reach = reach.join(other.reach).filter(|_| other.channels == channels).ok_or_else(misfit)?;
     }
-    Ok(x)
+    Ok(TensorShape { channels, reach })
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>) {
         filter.push_str(&format!(",setsar={width}/{height}"));
     }
     // 4:2:0 is what every player reads, but encoders want even sides for it.
-    let even = size.width % 2 == 0 && size.height % 2 == 0;
+    let even = size.width.is_multiple_of(2) && size.height.is_multiple_of(2);
     call.args(["-vf", &filter, "-pix_fmt", if even { "yuv420p" } else { "yuv444p" }]);
     if let Some(probe) = probe {
         let tags = [

@@ -1,10 +1,12 @@
 //! Between pixel formats and sizes.
 
+pub mod blend;
 mod bt601;
 pub mod mjpeg;
 pub mod nv12;
 pub mod packed;
 pub mod pad;
+pub mod resize;
 pub mod scale;
 pub mod yuv;
 pub mod yuyv;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::engine::form::{Layout, Range};
 use crate::error::{Error, Result};
 
 /// What is known of a style. Everything but the name may be absent: someone who brings an ONNX file writes only what
@@ -82,31 +83,6 @@ pub struct DataSource {
     pub sha256: Option<String>,
 }
 
-/// The order of an image tensor's dimensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Layout {
-    /// `[1, 3, height, width]`
-    #[serde(rename = "NCHW")]
-    Nchw,
-    /// `[1, height, width, 3]`
-    #[serde(rename = "NHWC")]
-    Nhwc,
-}
-
-/// What black and white are to a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Range {
-    /// 0 to 1
-    #[serde(rename = "[0,1]")]
-    Unit,
-    /// −1 to 1
-    #[serde(rename = "[-1,1]")]
-    Signed,
-    /// 0 to 255
-    #[serde(rename = "[0,255]")]
-    Bytes,
-}
-
 impl Card {
     /// Reads a card.
     ///
@@ -134,12 +110,12 @@ impl Card {
     /// Checks an ONNX file against the checksum, where the card has one.
     ///
     /// # Errors
-    /// [`Error::Style`] where they differ.
+    /// [`Error::Style`] where they differ, with a clause that goes on from "the style NAME …".
     pub fn check(&self, onnx: &[u8]) -> Result<()> {
         match &self.sha256 {
             Some(stated) if !stated.eq_ignore_ascii_case(&sha256(onnx)) => Err(Error::Style(
-                "the file is not the one that its card describes (their SHA-256 differ): fetch it again, or remove \
-                 the line sha256 from the card if you changed the file yourself"
+                "is not the one that its card describes (its SHA-256 is another): fetch it again, or remove the line \
+                 sha256 from the card if you changed the file yourself"
                     .into(),
             )),
             _ => Ok(()),

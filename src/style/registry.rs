@@ -1,11 +1,20 @@
 //! Where styles are found.
 
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, StyleConfig};
-use crate::engine::Generator;
-use crate::error::Result;
+use crate::engine::{self, Generator, Guess, MAX_FILE, Stated};
+use crate::error::{Error, Result};
 use crate::style::{Card, Stylizer};
+
+/// The styles that are part of the binary: ONNX file and card.
+const BUILT_IN: &[(&[u8], &str)] =
+    &[(include_bytes!("../../models/anime.onnx"), include_str!("../../models/anime.toml"))];
+/// The largest card.
+const MAX_CARD: u64 = 1 << 20;
 
 /// A style ready to run.
 pub struct OpenStyle {
@@ -13,31 +22,96 @@ pub struct OpenStyle {
     pub card: Card,
     /// Its network.
     pub generator: Box<dyn Generator>,
+    /// The size of its file in bytes.
+    pub bytes: usize,
     /// What had to be guessed about it, in sentences for the user.
     pub notes: Vec<String>,
 }
 
-/// The folders in which styles are looked for, after those compiled into the binary.
+/// A style that was found, whether it can be used or not.
+#[derive(Debug)]
+pub struct Found {
+    /// The name by which it is opened.
+    pub name: String,
+    /// Its file; `None` where it is part of the binary.
+    pub path: Option<PathBuf>,
+}
+
+/// The folders in which styles are looked for, besides those compiled into the binary.
 #[derive(Debug, Clone)]
 pub struct Registry {
+    /// What the user named: looked at first, and it must exist.
+    extra: Option<PathBuf>,
+    /// Looked at after the binary's own styles.
     folders: Vec<PathBuf>,
 }
 
 impl Registry {
-    /// Styles of `extra`, of the user's data folder and of the installation's share folder; see
-    /// [`config::style_folders`].
+    /// Styles of `extra`, of the binary, of the user's data folder and of the installation's share folder, in this order;
+    /// see [`config::style_folders`].
     pub fn discover(extra: Option<&Path>) -> Self {
-        Self { folders: extra.map(Path::to_path_buf).into_iter().chain(config::style_folders()).collect() }
+        Self { extra: extra.map(Path::to_path_buf), folders: config::style_folders() }
     }
 
-    /// Opens a style by name, or an ONNX file by its path.
+    /// What there is. Of two styles of one name the first is taken.
     ///
     /// # Errors
-    /// [`Error::Style`](crate::Error::Style) with the names that exist where there is none of this name, or with what is
-    /// wrong with its file.
+    /// [`Error::Io`] where the folder that the user named cannot be read.
+    pub fn list(&self) -> Result<Vec<Found>> {
+        let mut found = Vec::new();
+        if let Some(folder) = &self.extra {
+            found.extend(in_folder(folder).map_err(|error| Error::io("read", folder, error))?);
+        }
+        for (_, card) in BUILT_IN {
+            found.push(Found { name: Card::parse(card)?.name, path: None });
+        }
+        for folder in &self.folders {
+            // These folders need not exist.
+            found.extend(in_folder(folder).unwrap_or_default());
+        }
+        let mut seen = HashSet::new();
+        found.retain(|style| seen.insert(style.name.clone()));
+        Ok(found)
+    }
+
+    /// Opens a style by name, or an ONNX file by its path (which ends in `.onnx` or has a folder in it).
+    ///
+    /// # Errors
+    /// [`Error::Style`] with the names that exist where there is none of this name, or with what is wrong with its
+    /// file; [`Error::Io`] where the file cannot be read.
     pub fn open(&self, name_or_path: &str, threads: usize) -> Result<OpenStyle> {
-        let _ = (name_or_path, threads, &self.folders);
-        Err(crate::Error::Style("styles are not there yet".into()))
+        let path = Path::new(name_or_path);
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1 {
+            return open_file(path, threads);
+        }
+        let found = self.list()?;
+        match found.iter().find(|style| style.name == name_or_path) {
+            Some(style) => Self::open_found(style, threads),
+            None => {
+                let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
+                Err(Error::Style(format!(
+                    "there is no style '{name_or_path}'; there are: {}, off. The path of an ONNX file will also do",
+                    names.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// Opens one of [`Registry::list`].
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn open_found(style: &Found, threads: usize) -> Result<OpenStyle> {
+        if let Some(path) = &style.path {
+            return open_file(path, threads);
+        }
+        for (onnx, card) in BUILT_IN {
+            let card = Card::parse(card)?;
+            if card.name == style.name {
+                return open_bytes(&card.name.clone(), onnx, card, threads, "its card");
+            }
+        }
+        Err(Error::Style(format!("there is no style '{}' in this binary", style.name)))
     }
 
     /// Opens what `config` names, and returns what had to be guessed about it.
@@ -50,5 +124,173 @@ impl Registry {
         }
         let style = self.open(&config.style, config.threads)?;
         Ok((Stylizer::new(style.card.name, style.generator, config.strength), style.notes))
+    }
+}
+
+/// The ONNX files in a folder, by name.
+fn in_folder(folder: &Path) -> io::Result<Vec<Found>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths.into_iter().map(|path| Found { name: name_of(&path), path: Some(path) }).collect())
+}
+
+/// The name that the card gives, or else the file's. A card that cannot be read is reported when the style is opened.
+fn name_of(onnx: &Path) -> String {
+    let stated = read_card(onnx).ok().flatten().map(|card| card.name).filter(|name| !name.is_empty());
+    stated.unwrap_or_else(|| onnx.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+}
+
+/// The card beside an ONNX file, where there is one.
+fn read_card(onnx: &Path) -> Result<Option<Card>> {
+    let path = onnx.with_extension("toml");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = read_limited(&path, MAX_CARD)?;
+    let text = String::from_utf8(bytes).map_err(|_| Error::Style(format!("{} is not text", path.display())))?;
+    let card = Card::parse(&text).map_err(|error| Error::Style(format!("{}: {error}", path.display())))?;
+    Ok(Some(card))
+}
+
+fn open_file(path: &Path, threads: usize) -> Result<OpenStyle> {
+    let onnx = read_limited(path, MAX_FILE)?;
+    let mut card = read_card(path)?.unwrap_or_default();
+    if card.name.is_empty() {
+        card.name = name_of(path);
+    }
+    let beside = path.with_extension("toml").display().to_string();
+    open_bytes(&path.display().to_string(), &onnx, card, threads, &beside)
+}
+
+fn open_bytes(what: &str, onnx: &[u8], card: Card, threads: usize, card_path: &str) -> Result<OpenStyle> {
+    let fault = |error: Error| Error::Style(format!("the style {what} {error}"));
+    card.check(onnx).map_err(fault)?;
+    let stated = Stated { layout: card.layout, range: card.range, multiple: card.multiple };
+    let loaded = engine::load(onnx, stated, threads).map_err(fault)?;
+    let guesses = loaded.guesses.iter().map(|Guess { what: guess, line }| {
+        format!("{what}: guessed {guess}; to state it, write {line} into {card_path}")
+    });
+    let remarks = loaded.remarks.iter().map(|remark| format!("{what}: {remark}"));
+    let notes = guesses.chain(remarks).collect();
+    Ok(OpenStyle { card, generator: loaded.generator, bytes: onnx.len(), notes })
+}
+
+/// A file's bytes, of which there may be at most `limit`.
+fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let cannot = |error| Error::io("read", path, error);
+    let file = File::open(path).map_err(cannot)?;
+    if file.metadata().map_err(cannot)?.is_dir() {
+        return Err(Error::Style(format!("{} is a folder; name an ONNX file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::Style(format!("{} is larger than {} MiB; that is no style", path.display(), limit >> 20)));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::engine::contract::{FloatNetwork, IMAGE_WEIGHT_LIMIT, WEIGHT_LIMIT, weight_scale};
+    use crate::engine::topology::{StudentSize, Topology};
+
+    /// Writes `models/anime.*` of a network that was not trained: the photo with its colours pushed. Until there is a
+    /// trained one.
+    #[test]
+    #[ignore = "writes into models/"]
+    fn write_placeholder() {
+        let mut net = FloatNetwork::random(Topology::two_scale(StudentSize::M), 1);
+        let last = net.layers.len() - 1;
+        for layer in &mut net.layers {
+            layer.weight.iter_mut().for_each(|w| *w *= 0.1);
+            layer.bias.fill(0.0);
+            layer.activation_scale = 1.0 / 127.0;
+        }
+        // The four pixels of a block pass through the finest scale; saturation × 1.6 on the way out.
+        let (first_in, last_in) = (12, 16);
+        for pixel in 0..4 {
+            for to in 0..3 {
+                net.layers[0].weight[((pixel * 3 + to) * first_in + pixel * 3 + to) * 9 + 4] = 1.0;
+                for from in 0..3 {
+                    let grey = -0.2;
+                    let gain = if from == to { 1.6 + grey } else { grey };
+                    net.layers[last].weight[((pixel * 3 + to) * last_in + pixel * 3 + from) * 9 + 4] = gain;
+                }
+            }
+        }
+        for (index, layer) in net.layers.iter_mut().enumerate() {
+            let inputs = net.topology.layers[index].in_channels * 9;
+            let (limit, scale) =
+                if index == 0 { (IMAGE_WEIGHT_LIMIT, 1.0 / 255.0) } else { (WEIGHT_LIMIT, 1.0 / 127.0) };
+            layer.weight_scale =
+                layer.weight.chunks(inputs).map(|channel| weight_scale(channel, limit, 0.0, scale)).collect();
+        }
+        let onnx = net.to_qdq_onnx().unwrap();
+        let card = Card {
+            name: "anime".into(),
+            description: "PLACEHOLDER, not trained: the photo with stronger colours".into(),
+            architecture: Some("two-scale".into()),
+            architecture_version: Some(1),
+            size: Some("m".into()),
+            gmac_640x480: Some(4.47),
+            licence: Some("MIT OR Apache-2.0".into()),
+            sha256: Some(crate::style::sha256(&onnx)),
+            ..Card::default()
+        };
+        fs::write("models/anime.onnx", onnx).unwrap();
+        fs::write("models/anime.toml", card.to_toml().unwrap()).unwrap();
+    }
+
+    fn tiny(seed: u64) -> Vec<u8> {
+        FloatNetwork::random(Topology::two_scale_with(2, 2, 2), seed).to_qdq_onnx().unwrap()
+    }
+
+    fn registry(folder: &Path) -> Registry {
+        Registry { extra: Some(folder.to_path_buf()), folders: vec!["/nowhere/at/all".into()] }
+    }
+
+    #[test]
+    fn a_folder_comes_before_the_binary_and_names_come_from_cards() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("b.onnx"), tiny(1)).unwrap();
+        fs::write(at("b.toml"), "name = 'anime'\ndescription = 'mine'\n").unwrap();
+        fs::write(at("a.onnx"), tiny(2)).unwrap();
+        fs::write(at("notes.txt"), "no style").unwrap();
+        let registry = registry(folder.path());
+        let names: Vec<String> = registry.list().unwrap().into_iter().map(|found| found.name).collect();
+        assert_eq!(names, ["a", "anime"]);
+        let style = registry.open("anime", 1).unwrap();
+        assert_eq!((style.card.description.as_str(), style.notes.len()), ("mine", 0));
+        assert_eq!(registry.open("a", 1).unwrap().card.name, "a");
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let registry = registry(folder.path());
+        let refused = |style: &str| registry.open(style, 1).err().unwrap().to_string();
+        assert!(refused("nosuch").contains("there are: anime, off"), "{}", refused("nosuch"));
+        assert!(refused(at("none.onnx").to_str().unwrap()).contains("none.onnx"));
+        fs::write(at("c.onnx"), tiny(3)).unwrap();
+        fs::write(at("c.toml"), format!("name = 'c'\nsha256 = '{}'", crate::style::sha256(b"other"))).unwrap();
+        assert!(refused("c").contains("SHA-256"));
+        fs::write(at("c.toml"), "name = c").unwrap();
+        assert!(refused("c").contains("c.toml: line 1"), "{}", refused("c"));
+        fs::create_dir(at("d.onnx")).unwrap();
+        assert!(refused("d").contains("folder"));
+        File::create(at("e.onnx")).unwrap().set_len(MAX_FILE + 1).unwrap();
+        assert!(refused("e").contains("64 MiB"));
     }
 }

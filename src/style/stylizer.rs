@@ -3,6 +3,8 @@
 use crate::engine::Generator;
 use crate::error::Result;
 use crate::frame::Size;
+use crate::pixels::blend::blend;
+use crate::style::large::{self, Way};
 
 /// Applies a style, or none, to pictures of any size.
 pub struct Stylizer {
@@ -28,11 +30,43 @@ impl Stylizer {
     /// When the network fails.
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
         match &mut self.generator {
-            Some(generator) if self.strength > 0.0 => generator.run(input, size, output),
-            _ => {
-                output.copy_from_slice(input);
+            Some(generator) if self.strength > 0.0 && large::way(generator.as_ref(), size) == Way::Whole => {
+                generator.run(input, size, output)?;
+                blend(input, output, self.strength);
                 Ok(())
             }
+            _ => {
+                output.copy_from_slice(input);
+                self.run_in_place(output, size, &mut |_| Ok(()))
+            }
+        }
+    }
+
+    /// Stylizes `pixels` (RGB, `size.rgb_len()` bytes) where they are. A large picture is taken in tiles, so that the
+    /// memory needed beside it does not grow with its area. `progress` is told the share that is done after each tile.
+    ///
+    /// # Errors
+    /// When the network fails, and what `progress` returns: then the picture is half drawn.
+    pub fn run_in_place(
+        &mut self,
+        pixels: &mut [u8],
+        size: Size,
+        progress: &mut dyn FnMut(f32) -> Result<()>,
+    ) -> Result<()> {
+        match &mut self.generator {
+            Some(generator) if self.strength > 0.0 => {
+                large::run_in_place(generator.as_mut(), pixels, size, self.strength, progress)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The size at which a picture of `size` will be drawn, where the style cannot draw it at its own: such a picture is
+    /// reduced and what was drawn of it is enlarged again.
+    pub fn reduced(&self, size: Size) -> Option<Size> {
+        match large::way(self.generator.as_deref()?, size) {
+            Way::Reduced(reduced) => Some(reduced),
+            Way::Whole | Way::Tiles(_) => None,
         }
     }
 

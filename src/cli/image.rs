@@ -1,0 +1,213 @@
+//! `nijigen image`: photos become pictures of a style.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::interrupt;
+use super::options::StyleOptions;
+use crate::error::{Error, Result};
+use crate::picture::{self, Beside, Format};
+use crate::style::Stylizer;
+
+/// Turn photos into pictures of a style
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nijigen image me.jpg -o anime.png
+  nijigen image me.jpg -o both.jpg --compare
+  nijigen image holiday/ more/*.webp -o drawn/ --strength 0.7
+  nijigen image me.jpg -o out.png --style ./Hayao.onnx")]
+pub struct ImageArgs {
+    /// Photos (JPEG, PNG, WebP), or folders of them; folders within a folder are left alone
+    #[arg(required = true, value_name = "IN")]
+    inputs: Vec<PathBuf>,
+    /// The picture to write (its extension gives the format), or for several photos the folder
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    style: StyleOptions,
+    /// Write the photo and its picture side by side
+    #[arg(long)]
+    compare: bool,
+}
+
+/// One photo to do.
+#[derive(Debug, PartialEq, Eq)]
+struct Job {
+    input: PathBuf,
+    output: PathBuf,
+    format: Format,
+}
+
+/// What is to be done.
+struct Plan {
+    jobs: Vec<Job>,
+    /// The folder that all of it goes into.
+    folder: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Wrong usage before anything is written; the one photo's error, or the number of those that failed.
+pub fn run(args: &ImageArgs) -> Result<()> {
+    let Plan { jobs, folder } = plan(&args.inputs, &args.output)?;
+    let mut stylizer = args.style.open()?;
+    interrupt::watch()?;
+    if let Some(folder) = folder {
+        fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
+    }
+    let bar = progress_bar(jobs.len());
+    let mut failed = 0;
+    for (index, job) in jobs.iter().enumerate() {
+        bar.set_message(job.input.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        let begin = index as u64 * STEPS;
+        bar.set_position(begin);
+        let mut progress = |share: f32| {
+            bar.set_position(begin + (share * STEPS as f32) as u64);
+            if interrupt::requested() { Err(Error::Interrupted) } else { Ok(()) }
+        };
+        match progress(0.0).and_then(|()| draw(job, &mut stylizer, args.compare, &mut progress)) {
+            Ok(()) => {}
+            Err(error @ Error::Interrupted) => return Err(error),
+            Err(error) if jobs.len() == 1 => return Err(error),
+            Err(error) => {
+                bar.suspend(|| eprintln!("nijigen: {error}"));
+                failed += 1;
+            }
+        }
+    }
+    bar.finish_and_clear();
+    match failed {
+        0 => Ok(()),
+        _ => Err(Error::Input(format!("{failed} of {} photos failed; the others are done", jobs.len()))),
+    }
+}
+
+/// Steps of the bar for one photo.
+const STEPS: u64 = 1000;
+
+/// A bar where there is something to wait for: it shows itself on a terminal only, and not with `--quiet`.
+fn progress_bar(photos: usize) -> ProgressBar {
+    if photos == 1 || log::max_level() <= log::LevelFilter::Error {
+        return ProgressBar::hidden();
+    }
+    let template = "{wide_bar} {percent:>3} %, {eta} left  {msg}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(photos as u64 * STEPS).with_style(style)
+}
+
+fn draw(job: &Job, stylizer: &mut Stylizer, compare: bool, progress: &mut dyn FnMut(f32) -> Result<()>) -> Result<()> {
+    let mut picture = picture::read(&job.input)?;
+    progress(0.0)?;
+    let beside = compare.then(|| Beside::new(&picture, job.format)).transpose()?;
+    if let Some(reduced) = stylizer.reduced(picture.size) {
+        log::warn!(
+            "{}: the style {} looks at the whole picture, so one of {} is drawn at {reduced} and enlarged",
+            job.input.display(),
+            stylizer.name(),
+            picture.size
+        );
+    }
+    stylizer.run_in_place(&mut picture.rgb, picture.size, progress)?;
+    progress(1.0)?;
+    if picture.alpha.is_some() && job.format == Format::Jpeg {
+        log::warn!("{}: JPEG has no transparency; what was transparent is white", job.output.display());
+    }
+    let picture = match beside {
+        Some(beside) => beside.with_right(&picture),
+        None => picture,
+    };
+    picture::write(&job.output, picture, job.format, &interrupt::requested)
+}
+
+/// Which photo becomes which file, checked before anything is written.
+fn plan(inputs: &[PathBuf], output: &Path) -> Result<Plan> {
+    let as_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
+    let plan = match inputs {
+        [input] if !input.is_dir() && !as_folder => {
+            let format = Format::of_path(output).ok_or_else(|| {
+                Error::Usage(format!(
+                    "'{}' does not end in .jpg, .png or .webp; give -o a name that does, or a folder with a / behind it",
+                    output.display()
+                ))
+            })?;
+            Plan { jobs: vec![Job { input: input.clone(), output: output.to_path_buf(), format }], folder: None }
+        }
+        _ => Plan { jobs: into_folder(inputs, output)?, folder: Some(output.to_path_buf()) },
+    };
+    check_outputs(&plan.jobs)?;
+    Ok(plan)
+}
+
+/// Every photo under its own name in the folder `output`.
+fn into_folder(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
+    if output.exists() && !output.is_dir() {
+        return Err(Error::Usage(format!("'{}' is a file; for several photos -o names a folder", output.display())));
+    }
+    let mut photos = Vec::new();
+    for input in inputs {
+        if input.is_dir() {
+            photos.extend(photos_in(input)?);
+        } else {
+            photos.push(input.clone());
+        }
+    }
+    let job = |input: PathBuf| {
+        let mut name = PathBuf::from(input.file_name().map_or_else(|| OsString::from("picture"), OsString::from));
+        let format = Format::of_path(&name).unwrap_or_else(|| {
+            name.as_mut_os_string().push(".png");
+            Format::Png
+        });
+        Job { input, output: output.join(name), format }
+    };
+    Ok(photos.into_iter().map(job).collect())
+}
+
+/// The photos in a folder, by name.
+fn photos_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = |error| Error::io("read", folder, error);
+    let mut photos = Vec::new();
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if Format::of_path(&path).is_some() && !path.is_dir() {
+            photos.push(path);
+        }
+    }
+    if photos.is_empty() {
+        return Err(Error::Input(format!("{} holds no JPEG, PNG or WebP pictures", folder.display())));
+    }
+    photos.sort();
+    Ok(photos)
+}
+
+/// No two photos may become one file, and none may replace a photo that is still to be read.
+fn check_outputs(jobs: &[Job]) -> Result<()> {
+    let mut sources = HashMap::new();
+    for job in jobs {
+        if let Some(other) = sources.insert(&job.output, &job.input) {
+            return Err(Error::Usage(format!(
+                "'{}' and '{}' would both become '{}'; do them one after the other into different folders",
+                other.display(),
+                job.input.display(),
+                job.output.display()
+            )));
+        }
+    }
+    let inputs: HashMap<PathBuf, &Job> =
+        jobs.iter().filter_map(|job| Some((job.input.canonicalize().ok()?, job))).collect();
+    for job in jobs {
+        if let Some(source) = job.output.canonicalize().ok().and_then(|path| inputs.get(&path)) {
+            return Err(Error::Usage(format!(
+                "'{}' would replace the photo '{}'; choose another -o",
+                job.output.display(),
+                source.input.display()
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! From the bytes of an ONNX file to a generator, whoever made it.
+
+use tract_onnx::pb::{GraphProto, ValueInfoProto};
+use tract_onnx::prelude::Tensor;
+
+use super::form::{self, Layout, Range, Shown};
+use super::graph::{Graph, declared_shape};
+use super::guard::guarded;
+use super::tract::{Form, Network, TractGenerator};
+use super::{Generator, checks, field};
+use crate::error::{Error, Result};
+use crate::frame::Size;
+
+/// What a card says of how its network is to be fed; what is absent is guessed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stated {
+    /// Order of dimensions.
+    pub layout: Option<Layout>,
+    /// What black and white are.
+    pub range: Option<Range>,
+    /// Sides are multiples of this.
+    pub multiple: Option<u32>,
+}
+
+/// A network ready to run, and what is worth saying about it.
+pub struct Loaded {
+    /// The network.
+    pub generator: Box<dyn Generator>,
+    /// What was guessed.
+    pub guesses: Vec<Guess>,
+    /// What else its user should know, as sentences.
+    pub remarks: Vec<String>,
+}
+
+/// Something that the file does not say for certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guess {
+    /// What was taken for granted, and why: goes on from "guessed …".
+    pub what: String,
+    /// The line of a card that would state it.
+    pub line: String,
+}
+
+/// Loads a network from the bytes of an ONNX file.
+///
+/// # Errors
+/// [`Error::Style`] with a clause that goes on from "the style NAME …".
+pub fn load(onnx: &[u8], stated: Stated, threads: usize) -> Result<Loaded> {
+    load_checked(onnx, stated, threads).map_err(Error::Style)
+}
+
+fn load_checked(onnx: &[u8], stated: Stated, threads: usize) -> std::result::Result<Loaded, String> {
+    let proto = checks::parse(onnx)?;
+    let network = Network::parse(&proto).map_err(cannot_run)?;
+    let proto = proto.graph.as_ref().ok_or("holds no network")?;
+    let graph = Graph::new(proto);
+    let (input, output) = ends(&graph)?;
+    let layout = layout(&graph, input, stated)?;
+    let fixed = fixed_size(input, layout)?;
+    let multiple = match (fixed, stated.multiple) {
+        (Some(_), _) => 1,
+        (None, Some(multiple)) => multiple,
+        (None, None) => find_multiple(&network, layout)?,
+    };
+    // Large enough that every scale within the network is a whole fraction of it.
+    let side = 64 * multiple as usize;
+    let (height, width) = fixed.map_or((side, side), |size| (size.height as usize, size.width as usize));
+    let shapes = network.shapes(layout.shape(height, width)).map_err(cannot_run)?;
+    let output_layout = output_layout(&shapes.output, layout, height, width)?;
+    let field = field::reach(&graph, &input.name, &output.name, &shapes.heights);
+    let shown = (form::input_range(&graph, &input.name), form::output_range(&graph, &output.name));
+    let form = Form {
+        input_layout: layout,
+        output_layout,
+        input_range: Range::Signed,
+        output_range: Range::Signed,
+        multiple: field.map_or(multiple, |field| common_multiple(multiple, field.coarsest)),
+        fixed,
+        halo: field.map(|field| field.halo),
+    };
+    let mut generator = TractGenerator::new(network, form, threads).map_err(cannot_run)?;
+    let ranges = Ranges::settle(&mut generator, stated.range, shown, fixed, form.multiple)?;
+    generator.set_ranges(ranges.input, ranges.output);
+    let remarks = fixed.map(|size| format!("it takes pictures of {size} only: others are scaled to fit and back"));
+    Ok(Loaded {
+        generator: Box::new(generator),
+        guesses: ranges.guess.into_iter().collect(),
+        remarks: remarks.into_iter().collect(),
+    })
+}
+
+fn cannot_run(why: String) -> String {
+    format!("cannot be run: {why}")
+}
+
+fn ends<'a>(graph: &Graph<'a>) -> std::result::Result<(&'a ValueInfoProto, &'a ValueInfoProto), String> {
+    let proto: &'a GraphProto = graph.proto;
+    graph.inputs().next().zip(proto.output.first()).ok_or_else(|| "has no input or no output".into())
+}
+
+fn layout(graph: &Graph, input: &ValueInfoProto, stated: Stated) -> std::result::Result<Layout, String> {
+    let declared = form::declared_layout(input);
+    if let (Some(stated), Some(declared)) = (stated.layout, declared)
+        && stated != declared
+    {
+        return Err(format!("takes its picture as {}, its card says {}", declared.name(), stated.name()));
+    }
+    let channels = declared_shape(input).filter(|shape| shape.len() == 4).map(|shape| (shape[1], shape[3]));
+    if let Some((Some(first), Some(last))) = channels
+        && first != 3
+        && last != 3
+    {
+        return Err(format!("takes a picture of {first} channels (or {last}); a style takes 3"));
+    }
+    stated.layout.or(declared).or_else(|| form::layout_by_use(graph, &input.name)).ok_or_else(|| {
+        "does not say in which order it takes a picture: write layout = \"NCHW\" or \"NHWC\" into a TOML file of the \
+         same name beside it"
+            .into()
+    })
+}
+
+fn fixed_size(input: &ValueInfoProto, layout: Layout) -> std::result::Result<Option<Size>, String> {
+    let Some(shape) = declared_shape(input).filter(|shape| shape.len() == 4) else { return Ok(None) };
+    match layout.sides().map(|axis| shape[axis]) {
+        [None, None] => Ok(None),
+        [Some(height), Some(width)] => Ok(Some(Size::new(width as u32, height as u32))),
+        _ => Err("fixes one side of its pictures and leaves the other free, which is not taken".into()),
+    }
+}
+
+/// The smallest multiple at which what comes out has the size of what goes in.
+fn find_multiple(network: &Network, layout: Layout) -> std::result::Result<u32, String> {
+    let mut first_error = None;
+    for multiple in [1, 2, 4, 8, 16, 32, 64] {
+        // Odd factors: a network that needs more than this multiple shows it.
+        let odd = (64_usize.div_ceil(multiple)) | 1;
+        let (height, width) = (odd * multiple, (odd + 2) * multiple);
+        match network.shapes(layout.shape(height, width)) {
+            Ok(shapes) if has_size(&shapes.output, height, width) => return Ok(multiple as u32),
+            Ok(shapes) => first_error = Some(size_changed(&shapes.output, height, width)),
+            Err(why) => first_error = Some(cannot_run(why)),
+        }
+    }
+    Err(first_error.unwrap_or_default())
+}
+
+fn has_size(output: &[i64], height: usize, width: usize) -> bool {
+    output_layout(output, Layout::Nchw, height, width).is_ok()
+}
+
+fn output_layout(
+    output: &[i64],
+    preferred: Layout,
+    height: usize,
+    width: usize,
+) -> std::result::Result<Layout, String> {
+    let is = |layout: Layout| layout.shape(height, width).map(|d| d as i64) == output;
+    let other = if preferred == Layout::Nchw { Layout::Nhwc } else { Layout::Nchw };
+    [preferred, other].into_iter().find(|layout| is(*layout)).ok_or_else(|| size_changed(output, height, width))
+}
+
+fn size_changed(output: &[i64], height: usize, width: usize) -> String {
+    format!("gives {output:?} for a picture of {width}x{height}; a style gives 3 channels at the size it was given")
+}
+
+fn common_multiple(a: u32, b: u32) -> u32 {
+    let (mut x, mut y) = (a.max(1), b.max(1));
+    let product = x * y;
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    product / x
+}
+
+/// What black and white are, in and out.
+struct Ranges {
+    input: Range,
+    output: Range,
+    guess: Option<Guess>,
+}
+
+impl Ranges {
+    fn settle(
+        generator: &mut TractGenerator,
+        stated: Option<Range>,
+        shown: (Option<Shown>, Option<Shown>),
+        fixed: Option<Size>,
+        multiple: u32,
+    ) -> std::result::Result<Self, String> {
+        if let Some(range) = stated {
+            return Ok(Self { input: range, output: range, guess: None });
+        }
+        let guess = |input: Range, why: &str| {
+            let names: Vec<_> = [Range::Unit, Range::Signed, Range::Bytes]
+                .into_iter()
+                .filter(|other| *other != input)
+                .map(|other| format!("\"{}\"", other.name()))
+                .collect();
+            Some(Guess {
+                what: format!("that black to white are {} ({why})", input.name()),
+                line: format!("range = \"{}\" (or {})", input.name(), names.join(", ")),
+            })
+        };
+        match shown {
+            (Some(input), Some(output)) => {
+                let sure = input.certain && output.certain;
+                let guess = if sure { None } else { guess(output.range, output.by) };
+                Ok(Self { input: input.range, output: output.range, guess })
+            }
+            (None, Some(output)) => {
+                Ok(Self { input: output.range, output: output.range, guess: guess(output.range, output.by) })
+            }
+            (input, None) => {
+                let size = fixed.unwrap_or_else(|| Size::new(96, 96).round_up(multiple));
+                let tried = input.map_or(Range::Signed, |shown| shown.range);
+                let mut output = drawn_range(generator, size, tried)?;
+                let mut input = tried;
+                // A network of [0,1] may still be tried with [-1,1] without showing it: what counts is what it gives.
+                if shown.0.is_none() && output != tried {
+                    output = drawn_range(generator, size, output)?;
+                    input = output;
+                }
+                Ok(Self { input, output, guess: guess(output, "that is what it drew of a test picture") })
+            }
+        }
+    }
+}
+
+/// The range of what the network draws of a picture of all colours, given in `range`.
+fn drawn_range(generator: &mut TractGenerator, size: Size, range: Range) -> std::result::Result<Range, String> {
+    generator.set_ranges(range, range);
+    let (width, height) = (size.width.max(2) - 1, size.height.max(2) - 1);
+    let picture: Vec<u8> = (0..size.height)
+        .flat_map(|y| (0..size.width).map(move |x| [x * 255 / width, y * 255 / height, 255 - x * 255 / width]))
+        .flatten()
+        .map(|value| value as u8)
+        .collect();
+    let tensor = generator.raw(&picture, size).map_err(cannot_run)?;
+    let (lowest, highest) = guarded(|| extremes(&tensor)).map_err(cannot_run)?;
+    Ok(Range::of_values(lowest, highest))
+}
+
+/// The 2nd and the 98th percentile.
+fn extremes(tensor: &Tensor) -> tract_onnx::prelude::TractResult<(f32, f32)> {
+    let mut values = tensor.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+    values.sort_by(f32::total_cmp);
+    let at = |share: usize| values.get(values.len() * share / 100).copied().unwrap_or(0.0);
+    Ok((at(2), at(98)))
+}

@@ -1,0 +1,168 @@
+//! Reading pictures.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+
+use super::{Picture, jpeg};
+use crate::error::{Error, Result};
+use crate::frame::{MAX_SIDE, Size};
+
+/// The largest file: an uncompressed picture of the largest size stays below.
+const MAX_FILE: u64 = 2 << 30;
+/// The most memory for decoding: 12,000×12,000 pixels of 16-bit RGBA, and some.
+const MAX_DECODED: u64 = 2 << 30;
+
+/// Reads a JPEG, PNG or WebP picture (by its content, whatever its name) of at most [`MAX_SIDE`] a side. It comes out
+/// upright (EXIF orientation applied), in 8 bits of RGB, its transparency apart. Of an animation it is the first frame.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read, [`Error::Input`] where it is no such picture, is damaged, truncated or
+/// too large.
+pub fn read(path: &Path) -> Result<Picture> {
+    let bytes = contents(path)?;
+    decode(&bytes).map_err(|why| Error::Input(format!("{} {why}", path.display())))
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>> {
+    let cannot = |error| Error::io("read", path, error);
+    let file = File::open(path).map_err(cannot)?;
+    let metadata = file.metadata().map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(Error::Input(format!("{} is not a file; give a picture or a folder of pictures", path.display())));
+    }
+    let length = metadata.len();
+    if length > MAX_FILE {
+        return Err(Error::Input(format!(
+            "{} is larger than {} GiB; that is no picture",
+            path.display(),
+            MAX_FILE >> 30
+        )));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(cannot)?;
+    Ok(bytes)
+}
+
+/// Decodes a picture.
+///
+/// # Errors
+/// A clause that goes on from the file's name.
+fn decode(bytes: &[u8]) -> std::result::Result<Picture, String> {
+    if bytes.is_empty() {
+        return Err("is empty; give a JPEG, PNG or WebP picture".into());
+    }
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| damaged(&error.into()))?;
+    match reader.format() {
+        Some(ImageFormat::Jpeg) if !jpeg::is_whole(bytes) => {
+            return Err("is truncated: its end is missing; copy it again from its source".into());
+        }
+        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
+        _ => return Err("is not a JPEG, PNG or WebP picture; convert it to one of these".into()),
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|error| damaged(&error))?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err("has no pixels; it is damaged".into());
+    }
+    if width > MAX_SIDE || height > MAX_SIDE {
+        return Err(format!(
+            "is a picture of {width}x{height}; sides of up to {MAX_SIDE} pixels are taken, so reduce it first"
+        ));
+    }
+    let orientation = decoder.orientation().map_err(|error| damaged(&error))?;
+    let profile = decoder.icc_profile().ok().flatten().filter(|profile| is_rgb(profile));
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(&error))?;
+    image.apply_orientation(orientation);
+    let size = Size::new(image.width(), image.height());
+    let (rgb, alpha) = if image.color().has_alpha() {
+        let (rgb, alpha) = split(image.into_rgba8().into_raw());
+        (rgb, alpha.iter().any(|a| *a != 255).then_some(alpha))
+    } else {
+        (image.into_rgb8().into_raw(), None)
+    };
+    Ok(Picture { size, rgb, alpha, profile })
+}
+
+/// Takes RGBA apart within its own memory.
+fn split(mut rgba: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+    let pixels = rgba.len() / 4;
+    let alpha = rgba.iter().skip(3).step_by(4).copied().collect();
+    for i in 0..pixels {
+        rgba.copy_within(i * 4..i * 4 + 3, i * 3);
+    }
+    rgba.truncate(pixels * 3);
+    rgba.shrink_to_fit();
+    (rgba, alpha)
+}
+
+/// Whether an ICC profile describes RGB (ICC.1, 7.2.6); others do not fit the pixels any more.
+fn is_rgb(profile: &[u8]) -> bool {
+    profile.get(16..20) == Some(b"RGB ")
+}
+
+fn damaged(error: &ImageError) -> String {
+    match error {
+        ImageError::Limits(_) => "needs more memory than a picture of the largest size does; reduce it first".into(),
+        ImageError::Unsupported(why) => {
+            format!("is of a kind that is not taken ({why}); save it again in 8 bits of RGB")
+        }
+        other => format!("is damaged or truncated ({other}); copy it again from its source"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use image::{ExtendedColorType, ImageEncoder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn files() -> Vec<Vec<u8>> {
+        let pixels: Vec<u8> = (0..33 * 21 * 3).map(|i| (i * 29 % 256) as u8).collect();
+        let (mut jpeg, mut png, mut webp) = (Vec::new(), Vec::new(), Vec::new());
+        let kind = ExtendedColorType::Rgb8;
+        image::codecs::jpeg::JpegEncoder::new(&mut jpeg).write_image(&pixels, 33, 21, kind).unwrap();
+        image::codecs::png::PngEncoder::new(&mut png).write_image(&pixels, 33, 21, kind).unwrap();
+        image::codecs::webp::WebPEncoder::new_lossless(&mut webp).write_image(&pixels, 33, 21, kind).unwrap();
+        vec![jpeg, png, webp]
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_are_errors_or_pictures(
+            which in 0..3_usize,
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            keep in any::<prop::sample::Index>(),
+            truncated in any::<bool>(),
+        ) {
+            let mut file = files().swap_remove(which);
+            for (place, value) in changes {
+                let place = place.index(file.len());
+                file[place] = value;
+            }
+            if truncated {
+                let len = keep.index(file.len());
+                file.truncate(len);
+            }
+            if let Ok(picture) = decode(&file) {
+                prop_assert_eq!(picture.rgb.len(), picture.size.rgb_len());
+            }
+        }
+
+        #[test]
+        fn a_file_cut_short_is_an_error(which in 0..3_usize, lost in 1..400_usize) {
+            let mut file = files().swap_remove(which);
+            file.truncate(file.len().saturating_sub(lost));
+            prop_assert!(decode(&file).is_err());
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Pictures that are too large to be drawn at once.
+
+use std::ops::Range;
+
+use crate::engine::Generator;
+use crate::engine::tiles::{Tile, cut, tile_size};
+use crate::error::Result;
+use crate::frame::Size;
+use crate::pixels::blend::blend;
+use crate::pixels::resize::{resize, resize_rows};
+
+/// The most pixels that are drawn at once: those of 1920×1080.
+const WHOLE: u32 = 1920 * 1080;
+
+/// How a picture is drawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    /// At once.
+    Whole,
+    /// In overlapping tiles; the bytes are those of a whole run.
+    Tiles(Grid),
+    /// At this size, and enlarged again: the style looks at the whole picture, so that tiles would show.
+    Reduced(Size),
+}
+
+/// A picture's tiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Grid {
+    columns: Vec<Tile>,
+    rows: Vec<Tile>,
+}
+
+pub(super) fn way(generator: &dyn Generator, size: Size) -> Way {
+    way_within(generator, size, WHOLE)
+}
+
+fn way_within(generator: &dyn Generator, size: Size, area: u32) -> Way {
+    if size.area() <= area as usize {
+        return Way::Whole;
+    }
+    let multiple = generator.multiple();
+    let (wide, tall) = tile_size(size.width, size.height, area, multiple);
+    let grid = generator.halo().and_then(|halo| {
+        let columns = cut(size.width, wide, halo, multiple)?;
+        Some(Grid { columns, rows: cut(size.height, tall, halo, multiple)? })
+    });
+    grid.map_or_else(|| Way::Reduced(size.within_area(area)), Way::Tiles)
+}
+
+/// Told the share that is done; what it returns stops the work.
+pub(super) type Progress<'a> = &'a mut dyn FnMut(f32) -> Result<()>;
+
+/// Stylizes `pixels` (RGB) where they are, mixed with the photo at `strength`.
+pub(super) fn run_in_place(
+    generator: &mut dyn Generator,
+    pixels: &mut [u8],
+    size: Size,
+    strength: f32,
+    progress: Progress,
+) -> Result<()> {
+    match way(generator, size) {
+        Way::Whole => {
+            let photo = pixels.to_vec();
+            generator.run(&photo, size, pixels)?;
+            blend(&photo, pixels, strength);
+            Ok(())
+        }
+        Way::Tiles(grid) => run_tiles(generator, pixels, size, &grid, strength, progress),
+        Way::Reduced(reduced) => {
+            let small = resize(pixels, size, reduced)?;
+            let mut drawn = vec![0; reduced.rgb_len()];
+            generator.run(&small, reduced, &mut drawn)?;
+            mix_enlarged(pixels, size, &drawn, reduced, strength)
+        }
+    }
+}
+
+/// Draws row after row of tiles. What was drawn goes into the picture itself; beside it there is only one row of tiles
+/// of the photo, from which the next row takes what has been drawn over.
+fn run_tiles(
+    generator: &mut dyn Generator,
+    pixels: &mut [u8],
+    size: Size,
+    grid: &Grid,
+    strength: f32,
+    progress: Progress,
+) -> Result<()> {
+    let stride = size.width as usize * 3;
+    let mut band = Band { start: 0, bytes: Vec::new(), stride };
+    let (mut photo, mut drawn) = (Vec::new(), Vec::new());
+    let (mut done, tiles) = (0, grid.rows.len() * grid.columns.len());
+    for row in &grid.rows {
+        band.advance(pixels, &row.read);
+        for column in &grid.columns {
+            let tile = Size::new(length(&column.read), length(&row.read));
+            photo.clear();
+            photo.extend(row.read.clone().flat_map(|y| band.row(y, &column.read)));
+            drawn.resize(tile.rgb_len(), 0);
+            generator.run(&photo, tile, &mut drawn)?;
+            blend(&photo, &mut drawn, strength);
+            for y in row.kept.clone() {
+                let from = ((y - row.read.start) * tile.width + column.kept.start - column.read.start) as usize * 3;
+                let to = y as usize * stride + column.kept.start as usize * 3;
+                let bytes = length(&column.kept) as usize * 3;
+                pixels[to..to + bytes].copy_from_slice(&drawn[from..from + bytes]);
+            }
+            done += 1;
+            progress(done as f32 / tiles as f32)?;
+        }
+    }
+    Ok(())
+}
+
+fn length(range: &Range<u32>) -> u32 {
+    range.end - range.start
+}
+
+/// Rows of the photo as it was.
+struct Band {
+    start: u32,
+    bytes: Vec<u8>,
+    stride: usize,
+}
+
+impl Band {
+    /// Moves on to `rows`: those that it holds are kept, the others, not drawn over yet, are taken from `pixels`.
+    fn advance(&mut self, pixels: &[u8], rows: &Range<u32>) {
+        let held = self.start + (self.bytes.len() / self.stride) as u32;
+        self.bytes.drain(..((rows.start - self.start) as usize * self.stride).min(self.bytes.len()));
+        self.start = rows.start;
+        let fresh = held.max(rows.start) as usize * self.stride..rows.end as usize * self.stride;
+        self.bytes.extend_from_slice(&pixels[fresh]);
+    }
+
+    fn row(&self, y: u32, columns: &Range<u32>) -> &[u8] {
+        let start = (y - self.start) as usize * self.stride;
+        &self.bytes[start + columns.start as usize * 3..start + columns.end as usize * 3]
+    }
+}
+
+/// Enlarges `drawn` strip by strip and mixes it into the photo.
+fn mix_enlarged(pixels: &mut [u8], size: Size, drawn: &[u8], reduced: Size, strength: f32) -> Result<()> {
+    let strip = (WHOLE / size.width).max(1);
+    for (index, photo) in pixels.chunks_mut((strip * size.width) as usize * 3).enumerate() {
+        let top = index as u32 * strip;
+        let mut styled = resize_rows(drawn, reduced, size, top..(top + strip).min(size.height))?;
+        blend(photo, &mut styled, strength);
+        photo.copy_from_slice(&styled);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::contract::FloatNetwork;
+    use crate::engine::topology::{LayerShape, Topology};
+    use crate::engine::{Stated, load};
+
+    /// A network of two scales with a halo of some 20 pixels, so that small tiles will do.
+    fn small_network() -> Box<dyn Generator> {
+        let layer = |input, in_channels, out_channels| LayerShape {
+            input,
+            space_to_depth: false,
+            in_channels,
+            out_channels,
+            stride: 1,
+            depth_to_space: false,
+            add: None,
+        };
+        let layers = vec![
+            LayerShape { space_to_depth: true, ..layer(0, 12, 4) },
+            LayerShape { stride: 2, ..layer(1, 4, 6) },
+            LayerShape { add: Some(2), ..layer(2, 6, 6) },
+            LayerShape { depth_to_space: true, add: Some(1), ..layer(3, 6, 16) },
+            LayerShape { depth_to_space: true, ..layer(4, 4, 12) },
+        ];
+        let onnx = FloatNetwork::random(Topology { layers }, 4).to_qdq_onnx().unwrap();
+        load(&onnx, Stated::default(), 1).unwrap().generator
+    }
+
+    fn picture(size: Size) -> Vec<u8> {
+        (0..size.rgb_len()).map(|i| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn tiles_draw_what_a_whole_run_draws(width in 1..230_u32, height in 1..230_u32, strength in 0.1..1.0_f32) {
+            let mut generator = small_network();
+            let size = Size::new(width, height);
+            let photo = picture(size);
+            let mut whole = vec![0; size.rgb_len()];
+            generator.run(&photo, size, &mut whole).unwrap();
+            blend(&photo, &mut whole, strength);
+            let mut pixels = photo;
+            match way_within(generator.as_ref(), size, 96 * 96) {
+                Way::Tiles(grid) => {
+                    run_tiles(generator.as_mut(), &mut pixels, size, &grid, strength, &mut |_| Ok(())).unwrap();
+                    prop_assert!(pixels == whole);
+                }
+                way => prop_assert!(way == Way::Whole && size.area() <= 96 * 96),
+            }
+        }
+    }
+
+    #[test]
+    fn a_style_that_looks_at_the_whole_picture_is_drawn_smaller() {
+        struct Global;
+        impl Generator for Global {
+            fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
+                assert!(size.area() <= WHOLE as usize);
+                output.copy_from_slice(input);
+                Ok(())
+            }
+            fn macs(&self, _: Size) -> u64 {
+                0
+            }
+            fn engine(&self) -> &'static str {
+                "test"
+            }
+            fn halo(&self) -> Option<u32> {
+                None
+            }
+            fn multiple(&self) -> u32 {
+                4
+            }
+        }
+        let size = Size::new(2999, 1501);
+        let mut pixels = [10, 120, 200].repeat(size.area());
+        assert!(matches!(way(&Global, size), Way::Reduced(_)));
+        run_in_place(&mut Global, &mut pixels, size, 1.0, &mut |_| Ok(())).unwrap();
+        assert!(pixels == [10, 120, 200].repeat(size.area()));
+    }
+}
