@@ -133,9 +133,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights.safetensors");
         save(&path, &weights()).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
         for broken in [&bytes[..bytes.len() / 2], b"no weights at all".as_slice(), b""] {
-            std::fs::write(&path, broken).unwrap();
+            fs::write(&path, broken).unwrap();
             let message = format!("{:#}", load(&path).unwrap_err());
             assert!(message.contains("weights.safetensors"), "{message}");
         }
