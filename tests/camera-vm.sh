@@ -25,6 +25,15 @@ die() {
 
 # ---- before the machine starts -------------------------------------------------------------------------------------
 
+# The cache may be older than this installation of the system.
+is_set_up() {
+    local tool
+    for tool in qemu-system-x86_64 busybox depmod v4l2-ctl; do
+        command -v "$tool" >/dev/null || return 1
+    done
+    [[ -e $cache/.ready ]]
+}
+
 # A kernel with its modules, v4l2loopback built for it, and virtme-ng, which boots it.
 set_up() {
     [[ $(uname -m) == x86_64 ]] || die "needs an x86-64 machine, this is $(uname -m)"
@@ -70,21 +79,22 @@ boot() {
 }
 
 outside() {
-    local project binary work
+    local project binary="" work
     project=$(dirname "$(dirname "$script")")
-    [[ -e $cache/.ready ]] || set_up
+    is_set_up || set_up
 
     work=$(mktemp -d)
+    [[ $# == 0 ]] || binary=$(realpath "$1")
     cd "$project"
     local messages
     messages=$(cargo test --release --locked --test camera_vm_fixtures --no-run --message-format=json)
-    binary=${1:-$(built bin nijigen <<<"$messages")}
+    binary=${binary:-$(built bin nijigen <<<"$messages")}
     [[ -x $binary ]] || die "there is no program '$binary'"
     cargo test --release --locked --quiet --test camera_vm_fixtures >/dev/null
     cp "$(dirname "$(dirname "$(built bin nijigen <<<"$messages")")")"/tmp/camera-vm/* "$work"
     cp "$binary" "$work/nijigen"
 
-    boot "$work"
+    boot "$work" || true
     local verdict
     verdict=$(cat "$work/verdict" 2>/dev/null || true)
     if [[ $verdict == "0 failed"* ]]; then
