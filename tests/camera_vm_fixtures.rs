@@ -1,12 +1,12 @@
 //! What `camera-vm.sh` gives to the virtual machine, written to `$CARGO_TARGET_TMPDIR/camera-vm`.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
-use nijigen::engine::contract::FloatNetwork;
-use nijigen::engine::topology::Topology;
 use nijigen::frame::Size;
 use nijigen::pixels::mjpeg::Decoder;
 
@@ -50,7 +50,5 @@ fn writes_frames_and_a_style() {
         assert_eq!(Decoder::default().decode(jpeg, SIZE, &mut rgb).is_ok(), good, "{name}");
         fs::write(folder.join(name), jpeg).unwrap();
     }
-
-    let style = FloatNetwork::random(Topology::two_scale_with(3, 4, 5), 11).to_qdq_onnx().unwrap();
-    fs::write(folder.join("tiny.onnx"), style).unwrap();
+    common::tiny_style(&folder);
 }

@@ -64,10 +64,13 @@ pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn 
     }
     Err(match (refusals.len(), &selector.which) {
         (0, WhichCamera::First) => none_found(&cameras),
-        (0, which) if candidates.is_empty() => Error::Camera(format!("there is no {which}; {}", found(cameras.iter()))),
+        (0, which) if candidates.is_empty() => Error::Camera(format!(
+            "there is no {which} ({}); plug it in, or choose one that is there or another --source",
+            found(cameras.iter())
+        )),
         (0, which) => Error::Camera(format!(
-            "{} is no camera that can be captured from (an output, a codec, a loopback that nothing is written to); {}",
-            which,
+            "{which} is no camera that can be captured from (an output, a codec, a loopback that nothing is written \
+             to); {}; choose another or another --source",
             found(cameras.iter())
         )),
         (1, _) => refusals.remove(0),
