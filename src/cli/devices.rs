@@ -1,11 +1,11 @@
 //! `nijigen devices`: the cameras, with what they offer.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::print;
 use crate::error::{Error, Result};
 use crate::frame::{Rate, Size};
 use crate::source::camera::modes::{Mode, Rates, Sizes};
@@ -23,7 +23,7 @@ Examples:
 pub struct DevicesArgs {
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
 /// Lists the cameras on standard output.
@@ -32,26 +32,23 @@ pub struct DevicesArgs {
 /// When there is none, or the output cannot be written.
 pub fn run(args: &DevicesArgs) -> Result<()> {
     let listed = camera::list()?;
-    let mut out = io::stdout().lock();
-    let written = if args.json { write_json(&mut out, &listed) } else { write_text(&mut out, &listed) };
-    written.and_then(|()| out.flush()).map_err(|error| Error::io("write", Path::new("standard output"), error))
+    print(&if args.json { json(&listed)? } else { text(&listed) })
 }
 
 /// One paragraph for each camera, one line for each size of each format.
-fn write_text(out: &mut impl Write, listed: &[Listed]) -> io::Result<()> {
-    for (position, (camera, offer)) in listed.iter().enumerate() {
-        if position > 0 {
-            writeln!(out)?;
+fn text(listed: &[Listed]) -> String {
+    let mut lines = Vec::new();
+    for (camera, offer) in listed {
+        if !lines.is_empty() {
+            lines.push(String::new());
         }
         let path = camera.path.as_ref().map(|path| format!("  {}", path.display())).unwrap_or_default();
-        writeln!(out, "{}  {}{path}", camera.index, camera.name)?;
-        for link in &camera.links {
-            writeln!(out, "   {link}")?;
-        }
+        lines.push(format!("{}  {}{path}", camera.index, camera.name));
+        lines.extend(camera.links.iter().map(|link| format!("   {link}")));
         let offer = match offer {
             Ok(offer) => offer,
             Err(problem) => {
-                writeln!(out, "   {problem}")?;
+                lines.push(format!("   {problem}"));
                 continue;
             }
         };
@@ -59,14 +56,14 @@ fn write_text(out: &mut impl Write, listed: &[Listed]) -> io::Result<()> {
         let mut last = None;
         for mode in &offer.modes {
             let format = if last == Some(mode.fourcc) { String::new() } else { mode.format.to_string() };
-            writeln!(out, "   {format:<4}  {:<width$}  {}", mode.sizes, mode.rates)?;
+            lines.push(format!("   {format:<4}  {:<width$}  {}", mode.sizes, mode.rates));
             last = Some(mode.fourcc);
         }
         if !offer.unread.is_empty() {
-            writeln!(out, "   not read by nijigen: {}", offer.unread.join(", "))?;
+            lines.push(format!("   not read by nijigen: {}", offer.unread.join(", ")));
         }
     }
-    Ok(())
+    lines.join("\n") + "\n"
 }
 
 #[derive(Serialize)]
@@ -119,7 +116,7 @@ impl From<&Mode> for ModeEntry {
     }
 }
 
-fn write_json(out: &mut impl Write, listed: &[Listed]) -> io::Result<()> {
+fn json(listed: &[Listed]) -> Result<String> {
     let entries: Vec<CameraEntry> = listed
         .iter()
         .map(|(camera, offer)| CameraEntry {
@@ -132,8 +129,8 @@ fn write_json(out: &mut impl Write, listed: &[Listed]) -> io::Result<()> {
             problem: offer.as_ref().err().map(Error::to_string),
         })
         .collect();
-    serde_json::to_writer_pretty(&mut *out, &entries)?;
-    writeln!(out)
+    let json = serde_json::to_string_pretty(&entries);
+    Ok(json.map_err(|error| Error::Camera(format!("the cameras cannot be described as JSON: {error}")))? + "\n")
 }
 
 #[cfg(test)]
@@ -177,10 +174,8 @@ mod tests {
 
     #[test]
     fn text_is_aligned() {
-        let mut out = Vec::new();
-        write_text(&mut out, &listed()).unwrap();
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            text(&listed()),
             "\
 0  HD Webcam  /dev/video0
    usb-046d_HD_Webcam
@@ -198,9 +193,7 @@ mod tests {
 
     #[test]
     fn json_holds_the_same() {
-        let mut out = Vec::new();
-        write_json(&mut out, &listed()).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json(&listed()).unwrap()).unwrap();
         let camera = &json[0];
         assert_eq!(
             (&camera["index"], &camera["name"], &camera["path"]),

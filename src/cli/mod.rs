@@ -42,7 +42,6 @@ pub struct Cli {
 pub enum Command {
     Bench(bench::BenchArgs),
     Completions(completions::CompletionsArgs),
-    /// List the cameras with their formats, sizes and rates
     Devices(devices::DevicesArgs),
     Image(image::ImageArgs),
     Man(man::ManArgs),

@@ -1,6 +1,7 @@
 //! Finding the camera that is meant, and starting it.
 
 use std::fs;
+use std::panic::{self, AssertUnwindSafe};
 
 use super::modes::{self, Offer};
 use super::{Camera, CameraRequest, CameraSelector, Listed, PixelFormat, WhichCamera, capture, decode, system};
@@ -24,7 +25,7 @@ pub(super) struct Started {
 pub fn list() -> Result<Vec<Listed>> {
     let cameras = system::cameras()?;
     let offers = cameras.iter().filter_map(|camera| {
-        let offer = system::offer(camera, Size::new(MAX_SIDE, MAX_SIDE)).transpose()?;
+        let offer = guarded(camera, || system::offer(camera, Size::new(MAX_SIDE, MAX_SIDE))).transpose()?;
         Some((camera.clone(), offer))
     });
     let listed: Vec<Listed> = offers.collect();
@@ -42,14 +43,15 @@ pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn 
     let candidates = find(&selector.which, &cameras);
     let mut refusals = Vec::new();
     for &camera in &candidates {
-        let choice = match system::offer(camera, wanted.size) {
+        let choice = match guarded(camera, || system::offer(camera, wanted.size)) {
             Ok(None) => continue,
             Ok(Some(offer)) => choice(camera, &offer, &wanted, selector.format),
             Err(error) => Err(error),
         };
         match choice {
             Ok(choice) => {
-                let started = system::start(camera, &choice).map_err(|error| with_others(&error, camera, &cameras))?;
+                let started = guarded(camera, || system::start(camera, &choice))
+                    .map_err(|error| with_others(&error, camera, &cameras))?;
                 if let Some(difference) = modes::difference(&wanted, started.raw.size, started.rate) {
                     log::warn!("{camera}: {difference}");
                 }
@@ -62,10 +64,13 @@ pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn 
     }
     Err(match (refusals.len(), &selector.which) {
         (0, WhichCamera::First) => none_found(&cameras),
-        (0, which) if candidates.is_empty() => Error::Camera(format!("there is no {which}; {}", found(cameras.iter()))),
+        (0, which) if candidates.is_empty() => Error::Camera(format!(
+            "there is no {which} ({}); plug it in, or choose one that is there or another --source",
+            found(cameras.iter())
+        )),
         (0, which) => Error::Camera(format!(
-            "{} is no camera that can be captured from (an output, a codec, or what belongs to another); {}",
-            which,
+            "{which} is no camera that can be captured from (an output, a codec, a loopback that nothing is written \
+             to); {}; choose another or another --source",
             found(cameras.iter())
         )),
         (1, _) => refusals.remove(0),
@@ -73,6 +78,15 @@ pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn 
             let refusals: Vec<String> = refusals.iter().map(Error::to_string).collect();
             Error::Camera(format!("none of {} cameras can be used: {}", refusals.len(), refusals.join("; ")))
         }
+    })
+}
+
+/// The libraries below panic where a device describes itself in a way that they did not foresee.
+fn guarded<T>(camera: &Camera, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+    panic::catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+        Err(Error::Camera(format!(
+            "{camera} describes itself in a way that cannot be understood; choose another camera"
+        )))
     })
 }
 
