@@ -1,10 +1,12 @@
 //! Defaults, and what the flags resolve to. Defaults live here and nowhere else.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use crate::frame::Size;
+use crate::frame::{Rate, Size};
+use crate::source::CameraSelector;
 
 /// The style that is compiled into the binary.
 pub const DEFAULT_STYLE: &str = "anime";
@@ -39,4 +41,124 @@ pub fn style_folders() -> Vec<PathBuf> {
         .and_then(|exe| exe.canonicalize().ok())
         .and_then(|exe| Some(exe.parent()?.parent()?.join("share").join("nijigen").join("styles")));
     user.into_iter().chain(installed).collect()
+}
+
+/// The rate at which sources that know none are played, and that streams of them are given.
+pub const DEFAULT_RATE: Rate = match Rate::new(30, 1) {
+    Some(rate) => rate,
+    None => unreachable!(),
+};
+
+/// The seed of synthetic sources.
+pub const SYNTHETIC_SEED: u64 = 1;
+
+/// Frames that a benchmark measures when it is not told how many.
+pub const BENCH_FRAMES: u64 = 100;
+
+/// Where frames come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceChoice {
+    /// A camera.
+    Camera(CameraSelector),
+    /// A video file.
+    File(PathBuf),
+    /// Y4M on standard input.
+    Stdin,
+    /// A made-up scene.
+    Synthetic,
+}
+
+impl TryFrom<OsString> for SourceChoice {
+    type Error = String;
+
+    fn try_from(text: OsString) -> Result<Self, String> {
+        match text.to_str() {
+            Some("") => Err("a source has a name: camera, FILE, - or synthetic".into()),
+            Some("-") => Ok(Self::Stdin),
+            Some("synthetic") => Ok(Self::Synthetic),
+            Some(text) => match text.strip_prefix("camera") {
+                Some(rest) if rest.is_empty() || rest.starts_with([':', ',']) => Ok(Self::Camera(rest.parse()?)),
+                _ => Ok(Self::File(text.into())),
+            },
+            None => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+/// Where stylized frames go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkChoice {
+    /// A window.
+    Window,
+    /// Nowhere.
+    Null,
+    /// A Y4M file.
+    File(PathBuf),
+    /// Y4M on standard output.
+    Stdout,
+}
+
+impl TryFrom<OsString> for SinkChoice {
+    type Error = String;
+
+    fn try_from(text: OsString) -> Result<Self, String> {
+        match text.to_str() {
+            Some("") => Err("a sink has a name: window, null, FILE or -".into()),
+            Some("window") => Ok(Self::Window),
+            Some("null") => Ok(Self::Null),
+            Some("-") => Ok(Self::Stdout),
+            _ => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+/// What `nijigen run` does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunConfig {
+    /// Where frames come from.
+    pub source: SourceChoice,
+    /// Where they go; at least one, at most one window and one standard output.
+    pub sinks: Vec<SinkChoice>,
+    /// The size asked of a camera, made by the synthetic source, and to which others are scaled.
+    pub size: Option<Size>,
+    /// The rate asked of a camera, and at which other sources are played.
+    pub fps: Option<Rate>,
+    /// Whether frames are mirrored left to right.
+    pub mirror: bool,
+    /// The end after so many stylized frames.
+    pub frames: Option<u64>,
+    /// The style.
+    pub style: StyleConfig,
+}
+
+impl RunConfig {
+    /// Whether somebody or something sets the pace: then the newest frame counts.
+    pub fn is_live(&self) -> bool {
+        matches!(self.source, SourceChoice::Camera(_)) || self.sinks.contains(&SinkChoice::Window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::camera::WhichCamera;
+
+    #[test]
+    fn sources_are_told_apart() {
+        let camera = |which| Ok(SourceChoice::Camera(CameraSelector { which, format: None }));
+        for (text, source) in [
+            ("camera", camera(WhichCamera::First)),
+            ("camera:1", camera(WhichCamera::Index(1))),
+            ("camera:/dev/video0", camera(WhichCamera::Path("/dev/video0".into()))),
+            ("camera.mp4", Ok(SourceChoice::File("camera.mp4".into()))),
+            ("./synthetic", Ok(SourceChoice::File("./synthetic".into()))),
+            ("synthetic", Ok(SourceChoice::Synthetic)),
+            ("-", Ok(SourceChoice::Stdin)),
+        ] {
+            assert_eq!(SourceChoice::try_from(OsString::from(text)), source, "{text}");
+        }
+        for bad in ["camera:", ""] {
+            assert!(SourceChoice::try_from(OsString::from(bad)).is_err(), "{bad}");
+        }
+    }
 }

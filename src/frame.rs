@@ -1,8 +1,12 @@
 //! A frame of video and its size.
 
+mod pool;
+
 use std::fmt;
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+pub use pool::{Pool, PooledFrame, SharedFrame};
 
 /// The largest side of a picture, in pixels.
 pub const MAX_SIDE: u32 = 12_000;
@@ -76,6 +80,74 @@ impl FromStr for Size {
     }
 }
 
+/// Frames per second as a fraction, so that 30000/1001 stays what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    numerator: u32,
+    denominator: u32,
+}
+
+impl Rate {
+    /// `numerator / denominator` frames per second, or `None` where that is not above 0 and at most 1000.
+    pub const fn new(numerator: u32, denominator: u32) -> Option<Self> {
+        if numerator == 0 || denominator == 0 || numerator as u64 > 1000 * denominator as u64 {
+            return None;
+        }
+        Some(Self { numerator, denominator })
+    }
+
+    /// The frames that come in [`Rate::denominator`] seconds.
+    pub const fn numerator(self) -> u32 {
+        self.numerator
+    }
+
+    /// The seconds in which [`Rate::numerator`] frames come.
+    pub const fn denominator(self) -> u32 {
+        self.denominator
+    }
+
+    /// Frames per second.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.numerator) / f64::from(self.denominator)
+    }
+
+    /// The time from one frame to the next.
+    pub fn period(self) -> Duration {
+        Duration::from_secs_f64(f64::from(self.denominator) / f64::from(self.numerator))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.3}", self.as_f64());
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    /// Reads `30`, `29.97` or `30000/1001`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("'{text}' is not a frame rate; write it as 30, 29.97 or 30000/1001 (at most 1000)");
+        if let Some((n, d)) = text.split_once(['/', ':']) {
+            let (n, d) = (n.trim().parse().map_err(|_| bad())?, d.trim().parse().map_err(|_| bad())?);
+            return Self::new(n, d).ok_or_else(bad);
+        }
+        let value: f64 = text.trim().parse().map_err(|_| bad())?;
+        if !(0.001..=1000.0).contains(&value) {
+            return Err(bad());
+        }
+        let thousandths = (value * 1000.0).round() as u32;
+        let divisor = gcd(thousandths, 1000);
+        Self::new(thousandths / divisor, 1000 / divisor).ok_or_else(bad)
+    }
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// One picture of a video: RGB, 8 bits per channel, rows from the top, no padding.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -87,11 +159,45 @@ pub struct Frame {
     pub captured: Instant,
     /// Number of this frame in its source, from 0.
     pub sequence: u64,
+    /// When it is to be shown, counted from the start of its video; `None` where the frame rate says it all.
+    pub presented: Option<Duration>,
 }
 
 impl Frame {
     /// A black frame captured now.
     pub fn black(size: Size) -> Self {
-        Self { pixels: vec![0; size.rgb_len()], size, captured: Instant::now(), sequence: 0 }
+        Self { pixels: vec![0; size.rgb_len()], size, captured: Instant::now(), sequence: 0, presented: None }
+    }
+
+    /// Takes `size`, keeping the buffer where it is large enough; what the pixels hold afterwards is unspecified.
+    pub fn reshape(&mut self, size: Size) {
+        self.size = size;
+        self.pixels.resize(size.rgb_len(), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_and_shown() {
+        for (text, fraction, shown) in
+            [("30", (30, 1), "30"), ("29.97", (2997, 100), "29.97"), ("30000/1001", (30000, 1001), "29.97")]
+        {
+            let rate: Rate = text.parse().expect(text);
+            assert_eq!(((rate.numerator(), rate.denominator()), rate.to_string()), (fraction, shown.to_string()));
+        }
+        for bad in ["", "0", "-1", "fast", "1001", "1/0", "0/5", "nan", "inf", "30/"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_and_limited() {
+        assert_eq!("640x480".parse(), Ok(Size::new(640, 480)));
+        for bad in ["640", "0x480", "640x12001", "x", "640x480x3", "-1x5"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
     }
 }

@@ -19,7 +19,9 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod ffmpeg;
 pub mod frame;
+pub mod host;
 pub mod output;
 pub mod picture;
 pub mod pipeline;
@@ -27,5 +29,6 @@ pub mod pixels;
 pub mod sink;
 pub mod source;
 pub mod style;
+pub mod y4m;
 
 pub use error::{Error, Result};

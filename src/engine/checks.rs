@@ -189,7 +189,7 @@ fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
 }
 
 fn exact_div(len: usize, width: usize) -> Option<usize> {
-    (len % width == 0).then_some(len / width)
+    len.is_multiple_of(width).then_some(len / width)
 }
 
 fn finite(tensor: &TensorProto, kind: DataType) -> bool {

@@ -1,3 +1,16 @@
 //! Makes styles for `nijigen`: paints targets, distils a quantized student, exports it.
 
 pub mod cli;
+pub mod data;
+pub mod device;
+pub mod distill;
+pub mod eval;
+pub mod export;
+pub mod loss;
+pub mod metrics;
+pub mod net;
+pub mod painter;
+pub mod plots;
+pub mod quantize;
+pub mod sheet;
+pub mod weights;

@@ -1,0 +1,48 @@
+//! What a frame costs on its way: the network, the blend with the photo, the conversions of Y4M.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use nijigen::engine::contract::FloatNetwork;
+use nijigen::engine::reference::Reference;
+use nijigen::engine::topology::{StudentSize, Topology};
+use nijigen::engine::{Stated, load};
+use nijigen::frame::Size;
+use nijigen::pixels::blend::blend;
+
+/// Small enough that plain tract takes a fraction of a second.
+const SIZE: Size = Size::new(320, 240);
+
+fn photo() -> Vec<u8> {
+    (0..SIZE.rgb_len()).map(|i| ((i * 31 + i / 977 * 7) % 256) as u8).collect()
+}
+
+/// The shipped topology with random weights: the figures depend on the shapes alone.
+fn networks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("network 320x240");
+    group.sample_size(10);
+    let (photo, mut output) = (photo(), vec![0; SIZE.rgb_len()]);
+    for (name, size) in [("s", StudentSize::S), ("m", StudentSize::M)] {
+        let topology = Topology::two_scale(size);
+        group.throughput(Throughput::Elements(topology.macs(SIZE)));
+        let Ok(network) = FloatNetwork::random(topology, 1).quantize() else { continue };
+        let reference = Reference::new(&network);
+        group.bench_function(format!("reference {name}"), |b| b.iter(|| black_box(reference.run(&photo, SIZE))));
+        let Ok(mut tract) = load(&network.to_qdq_onnx(), Stated::default(), 1) else { continue };
+        group.bench_function(format!("tract {name}"), |b| {
+            b.iter(|| tract.generator.run(&photo, SIZE, black_box(&mut output)).is_ok());
+        });
+    }
+    group.finish();
+}
+
+fn pixels(c: &mut Criterion) {
+    let mut group = c.benchmark_group("pixels 320x240");
+    group.throughput(Throughput::Bytes(SIZE.rgb_len() as u64));
+    let (photo, mut styled) = (photo(), vec![128; SIZE.rgb_len()]);
+    group.bench_function("blend", |b| b.iter(|| blend(&photo, black_box(&mut styled), 0.5)));
+    group.finish();
+}
+
+criterion_group!(benches, networks, pixels);
+criterion_main!(benches);

@@ -1,0 +1,161 @@
+//! `nijigen bench`: how fast a style runs here.
+
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::options::StyleOptions;
+use super::print;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Size};
+use crate::host;
+use crate::pipeline::stats::{Latency, StageTime, Stages, Stats};
+use crate::sink::Sink;
+use crate::sink::null::Null;
+use crate::source::Source;
+use crate::source::synthetic::Synthetic;
+
+/// Frames that are run before it is measured: caches are warm and buffers allocated after them.
+const WARM_UP: u64 = 5;
+
+const EXAMPLES: &str = "\
+Examples:
+  nijigen bench
+  nijigen bench --size 1280x720 --threads 4
+  nijigen bench --json > today.json
+
+The frames are those of the source 'synthetic', the same every time, each computed whole. One frame at a time goes
+through source, style and sink: the latency is what a frame takes when nothing else waits. rss_mb is the most memory
+that the process held, in 10^6 bytes, the ring of made-up frames included.";
+
+/// Measure how fast styles run on this machine
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Bench {
+    #[command(flatten)]
+    style: StyleOptions,
+    /// Size of the frames
+    #[arg(long, value_name = "WxH", default_value_t = config::DEFAULT_SIZE)]
+    size: Size,
+    /// Frames to measure, after a few that warm up
+    #[arg(long, value_name = "N", default_value_t = config::BENCH_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
+    frames: u64,
+    /// What computes the network
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineChoice,
+    /// Print one JSON object with stable keys
+    #[arg(long)]
+    json: bool,
+}
+
+/// What computes the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum EngineChoice {
+    /// The fastest one that runs the style
+    #[default]
+    Auto,
+    /// The ONNX runtime tract
+    Tract,
+}
+
+/// What was measured; the JSON has these keys in this order.
+#[derive(Debug, Serialize)]
+struct Report {
+    fps: f64,
+    latency_ms: Latency,
+    stages_ms: Stages,
+    macs_per_frame: u64,
+    gmacs_per_s: f64,
+    rss_mb: Option<f64>,
+    reuse: bool,
+    style: String,
+    engine: &'static str,
+    isa: &'static str,
+    size: String,
+    threads: usize,
+    frames: u64,
+    version: &'static str,
+    cpu: String,
+}
+
+impl Bench {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// When the style cannot be opened or run.
+    pub fn run(&self) -> Result<()> {
+        let report = self.measure()?;
+        if self.json {
+            let json = serde_json::to_string_pretty(&report).map_err(|e| Error::Tool(format!("no report: {e}")))?;
+            return print(&(json + "\n"));
+        }
+        print(&report.text())
+    }
+
+    fn measure(&self) -> Result<Report> {
+        let mut stylizer = self.style.open()?;
+        let engine = stylizer.engine();
+        if self.engine == EngineChoice::Tract && !["tract", "none"].contains(&engine) {
+            return Err(Error::Usage(format!("this style runs on {engine}, not on tract; use --engine auto")));
+        }
+        let mut source = Synthetic::new(self.size, config::DEFAULT_RATE, config::SYNTHETIC_SEED);
+        let mut sink = Null;
+        let mut stats = Stats::new([sink.name().to_string()]);
+        let (mut input, mut output) = (Frame::black(self.size), Frame::black(self.size));
+        for n in 0..WARM_UP + self.frames {
+            if n == WARM_UP {
+                stats = Stats::new([sink.name().to_string()]);
+            }
+            source.read(&mut input)?;
+            stats.captured(input.captured);
+            let began = Instant::now();
+            stylizer.run(&input.pixels, self.size, &mut output.pixels)?;
+            stats.stylized(began.elapsed());
+            let began = Instant::now();
+            sink.show(&output)?;
+            stats.shown(0, began.elapsed(), input.captured);
+        }
+        let summary = stats.summary();
+        let macs = stylizer.macs(self.size);
+        Ok(Report {
+            fps: summary.fps,
+            latency_ms: summary.latency_ms,
+            stages_ms: summary.stages_ms,
+            macs_per_frame: macs,
+            gmacs_per_s: (macs as f64 * summary.fps / 1e6).round() / 1e3,
+            rss_mb: host::peak_memory_mb(),
+            reuse: false,
+            style: stylizer.name().to_string(),
+            engine,
+            isa: host::isa(),
+            size: self.size.to_string(),
+            threads: self.style.resolve().threads,
+            frames: summary.stylized,
+            version: env!("CARGO_PKG_VERSION"),
+            cpu: host::cpu(),
+        })
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let stage = |time: StageTime| format!("{:.2} (95 % below {:.2})", time.p50, time.p95);
+        let Latency { p50, p95, p99 } = self.latency_ms;
+        let memory = self.rss_mb.map_or("unknown".into(), |mb| format!("{mb:.0} MB at most"));
+        let rows = [
+            ("style", format!("{} at {}, {} frames", self.style, self.size, self.frames)),
+            ("engine", format!("{} on {} threads, {}", self.engine, self.threads, self.isa)),
+            ("processor", self.cpu.clone()),
+            ("frames/s", format!("{:.1}", self.fps)),
+            ("latency ms", format!("{p50:.2} (95 % below {p95:.2}, 99 % below {p99:.2})")),
+            ("  source", stage(self.stages_ms.source)),
+            ("  stylize", stage(self.stages_ms.stylize)),
+            ("  sink", stage(self.stages_ms.sink)),
+            ("work", format!("{:.2} GMAC per frame, {:.1} GMAC/s", self.macs_per_frame as f64 / 1e9, self.gmacs_per_s)),
+            ("memory", memory),
+        ];
+        rows.iter().map(|(name, value)| format!("{name:<11} {value}\n")).collect()
+    }
+}

@@ -1,0 +1,249 @@
+//! `nijigen run`: the live path.
+
+use std::sync::Arc;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::options::StyleOptions;
+use super::print;
+use super::stream::{same_file, stop_on_interrupt, totals};
+use crate::config::{self, RunConfig, SinkChoice, SourceChoice};
+use crate::error::{Error, Result};
+use crate::frame::{Rate, Size};
+use crate::pipeline::stats::Summary;
+use crate::pipeline::{self, Keep, Plan};
+use crate::pixels::yuv::Chroma;
+use crate::sink::Sink;
+use crate::sink::null::Null;
+use crate::sink::y4m::{Y4mFile, Y4mPipe};
+use crate::source::adapt::{Mirrored, Paced, Scaled};
+use crate::source::file::{self, Kind};
+use crate::source::synthetic::Synthetic;
+use crate::source::{CameraRequest, Source, camera};
+use crate::y4m::Header;
+
+const EXAMPLES: &str = "\
+Examples:
+  nijigen run                                   the first camera, in a window
+  nijigen run --source camera:1 --mirror        another camera, as a mirror shows it
+  nijigen run --source clip.mp4 --style off     play a video as it is
+  nijigen run --sink anime.y4m --sink window    watch and record
+  nijigen run --source synthetic --sink null --frames 300 --stats json
+  ffmpeg -i clip.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
+
+Where the source is a camera or a sink is a window, the newest frame counts and late ones are dropped.
+Anywhere else every frame is stylized. Esc or q closes the window; Ctrl-C ends any run and completes its files.";
+
+/// Stylize a camera, a video or a made-up scene while it runs
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Run {
+    /// Where frames come from: a camera (the first, or one by number, name or device), a video file, Y4M on standard
+    /// input (-), or a made-up scene (synthetic); a file that bears such a name is written ./NAME
+    #[arg(long, value_name = "camera[:WHICH]|FILE|-|synthetic", default_value = "camera",
+          value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]
+    source: SourceChoice,
+    /// Where frames go: a window, nowhere (null), a Y4M file, or Y4M on standard output (-); may be given several times
+    #[arg(long = "sink", value_name = "window|null|FILE|-", default_value = "window",
+          value_parser = OsStringValueParser::new().try_map(SinkChoice::try_from))]
+    sinks: Vec<SinkChoice>,
+    /// Size asked of a camera (which may give another) and made by synthetic (both 640x480 if not given); other sources
+    /// are scaled to exactly this
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
+    /// Frames per second: asked of a camera; other sources are played at this rate
+    #[arg(long, value_name = "N")]
+    fps: Option<Rate>,
+    #[command(flatten)]
+    style: StyleOptions,
+    /// Mirror the picture left to right
+    #[arg(long)]
+    mirror: bool,
+    /// Stop after N stylized frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+    /// Print what was measured, at the end: on standard output, or on standard error where a sink is -
+    #[arg(long, value_name = "FORMAT")]
+    stats: Option<StatsFormat>,
+}
+
+/// How statistics are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StatsFormat {
+    /// One JSON object
+    Json,
+}
+
+/// What `--stats json` prints.
+#[derive(Debug, Serialize)]
+struct RunReport {
+    #[serde(flatten)]
+    summary: Summary,
+    source: String,
+    size: String,
+    style: String,
+    engine: &'static str,
+    threads: usize,
+    version: &'static str,
+}
+
+impl Run {
+    fn resolve(&self) -> Result<RunConfig> {
+        let config = RunConfig {
+            source: self.source.clone(),
+            sinks: self.sinks.clone(),
+            size: self.size,
+            fps: self.fps,
+            mirror: self.mirror,
+            frames: self.frames,
+            style: self.style.resolve(),
+        };
+        check_sinks(&config)?;
+        Ok(config)
+    }
+
+    /// Runs until the source ends, the window is closed, or Ctrl-C.
+    ///
+    /// # Errors
+    /// When something cannot be opened, or fails on the way.
+    pub fn run(&self, quiet: bool) -> Result<()> {
+        let config = self.resolve()?;
+        let stylizer = self.style.open()?;
+        let (source, header) = open_source(&config)?;
+        let info = source.info().clone();
+        let mut report = RunReport {
+            summary: pipeline::stats::Stats::new([]).summary(),
+            source: info.name.clone(),
+            size: info.size.to_string(),
+            style: stylizer.name().to_string(),
+            engine: stylizer.engine(),
+            threads: config.style.threads,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        // From here on there may be half-written files, which an interrupt must not leave behind.
+        let stop = stop_on_interrupt()?;
+        let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
+        for choice in &config.sinks {
+            match choice {
+                SinkChoice::Window => {}
+                SinkChoice::Null => sinks.push(Box::new(Null)),
+                SinkChoice::Stdout => sinks.push(Box::new(Y4mPipe::new(header.clone()))),
+                SinkChoice::File(path) => {
+                    sinks.push(Box::new(Y4mFile::create(path, header.clone(), config.is_live())?));
+                }
+            }
+        }
+        let wants_window = config.sinks.contains(&SinkChoice::Window);
+        let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
+        let keep = Keep { when_stopped: true, when_failed: info.live };
+        let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep };
+        let stats = Arc::new(pipeline::stats_for(&plan));
+        report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {})?;
+        if report.summary.captured == 0 && matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin) {
+            return Err(Error::Input(format!("{} holds no frames", report.source)));
+        }
+        if !quiet {
+            eprintln!("{}", totals(&report.summary));
+        }
+        match self.stats {
+            Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn print_report(report: &RunReport, stdout_is_taken: bool) -> Result<()> {
+    let json = serde_json::to_string_pretty(report).map_err(|e| Error::Tool(format!("no statistics: {e}")))?;
+    if stdout_is_taken {
+        eprintln!("{json}");
+        return Ok(());
+    }
+    print(&(json + "\n"))
+}
+
+/// Combinations of sinks that make no sense.
+fn check_sinks(config: &RunConfig) -> Result<()> {
+    for (n, sink) in config.sinks.iter().enumerate() {
+        if config.sinks[..n].contains(sink) {
+            return Err(Error::Usage("the same sink is given twice; name each once".into()));
+        }
+        let SinkChoice::File(path) = sink else { continue };
+        if matches!(&config.source, SourceChoice::File(source) if same_file(source, path)) {
+            return Err(Error::Usage(format!(
+                "{} is the source and a sink; give the sink another name",
+                path.display()
+            )));
+        }
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if ["mp4", "mkv", "mov", "webm", "avi", "gif", "m4v"].contains(&ending.as_str()) {
+            let y4m = path.with_extension("y4m");
+            return Err(Error::Usage(format!(
+                "a file sink is Y4M, not {ending}: write {} and convert it with ffmpeg, or use `nijigen video`",
+                y4m.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The source with its adapters, and the header that Y4M made of it has.
+fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
+    let mut read_header = None;
+    let mut source: Box<dyn Source> = match &config.source {
+        SourceChoice::Camera(selector) => camera::open(
+            selector,
+            CameraRequest { size: config.size.unwrap_or(config::DEFAULT_SIZE), fps: config.fps },
+        )?,
+        SourceChoice::Synthetic => {
+            let (size, rate) =
+                (config.size.unwrap_or(config::DEFAULT_SIZE), config.fps.unwrap_or(config::DEFAULT_RATE));
+            Box::new(Synthetic::new(size, rate, config::SYNTHETIC_SEED))
+        }
+        SourceChoice::File(_) | SourceChoice::Stdin => {
+            let opened = match &config.source {
+                SourceChoice::File(path) => file::open(path)?,
+                _ => file::stdin()?,
+            };
+            if let Kind::Y4m(header) = opened.kind {
+                read_header = Some(header);
+            }
+            opened.source
+        }
+    };
+    if !source.info().live {
+        if let Some(size) = config.size.filter(|&size| size != source.info().size) {
+            source = Box::new(Scaled::new(source, size));
+        }
+        // Somebody who watches wants the speed of life.
+        let watched = config.is_live().then(|| source.info().rate.unwrap_or(config::DEFAULT_RATE));
+        if let Some(rate) = config.fps.or(watched) {
+            source = Box::new(Paced::new(source, rate));
+        }
+    }
+    if config.mirror {
+        source = Box::new(Mirrored(source));
+    }
+    let (size, rate) = (source.info().size, Some(source.info().rate.unwrap_or(config::DEFAULT_RATE)));
+    let header = match read_header {
+        Some(header) => header.for_output(size, rate),
+        None => Header::new(size, rate, Chroma::C420),
+    };
+    Ok((source, header))
+}
+
+#[cfg(feature = "window")]
+fn open_window(style: &str, size: Size) -> Result<Box<dyn Sink>> {
+    let title = format!("nijigen – {style}");
+    Ok(Box::new(crate::sink::window::Window::open(&title, size)?))
+}
+
+#[cfg(not(feature = "window"))]
+fn open_window(_: &str, _: Size) -> Result<Box<dyn Sink>> {
+    Err(Error::Window(
+        "this nijigen was built without windows; choose --sink null, --sink FILE.y4m or --sink -, or build it with the \
+         feature 'window'"
+            .into(),
+    ))
+}

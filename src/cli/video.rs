@@ -1,0 +1,149 @@
+//! `nijigen video`: a whole video, every frame.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::options::StyleOptions;
+use super::stream::{same_file, stop_on_interrupt};
+use crate::config;
+use crate::error::{Error, Result};
+use crate::ffmpeg::Encoder;
+use crate::pipeline::{self, Keep, Plan};
+use crate::pixels::yuv::Chroma;
+use crate::sink::Sink;
+use crate::sink::y4m::{Y4mFile, Y4mPipe};
+use crate::source::SourceInfo;
+use crate::source::file::{self, Kind};
+use crate::y4m::Header;
+
+const EXAMPLES: &str = "\
+Examples:
+  nijigen video holiday.mp4 -o anime.mp4        frame rate, rotation and sound are kept
+  nijigen video clip.mkv -o clip.webm --strength 0.7
+  nijigen video clip.y4m -o anime.y4m           needs no ffmpeg
+  decoder | nijigen video - -o - | encoder      Y4M through pipes
+
+Files other than Y4M are read and written by the program ffmpeg, which must be installed. No frame is dropped.";
+
+/// Stylize a video file from its first to its last frame
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Video {
+    /// The video, or - for Y4M on standard input
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// Where to write it; the ending says how: .y4m, or any that ffmpeg knows; - is Y4M on standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    style: StyleOptions,
+}
+
+impl Video {
+    /// Stylizes the video.
+    ///
+    /// # Errors
+    /// When something cannot be opened, or fails on the way; what was written by then is removed.
+    pub fn run(&self, quiet: bool) -> Result<()> {
+        let target = Target::of(&self.output)?;
+        let reads_stdin = self.input == Path::new("-");
+        if !reads_stdin && same_file(&self.input, &self.output) {
+            let name = self.output.display();
+            return Err(Error::Usage(format!("{name} would be written over itself; give OUT another name")));
+        }
+        let opened = if reads_stdin { file::stdin()? } else { file::open(&self.input)? };
+        let info = opened.source.info().clone();
+        let stylizer = self.style.open()?;
+        // From here on there may be half-written files, which an interrupt must not leave behind.
+        let stop = stop_on_interrupt()?;
+        let sink = target.open(&info, &opened.kind)?;
+        // All or nothing: half a video is of no use.
+        let keep = Keep { when_stopped: false, when_failed: false };
+        let plan = Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep };
+        let stats = Arc::new(pipeline::stats_for(&plan));
+        let bar = progress(info.frames, quiet);
+        let result = pipeline::run(plan, &stop, &stats, &mut |stats| bar.set_position(stats.frames()));
+        bar.finish_and_clear();
+        let summary = result?;
+        if summary.stylized == 0 {
+            return Err(Error::Input(format!("{} holds no frames; give a whole video", info.name)));
+        }
+        if !quiet {
+            let name = if self.output == Path::new("-") {
+                "standard output".into()
+            } else {
+                self.output.display().to_string()
+            };
+            let frames = if summary.stylized == 1 { "frame" } else { "frames" };
+            eprintln!(
+                "{name}: {} {frames} in {:.1} s, {:.1} per second",
+                summary.stylized, summary.seconds, summary.fps
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What kind of stream OUT is.
+enum Target<'a> {
+    Stdout,
+    Y4m(&'a Path),
+    Video(&'a Path),
+}
+
+impl<'a> Target<'a> {
+    fn of(path: &'a Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        match path.extension().map(OsStr::to_ascii_lowercase) {
+            Some(ending) if ending == "y4m" => Ok(Self::Y4m(path)),
+            Some(_) => Ok(Self::Video(path)),
+            None => {
+                let name = path.display();
+                Err(Error::Usage(format!(
+                    "OUT '{name}' needs an ending that says its format, {name}.mp4 or {name}.y4m"
+                )))
+            }
+        }
+    }
+
+    fn open(&self, info: &SourceInfo, kind: &Kind) -> Result<Box<dyn Sink + Send>> {
+        let rate = info.rate.unwrap_or(config::DEFAULT_RATE);
+        let original = match kind {
+            Kind::Video(original) => Some(&**original),
+            Kind::Y4m(_) => None,
+        };
+        if let Self::Video(path) = self {
+            return Ok(Box::new(Encoder::create(path, info.size, rate, original)?));
+        }
+        if original.is_some_and(|original| !original.probe.constant) {
+            log::warn!("Y4M has one frame rate and {} has several: frames are kept, their times are not", info.name);
+        }
+        let header = match kind {
+            Kind::Y4m(header) => header.for_output(info.size, Some(rate)),
+            Kind::Video(_) => Header::new(info.size, Some(rate), Chroma::C420),
+        };
+        Ok(match self {
+            Self::Y4m(path) => Box::new(Y4mFile::create(path, header, false)?),
+            _ => Box::new(Y4mPipe::new(header)),
+        })
+    }
+}
+
+/// A bar on standard error where that is a terminal; a counter where the number of frames is unknown.
+fn progress(frames: Option<u64>, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let template = match frames {
+        Some(_) => "{bar:30} {pos}/{len} frames, {per_sec}, {eta} left",
+        None => "{spinner} {pos} frames, {per_sec}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(frames, target).with_style(style);
+    bar.set_position(0);
+    bar
+}

@@ -1,0 +1,243 @@
+//! What a run measures: one object that every stage reports to.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
+const SHORTEST: u64 = 1_000;
+const LONGEST: u64 = 100_000_000_000;
+
+/// Times and counts of a run. Threads share it; its memory does not grow with the run.
+#[derive(Debug)]
+pub struct Stats(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    source: Times,
+    stylize: Times,
+    sink: Times,
+    latency: Times,
+    began: Option<Instant>,
+    ended: Option<Instant>,
+    captured: u64,
+    dropped: u64,
+    stylized: u64,
+    sinks: Vec<SinkCount>,
+}
+
+/// What one sink took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SinkCount {
+    /// The sink's name.
+    pub name: String,
+    /// Frames that it took.
+    pub frames: u64,
+    /// Stylized frames that a newer one replaced before it took them.
+    pub dropped: u64,
+}
+
+#[derive(Debug)]
+struct Times(Histogram<u64>);
+
+impl Times {
+    fn new() -> Self {
+        Self(Histogram::new_with_bounds(SHORTEST, LONGEST, 3).expect("the bounds are constants that it accepts"))
+    }
+
+    fn record(&mut self, took: Duration) {
+        self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Milliseconds below which a share of the times lies, rounded to microseconds; 0 where there are none.
+    fn quantile(&self, share: f64) -> f64 {
+        (self.0.value_at_quantile(share) as f64 / 1e3).round() / 1e3
+    }
+}
+
+/// Median and tails in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50: f64,
+    /// 95 % are below.
+    pub p95: f64,
+    /// 99 % are below.
+    pub p99: f64,
+}
+
+/// Median and tail in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StageTime {
+    /// The median.
+    pub p50: f64,
+    /// 95 % are below.
+    pub p95: f64,
+}
+
+/// Times of each stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Stages {
+    /// From the raw bytes to a frame: decoding, scaling, mirroring.
+    pub source: StageTime,
+    /// From a frame to its stylized one.
+    pub stylize: StageTime,
+    /// Showing, converting or writing, all sinks together.
+    pub sink: StageTime,
+}
+
+/// What a run measured, as `--stats json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// From the first frame's capture to the last event, in seconds.
+    pub seconds: f64,
+    /// Frames that the source gave.
+    pub captured: u64,
+    /// Frames that were stylized.
+    pub stylized: u64,
+    /// Captured frames that a newer one replaced before they were stylized.
+    pub dropped: u64,
+    /// Stylized frames per second.
+    pub fps: f64,
+    /// From a frame's capture until a sink was done with it.
+    pub latency_ms: Latency,
+    /// Times of each stage.
+    pub stages_ms: Stages,
+    /// Each sink's counts, in the order given.
+    pub sinks: Vec<SinkCount>,
+}
+
+impl Stats {
+    /// No frames yet; `sinks` are the names of the sinks.
+    pub fn new(sinks: impl IntoIterator<Item = String>) -> Self {
+        let sinks = sinks.into_iter().map(|name| SinkCount { name, frames: 0, dropped: 0 }).collect();
+        Self(Mutex::new(Inner {
+            source: Times::new(),
+            stylize: Times::new(),
+            sink: Times::new(),
+            latency: Times::new(),
+            began: None,
+            ended: None,
+            captured: 0,
+            dropped: 0,
+            stylized: 0,
+            sinks,
+        }))
+    }
+
+    /// The source gave a frame whose raw bytes were there at `captured`.
+    pub fn captured(&self, captured: Instant) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.began.get_or_insert(captured);
+        inner.source.record(now.saturating_duration_since(captured));
+        inner.captured += 1;
+    }
+
+    /// A captured frame was replaced before it was stylized.
+    pub fn dropped(&self) {
+        self.lock().dropped += 1;
+    }
+
+    /// A frame was stylized, which took `took`.
+    pub fn stylized(&self, took: Duration) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.stylize.record(took);
+        inner.stylized += 1;
+        inner.ended = Some(now);
+    }
+
+    /// Sink number `sink` took `took` for a frame captured at `captured`.
+    pub fn shown(&self, sink: usize, took: Duration, captured: Instant) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.sink.record(took);
+        inner.latency.record(now.saturating_duration_since(captured));
+        inner.ended = Some(now);
+        if let Some(count) = inner.sinks.get_mut(sink) {
+            count.frames += 1;
+        }
+    }
+
+    /// A stylized frame was replaced before sink number `sink` took it.
+    pub fn missed(&self, sink: usize) {
+        if let Some(count) = self.lock().sinks.get_mut(sink) {
+            count.dropped += 1;
+        }
+    }
+
+    /// How many frames were stylized so far.
+    pub fn frames(&self) -> u64 {
+        self.lock().stylized
+    }
+
+    /// Everything so far.
+    pub fn summary(&self) -> Summary {
+        let inner = self.lock();
+        let seconds = match (inner.began, inner.ended) {
+            (Some(began), Some(ended)) => ended.saturating_duration_since(began).as_secs_f64(),
+            _ => 0.0,
+        };
+        let stage = |times: &Times| StageTime { p50: times.quantile(0.50), p95: times.quantile(0.95) };
+        let latency = &inner.latency;
+        Summary {
+            seconds: round(seconds),
+            captured: inner.captured,
+            stylized: inner.stylized,
+            dropped: inner.dropped,
+            fps: if seconds > 0.0 { round(inner.stylized as f64 / seconds) } else { 0.0 },
+            latency_ms: Latency {
+                p50: latency.quantile(0.50),
+                p95: latency.quantile(0.95),
+                p99: latency.quantile(0.99),
+            },
+            stages_ms: Stages {
+                source: stage(&inner.source),
+                stylize: stage(&inner.stylize),
+                sink: stage(&inner.sink),
+            },
+            sinks: inner.sinks.clone(),
+        }
+    }
+
+    /// Counts stay whole even where a reporter panicked.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// To three digits behind the point.
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_and_counts_add_up() {
+        let stats = Stats::new(["null".to_string()]);
+        for n in 1..=100 {
+            stats.captured(Instant::now());
+            stats.stylized(Duration::from_millis(n));
+            stats.shown(0, Duration::from_micros(10), Instant::now());
+        }
+        stats.dropped();
+        stats.missed(0);
+        let summary = stats.summary();
+        assert_eq!((summary.captured, summary.stylized, summary.dropped), (100, 100, 1));
+        assert_eq!(summary.sinks, [SinkCount { name: "null".into(), frames: 100, dropped: 1 }]);
+        let stylize = summary.stages_ms.stylize;
+        assert!((stylize.p50 - 50.0).abs() < 0.2 && (stylize.p95 - 95.0).abs() < 0.2, "{stylize:?}");
+    }
+
+    #[test]
+    fn an_empty_run_has_zeros() {
+        let summary = Stats::new([]).summary();
+        assert_eq!((summary.fps, summary.latency_ms.p99, summary.seconds), (0.0, 0.0, 0.0));
+    }
+}

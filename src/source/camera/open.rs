@@ -1,0 +1,192 @@
+//! Finding the camera that is meant, and starting it.
+
+use std::fs;
+
+use super::modes::{self, Offer};
+use super::{Camera, CameraRequest, CameraSelector, Listed, PixelFormat, WhichCamera, capture, decode, system};
+use crate::error::{Error, Result};
+use crate::frame::{MAX_SIDE, Rate, Size};
+use crate::source::Source;
+
+/// A camera that sends frames.
+pub(super) struct Started {
+    pub(super) device: Box<dyn capture::Device>,
+    /// What it sends.
+    pub(super) raw: decode::RawFormat,
+    /// How often, where it tells.
+    pub(super) rate: Option<Rate>,
+}
+
+/// Every camera with what it offers; the rates of a range of sizes are those of its largest.
+///
+/// # Errors
+/// When there is no camera, with what was looked at, or cameras are not built in.
+pub fn list() -> Result<Vec<Listed>> {
+    let cameras = system::cameras()?;
+    let offers = cameras.iter().filter_map(|camera| {
+        let offer = system::offer(camera, Size::new(MAX_SIDE, MAX_SIDE)).transpose()?;
+        Some((camera.clone(), offer))
+    });
+    let listed: Vec<Listed> = offers.collect();
+    if listed.is_empty() { Err(none_found(&cameras)) } else { Ok(listed) }
+}
+
+/// Opens the camera that is meant and starts it as near to the request as it can. Where that is something else than
+/// asked, a warning in the log says so.
+///
+/// # Errors
+/// At once when there is no such camera, it may not be used, is busy, or gives nothing that we read; the sentence says
+/// what was looked for, what was found and what to do.
+pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn Source>> {
+    let cameras = system::cameras()?;
+    let candidates = find(&selector.which, &cameras);
+    let mut refusals = Vec::new();
+    for &camera in &candidates {
+        let choice = match system::offer(camera, wanted.size) {
+            Ok(None) => continue,
+            Ok(Some(offer)) => choice(camera, &offer, &wanted, selector.format),
+            Err(error) => Err(error),
+        };
+        match choice {
+            Ok(choice) => {
+                let started = system::start(camera, &choice).map_err(|error| with_others(&error, camera, &cameras))?;
+                if let Some(difference) = modes::difference(&wanted, started.raw.size, started.rate) {
+                    log::warn!("{camera}: {difference}");
+                }
+                log::info!("{camera}: {} {}", started.raw.format, started.raw.size);
+                let capture = capture::Capture::new(started.device, camera.to_string(), started.raw, started.rate);
+                return Ok(Box::new(capture));
+            }
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    Err(match (refusals.len(), &selector.which) {
+        (0, WhichCamera::First) => none_found(&cameras),
+        (0, which) if candidates.is_empty() => Error::Camera(format!("there is no {which}; {}", found(cameras.iter()))),
+        (0, which) => Error::Camera(format!(
+            "{} is no camera that can be captured from (an output, a codec, or what belongs to another); {}",
+            which,
+            found(cameras.iter())
+        )),
+        (1, _) => refusals.remove(0),
+        _ => {
+            let refusals: Vec<String> = refusals.iter().map(Error::to_string).collect();
+            Error::Camera(format!("none of {} cameras can be used: {}", refusals.len(), refusals.join("; ")))
+        }
+    })
+}
+
+/// The cameras that may be meant, the most likely first.
+fn find<'a>(which: &WhichCamera, cameras: &'a [Camera]) -> Vec<&'a Camera> {
+    let matching = |test: &dyn Fn(&Camera) -> bool| cameras.iter().filter(|camera| test(camera)).collect::<Vec<_>>();
+    match which {
+        WhichCamera::First => matching(&|_| true),
+        WhichCamera::Index(index) => matching(&|camera| camera.index == *index),
+        WhichCamera::Path(path) => {
+            let target = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+            matching(&|camera| camera.path.as_ref() == Some(&target))
+        }
+        WhichCamera::Name(name) => {
+            let name = name.to_lowercase();
+            let whole = matching(&|camera| camera.name.to_lowercase() == name);
+            if !whole.is_empty() {
+                return whole;
+            }
+            let within = |text: &String| text.to_lowercase().contains(&name);
+            matching(&|camera| within(&camera.name) || camera.links.iter().any(within))
+        }
+    }
+}
+
+fn choice(camera: &Camera, offer: &Offer, wanted: &CameraRequest, only: Option<PixelFormat>) -> Result<modes::Choice> {
+    modes::choose(&offer.modes, wanted, only).ok_or_else(|| {
+        let readable = offer.modes.iter().map(|mode| mode.format.to_string());
+        let mut given: Vec<String> = readable.chain(offer.unread.iter().cloned()).collect();
+        given.dedup();
+        let wanted = only.map_or("nothing that nijigen reads".to_string(), |format| format!("no {format}"));
+        Error::Camera(format!("{camera} gives {wanted}, only {}; choose another", given.join(", ")))
+    })
+}
+
+fn none_found(cameras: &[Camera]) -> Error {
+    let looked = if cameras.is_empty() {
+        format!("looked for {}: there is none", system::LOOKED_AT)
+    } else {
+        let nodes: Vec<String> = cameras.iter().map(Camera::to_string).collect();
+        format!("looked at {}: none can be captured from", nodes.join(", "))
+    };
+    Error::Camera(format!("no camera found ({looked}); plug one in, or choose --source FILE, - or synthetic"))
+}
+
+/// "found camera 0 (vivid, /dev/video0)"
+fn found<'a>(cameras: impl Iterator<Item = &'a Camera>) -> String {
+    let cameras: Vec<String> = cameras.map(Camera::to_string).collect();
+    if cameras.is_empty() { "found none".to_string() } else { format!("found {}", cameras.join(", ")) }
+}
+
+/// The error with the other cameras that could be chosen.
+fn with_others(error: &Error, camera: &Camera, cameras: &[Camera]) -> Error {
+    let mut others = cameras.iter().filter(|other| *other != camera).peekable();
+    if others.peek().is_none() {
+        Error::Camera(error.to_string())
+    } else {
+        Error::Camera(format!("{error}; also {}", found(others)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn cameras() -> Vec<Camera> {
+        let camera = |index: u32, name: &str, links: &[&str]| Camera {
+            index,
+            name: name.into(),
+            path: Some(format!("/nonexistent/video{index}").into()),
+            links: links.iter().map(|link| link.to_string()).collect(),
+        };
+        vec![
+            camera(0, "Integrated Camera", &["usb-Chicony_Integrated_Camera_0001-video-index0"]),
+            camera(2, "HD Webcam C615", &["usb-046d_HD_Webcam_C615_ABC-video-index0"]),
+            camera(4, "HD Webcam", &[]),
+        ]
+    }
+
+    fn indices(text: &str) -> Vec<u32> {
+        let selector: CameraSelector = text.parse().unwrap();
+        find(&selector.which, &cameras()).iter().map(|camera| camera.index).collect()
+    }
+
+    #[test]
+    fn finds_the_camera_that_is_meant() {
+        assert_eq!(indices(""), [0, 2, 4]);
+        assert_eq!(indices(":2"), [2]);
+        assert!(indices(":1").is_empty());
+        assert_eq!(indices(":integrated"), [0]);
+        assert_eq!(indices(":C615"), [2]);
+        assert_eq!(indices(":046d"), [2]);
+        // A whole name wins over a part of another.
+        assert_eq!(indices(":hd webcam"), [4]);
+        assert_eq!(indices(":/nonexistent/video4"), [4]);
+        assert!(indices(":/nonexistent/video5").is_empty());
+    }
+
+    #[test]
+    fn says_what_a_camera_gives_instead() {
+        let offer = Offer { modes: vec![], unread: vec!["H264".into()] };
+        let wanted = CameraRequest { size: Size::new(640, 480), fps: None };
+        let error = choice(&cameras()[0], &offer, &wanted, None).unwrap_err().to_string();
+        assert!(error.contains("nothing that nijigen reads, only H264"), "{error}");
+        let error = choice(&cameras()[0], &offer, &wanted, Some(PixelFormat::Nv12)).unwrap_err().to_string();
+        assert!(error.contains("no NV12, only H264"), "{error}");
+    }
+
+    #[test]
+    fn says_what_was_looked_at() {
+        assert!(none_found(&[]).to_string().contains(system::LOOKED_AT));
+        let error = none_found(&cameras()).to_string();
+        assert!(error.contains("camera 2 (HD Webcam C615, /nonexistent/video2)"), "{error}");
+    }
+}

@@ -1,0 +1,67 @@
+//! `nijigen bench`, through the real binary.
+#![allow(clippy::unwrap_used)]
+
+mod clips;
+
+use clips::{assert_fails, nijigen, said};
+use serde_json::Value;
+
+const SMALL: [&str; 6] = ["bench", "--style", "off", "--size", "64x48", "--frames=7"];
+
+#[test]
+fn the_json_has_its_stable_keys() {
+    let output = nijigen().args(SMALL).args(["--threads", "1", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut wanted = [
+        "fps",
+        "latency_ms",
+        "stages_ms",
+        "macs_per_frame",
+        "gmacs_per_s",
+        "rss_mb",
+        "reuse",
+        "style",
+        "engine",
+        "isa",
+        "size",
+        "threads",
+        "frames",
+        "version",
+        "cpu",
+    ];
+    wanted.sort_unstable();
+    let mut sorted = keys.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, wanted);
+    assert_eq!((report["frames"].as_u64(), report["threads"].as_u64()), (Some(7), Some(1)));
+    assert_eq!((report["size"].as_str(), report["style"].as_str()), (Some("64x48"), Some("off")));
+    assert_eq!(report["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    for number in ["/fps", "/latency_ms/p50", "/latency_ms/p95", "/latency_ms/p99"] {
+        assert!(report.pointer(number).unwrap().as_f64().unwrap() > 0.0, "{number} in {report}");
+    }
+    for stage in ["source", "stylize", "sink"] {
+        for share in ["p50", "p95"] {
+            assert!(report["stages_ms"][stage][share].is_number(), "{stage} {share}");
+        }
+    }
+    let names = ["avx512vnni", "avxvnni", "avx2", "neondot", "neon", "scalar"];
+    assert!(names.contains(&report["isa"].as_str().unwrap()));
+}
+
+#[test]
+fn people_get_a_table() {
+    let output = nijigen().args(SMALL).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for row in ["style       off at 64x48, 7 frames", "frames/s", "latency ms", "memory"] {
+        assert!(text.contains(row), "{row} in:\n{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_said() {
+    assert_fails(&nijigen().args(SMALL).args(["--engine", "abacus"]).output().unwrap(), 2, "abacus");
+    assert_fails(&nijigen().args(["bench", "--frames", "0"]).output().unwrap(), 2, "0");
+}

@@ -1,0 +1,220 @@
+//! `nijigen run`, through the real binary.
+#![allow(clippy::unwrap_used)]
+
+mod clips;
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+use clips::{assert_fails, names, nijigen, parse, said, with_input, y4m};
+use serde_json::Value;
+use tempfile::tempdir;
+
+/// `nijigen run --style off` with `args`.
+fn run(args: &[&str]) -> Command {
+    let mut command = nijigen();
+    command.args(["run", "--style", "off"]).args(args).stdin(Stdio::null());
+    command
+}
+
+fn succeeded(output: Output) -> Output {
+    assert!(output.status.success(), "{}", said(&output));
+    output
+}
+
+#[test]
+fn a_made_up_scene_becomes_a_file_of_so_many_frames() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("scene.y4m");
+    let output =
+        run(&["--source", "synthetic", "--size", "48x36", "--frames", "5", "--sink"]).arg(&path).output().unwrap();
+    assert!(said(&succeeded(output)).contains("5 frames"));
+    let (header, frames) = parse(&fs::read(&path).unwrap());
+    assert!(header.starts_with("YUV4MPEG2 W48 H36 F30:1 Ip A1:1 C420jpeg"), "{header}");
+    assert_eq!((frames.len(), names(folder.path()).len()), (5, 1));
+    assert!(frames.windows(2).all(|pair| pair[0] != pair[1]), "the scene moves");
+}
+
+#[test]
+fn every_frame_of_a_file_reaches_every_sink() {
+    let folder = tempdir().unwrap();
+    let (input, copy) = (folder.path().join("in.y4m"), folder.path().join("copy.y4m"));
+    let clip = y4m(33, 17, "444", 40);
+    fs::write(&input, &clip).unwrap();
+    let output =
+        run(&["--sink", "-", "--sink", "null", "--sink"]).arg(&copy).arg("--source").arg(&input).output().unwrap();
+    let output = succeeded(output);
+    let (_, before) = parse(&clip);
+    for after in [parse(&output.stdout).1, parse(&fs::read(&copy).unwrap()).1] {
+        assert_eq!(after.len(), before.len());
+        for (a, b) in after.iter().flatten().zip(before.iter().flatten()) {
+            assert!(a.abs_diff(*b) <= 2, "{a} was {b}");
+        }
+    }
+}
+
+#[test]
+fn frames_are_mirrored_and_scaled() {
+    let mut clip = b"YUV4MPEG2 W4 H2 F25:1 Cmono\nFRAME\n".to_vec();
+    clip.extend([20, 60, 120, 200, 20, 60, 120, 200]);
+    let mirrored = succeeded(with_input(&mut run(&["--source", "-", "--sink", "-", "--mirror"]), &clip));
+    let (header, frames) = parse(&mirrored.stdout);
+    // Grey becomes a picture with colours, since a style has them.
+    assert!(header.contains("C420jpeg"), "{header}");
+    for (got, want) in frames[0].iter().zip([200, 120, 60, 20, 200, 120, 60, 20]) {
+        assert!(got.abs_diff(want) <= 1, "{got} should be {want}");
+    }
+    let scaled = succeeded(with_input(&mut run(&["--source", "-", "--sink", "-", "--size", "9x5"]), &clip));
+    let (header, frames) = parse(&scaled.stdout);
+    assert!(header.starts_with("YUV4MPEG2 W9 H5 F25:1"), "{header}");
+    assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn statistics_are_json_where_there_is_room_for_them() {
+    let args = ["--source", "synthetic", "--size", "32x24", "--frames", "20", "--stats", "json"];
+    let output = succeeded(run(&args).args(["--sink", "null"]).output().unwrap());
+    let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((stats["stylized"].as_u64(), stats["dropped"].as_u64()), (Some(20), Some(0)));
+    assert_eq!((stats["size"].as_str(), stats["style"].as_str()), (Some("32x24"), Some("off")));
+    assert_eq!(stats["sinks"][0]["frames"].as_u64(), Some(20));
+    for time in
+        ["/fps", "/seconds", "/latency_ms/p50", "/latency_ms/p99", "/stages_ms/source/p50", "/stages_ms/sink/p95"]
+    {
+        assert!(stats.pointer(time).is_some_and(|v| v.as_f64().is_some_and(|v| v >= 0.0)), "{time} in {stats}");
+    }
+
+    let output = succeeded(run(&args).args(["--sink", "-", "--quiet"]).output().unwrap());
+    assert_eq!(parse(&output.stdout).1.len(), 20);
+    let stats: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(stats["stylized"].as_u64(), Some(20));
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    let mut child = run(&["--source", "synthetic", "--size", "64x48", "--sink", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut byte = [0];
+    child.stdout.take().unwrap().read_exact(&mut byte).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(said(&succeeded(output)), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_completes_the_file_and_says_the_totals() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("out.y4m");
+    let child = run(&["--source", "synthetic", "--size", "32x24", "--fps", "100", "--sink"])
+        .arg(&path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    clips::wait_until("some frames", || {
+        let written = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum::<u64>();
+        written > 10_000
+    });
+    assert!(!path.exists(), "it appears when it is whole");
+    clips::interrupt(&child);
+    let output = succeeded(child.wait_with_output().unwrap());
+    assert!(said(&output).contains("frames in"), "{}", said(&output));
+    assert!(parse(&fs::read(&path).unwrap()).1.len() >= 5);
+    assert_eq!(names(folder.path()), ["out.y4m"]);
+}
+
+#[test]
+fn bad_sources_are_one_sentence() {
+    let folder = tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.into_os_string().into_string().unwrap()
+    };
+    let whole = y4m(16, 8, "420jpeg", 3);
+    let missing = folder.path().join("none.y4m").into_os_string().into_string().unwrap();
+    let here = folder.path().to_str().unwrap().to_string();
+    for (source, words) in [
+        (missing, "cannot read"),
+        (here, "is a folder"),
+        (file("empty.y4m", b""), "is empty"),
+        (file("cut.y4m", &whole[..whole.len() - 5]), "cut off within frame 2"),
+        (file("cut-line.y4m", &whole[..whole.len() - 16 * 12 - 2]), "cut off within frame 2"),
+        (file("damaged.y4m", &[&whole[..], b"noise\n"].concat()), "frame 3 does not begin with the word FRAME"),
+        (file("huge.y4m", b"YUV4MPEG2 W4000000000 H2\n"), "12000"),
+        (file("deep.y4m", b"YUV4MPEG2 W16 H16 C420p10\n"), "C420p10"),
+        (file("liar.y4m", b"YUV4MPEG2 W12000 H12000 C444\nFRAME\nxyz"), "cut off within frame 0"),
+        (file("no-frames.y4m", b"YUV4MPEG2 W16 H16\n"), "holds no frames"),
+    ] {
+        let sink = folder.path().join("out.y4m");
+        let output = run(&["--source", &source, "--sink"]).arg(&sink).output().unwrap();
+        assert_fails(&output, 1, words);
+        assert!(!sink.exists(), "{source} left a file");
+    }
+    assert_fails(&with_input(&mut run(&["--source", "-", "--sink", "null"]), b"hello"), 1, "not a Y4M stream");
+    assert!(!names(folder.path()).iter().any(|n| n.starts_with('.')), "{:?}", names(folder.path()));
+}
+
+#[test]
+fn contradictions_are_wrong_usage() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a.y4m");
+    fs::write(&path, y4m(4, 4, "444", 1)).unwrap();
+    let a = path.to_str().unwrap();
+    for (args, words) in [
+        (vec!["--source", a, "--sink", a], "is the source and a sink"),
+        (vec!["--sink", "null", "--sink", "null"], "given twice"),
+        (vec!["--source", "synthetic", "--sink", "b.mp4"], "b.y4m"),
+        (vec!["--size", "640"], "640x480 for example"),
+        (vec!["--size", "0x5"], "out of range"),
+        (vec!["--fps", "0"], "not a frame rate"),
+        (vec!["--frames", "0"], "0"),
+        (vec!["--source", "camera:"], "camera:INDEX"),
+        (vec!["--strength", "2"], "strength"),
+    ] {
+        assert_fails(&run(&args).output().unwrap(), 2, words);
+    }
+    assert_eq!(parse(&fs::read(&path).unwrap()).1.len(), 1, "the source is untouched");
+}
+
+#[test]
+fn sinks_that_cannot_be_written_are_said() {
+    let folder = tempdir().unwrap();
+    let nowhere = folder.path().join("none").join("out.y4m");
+    let made_up = ["--source", "synthetic", "--size", "64x48", "--frames", "9", "--sink"];
+    assert_fails(&run(&made_up).arg(&nowhere).output().unwrap(), 1, "cannot write");
+    assert_fails(&run(&made_up).arg(folder.path()).output().unwrap(), 1, "cannot write");
+    #[cfg(target_os = "linux")]
+    {
+        let output = run(&made_up).arg("/dev/full").output().unwrap();
+        assert_fails(&output, 1, "cannot write /dev/full: No space left on device");
+    }
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[cfg(all(target_os = "linux", feature = "window"))]
+#[test]
+fn without_a_display_other_sinks_are_named() {
+    let mut command = run(&["--source", "synthetic", "--size", "32x24"]);
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").env("XDG_RUNTIME_DIR", "/nonexistent");
+    let output = command.output().unwrap();
+    assert_fails(&output, 1, "--sink null");
+    assert!(said(&output).contains("--sink FILE"), "{}", said(&output));
+}
+
+#[test]
+fn other_videos_need_ffmpeg_and_that_is_said() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    fs::write(&path, b"no video at all, but that is for ffmpeg to say").unwrap();
+    let output = run(&["--sink", "null", "--source"]).arg(&path).env("PATH", "").output().unwrap();
+    assert_fails(&output, 1, "install ffmpeg");
+    assert!(said(&output).contains("Y4M"), "{}", said(&output));
+    if clips::has_ffmpeg() {
+        let output = run(&["--sink", "null", "--source"]).arg(&path).output().unwrap();
+        assert_fails(&output, 1, "reading");
+    }
+}

@@ -1,0 +1,78 @@
+//! `nijigen-train distill`: painted pairs to a quantized student.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use nijigen::engine::topology::Topology;
+
+use crate::data::pairs::Split;
+use crate::data::training_set;
+use crate::device::{Device, default_device, dispatch};
+use crate::distill::Distillation;
+use crate::distill::config::Config;
+
+/// Options of `distill`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  nijigen-train distill --pairs pairs --config train/configs/anime.toml --vgg vgg19.npz -o run"
+)]
+pub struct Args {
+    /// Folder of painted pairs, made by `nijigen-train paint`
+    #[arg(long, value_name = "DIR")]
+    pairs: PathBuf,
+    /// Configuration (TOML); train/configs holds those of the shipped styles
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Folder of the run: checkpoint, best weights, curve (CSV, PNG), sample sheet
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
+    #[arg(long, value_name = "FILE")]
+    vgg: Option<PathBuf>,
+    /// Weights (.safetensors) to start from instead of random ones
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// What computes
+    #[arg(long, value_enum, default_value_t = default_device())]
+    device: Device,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When an input cannot be read, the output cannot be written, or training fails.
+pub fn run(args: &Args) -> Result<()> {
+    let config = Config::load(&args.config)?;
+    let train = training_set::load(&args.pairs, Split::Train)?;
+    let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
+    println!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_signal = Arc::clone(&stop);
+    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let progress = ProgressBar::new(config.steps).with_style(crate::distill::progress_style());
+    let task = Distillation {
+        topology: Topology::two_scale(config.size.into()),
+        config,
+        train,
+        held_out,
+        out: args.out.clone(),
+        vgg: args.vgg.clone(),
+        base: args.base.clone(),
+        stop,
+        progress: progress.clone(),
+    };
+    let outcome = dispatch(args.device, task)?;
+    progress.abandon();
+    println!(
+        "{} at step {}: held-out L1 {:.3} of 255; weights in {}",
+        if outcome.finished { "finished" } else { "stopped" },
+        outcome.step,
+        outcome.best,
+        args.out.join("weights.safetensors").display()
+    );
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `nijigen-train export`: trained weights to a style.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use nijigen::style::Card;
+
+use crate::data::sha256;
+use crate::device::{Device, default_device};
+use crate::export::{Export, export};
+use crate::weights;
+
+/// Options of `export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nijigen-train export --weights run/weights.safetensors --name anime --card train/cards/anime.toml \\
+      --photo photos/a.jpg --photo photos/b.jpg --python python3 -o models")]
+pub struct Args {
+    /// Weights that `distill` wrote
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The style's name
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// What the card says beyond what the weights tell: description, licence, data, device (TOML)
+    #[arg(long, value_name = "FILE")]
+    card: PathBuf,
+    /// A photo on which all runtimes must agree (repeatable); the first becomes the thumbnail
+    #[arg(long = "photo", required = true, value_name = "FILE")]
+    photos: Vec<PathBuf>,
+    /// Longer side to which photos are reduced, and cut to multiples of 8
+    #[arg(long, value_name = "PIXELS", default_value_t = 512)]
+    max_side: u32,
+    /// Write NAME.float.onnx as well, for other runtimes' own quantizers
+    #[arg(long)]
+    float: bool,
+    /// A Python that has onnxruntime and numpy, to check against it as well
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+    /// What computes in Burn
+    #[arg(long, value_enum, default_value_t = default_device())]
+    device: Device,
+    /// Folder for NAME.onnx, NAME.toml and NAME.jpg
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When an input cannot be read, a runtime disagrees, or the output cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    if args.name.is_empty() || args.name.contains(['/', '\\', '.']) {
+        bail!("'{}' cannot be a style's name: it is a file name without '.' and '/'", args.name);
+    }
+    let weights = weights::load(&args.weights)?;
+    let weights_sha256 = sha256(&std::fs::read(&args.weights)?);
+    let text = std::fs::read_to_string(&args.card).with_context(|| format!("cannot read {}", args.card.display()))?;
+    let card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
+    let mut photos = Vec::new();
+    for path in &args.photos {
+        let photo = image::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let photo = photo.resize(args.max_side, args.max_side, image::imageops::FilterType::Lanczos3).into_rgb8();
+        let (width, height) = (photo.width() / 8 * 8, photo.height() / 8 * 8);
+        if width == 0 || height == 0 {
+            bail!("{} is too small to compare runtimes on", path.display());
+        }
+        photos.push((path.clone(), image::imageops::crop_imm(&photo, 0, 0, width, height).to_image()));
+    }
+    if args.python.is_none() {
+        log::warn!("no --python was given: agreement with onnxruntime is not checked");
+    }
+    let agreements = export(&Export {
+        weights: &weights,
+        weights_sha256,
+        name: &args.name,
+        folder: &args.out,
+        card,
+        photos: &photos,
+        float: args.float,
+        python: args.python.as_deref(),
+        device: args.device,
+    })?;
+    for (runtime, agreement) in agreements {
+        println!("{runtime} against the reference: {agreement}");
+    }
+    println!("{}", args.out.join(format!("{}.onnx", args.name)).display());
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The command line of `nijigen-train`: one file per subcommand.
+
+pub mod distill;
+pub mod eval;
+pub mod export;
+pub mod paint;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes styles for nijigen: paints targets, distils a quantized student, exports it.
+#[derive(Debug, Parser)]
+#[command(name = "nijigen-train", version, max_term_width = 100)]
+pub struct Cli {
+    /// Say more: -v every detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a student on painted pairs; run again with the same arguments, it goes on where it was
+    Distill(distill::Args),
+    /// Measure a style: held-out pairs, features, flicker
+    Eval(eval::Args),
+    /// Turn trained weights into a style, after checking that all runtimes agree on it
+    Export(export::Args),
+    /// Paint photos and clips in a style: pairs of photo and target to train on
+    Paint(paint::Args),
+}
+
+/// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => log::LevelFilter::Error,
+        (_, 0) => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new().filter_module("nijigen", level).format_target(false).format_timestamp(None).init();
+    let result = match &cli.command {
+        Command::Distill(args) => distill::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Paint(args) => paint::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nijigen-train: {error:#}");
+            let usage = matches!(error.downcast_ref(), Some(nijigen::Error::Usage(_)));
+            if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! `nijigen-train paint`: photos and clips in, pairs of photo and painted target out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressStyle};
+use nijigen::Error;
+use rayon::prelude::*;
+
+use crate::data::clips::Frames;
+use crate::data::face_list::FaceList;
+use crate::data::licences::Licences;
+use crate::data::pairs::{Pair, PairWriter, Split};
+use crate::data::person_mask::PersonMask;
+use crate::data::photos::{self, Sources};
+use crate::data::sha256;
+use crate::painter::{self, FaceBox, Recipe};
+
+/// Frames of a clip that are held in memory at a time.
+const FRAMES_AT_ONCE: usize = 32;
+
+/// Options of `paint`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  nijigen-train paint --recipe anime photos/ -o pairs
+  nijigen-train paint --recipe my.toml photos/ clips/ --faces faces.csv --scales 1,0.5 -o pairs
+
+What PAIRS holds already (same source, recipe, scale and faces) is not painted again.")]
+pub struct Args {
+    /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
+    #[arg(required = true, value_name = "PHOTOS")]
+    inputs: Vec<PathBuf>,
+    /// The look: a built-in recipe (anime) or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "anime")]
+    recipe: String,
+    /// The folder for the pairs
+    #[arg(short, long, value_name = "PAIRS")]
+    output: PathBuf,
+    /// Where the faces are: a CSV of source,frame,x,y,width,height in fractions of the picture
+    #[arg(long, value_name = "FILE")]
+    faces: Option<PathBuf>,
+    /// A person segmentation model (ONNX, 1x256x256x3 in 0..1) to find heads where no face is listed
+    #[arg(long, value_name = "FILE")]
+    person_mask: Option<PathBuf>,
+    /// What the sources stand under: a CSV of beginning-of-name,licence; noted in the index
+    #[arg(long, value_name = "FILE")]
+    licences: Option<PathBuf>,
+    /// Sizes at which each photo is painted
+    #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1,0.7,0.5,0.35,0.25")]
+    scales: Vec<f32>,
+    /// Sizes at which each frame of a clip is painted
+    #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1,0.7")]
+    clip_scales: Vec<f32>,
+    /// Longer side of a photo at scale 1, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 512)]
+    max_side: u32,
+    /// Longer side of a clip's frame at scale 1, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 640)]
+    clip_max_side: u32,
+    /// Take each Nth frame of a clip
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
+    /// Hold out this clip (its file name without extension; repeatable). Of photos, about 6 % are held out anyway
+    #[arg(long, value_name = "CLIP", default_values = ["book", "thanks"])]
+    hold_out: Vec<String>,
+    /// Threads to paint on (default: all cores)
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    check(args)?;
+    let text = recipe_text(&args.recipe)?;
+    let recipe = Recipe::parse(&text).with_context(|| format!("the recipe {} cannot be used", args.recipe))?;
+    let sources = Sources::find(&args.inputs, &args.output)?;
+    if sources.photos.is_empty() && sources.clips.is_empty() {
+        bail!("no photo (JPEG, PNG, WebP) or clip (MKV, MP4, Y4M, …) among what was named");
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+
+    let bar = ProgressBar::new((sources.photos.len() * args.scales.len()) as u64);
+    let template = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";
+    bar.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
+    let job = Job {
+        args,
+        recipe_sha256: sha256(format!("{}\n{text}", painter::VERSION).as_bytes()),
+        recipe,
+        faces: args.faces.as_deref().map(FaceList::read).transpose()?.unwrap_or_default(),
+        person_mask: args.person_mask.as_deref().map(PersonMask::load).transpose()?,
+        licences: args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default(),
+        writer: PairWriter::open(&args.output)?,
+        bar,
+        stop,
+        tally: Tally::default(),
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start threads")?;
+    let begin = Instant::now();
+    pool.install(|| -> anyhow::Result<()> {
+        let photos = job.without_copies(&sources.photos);
+        photos.par_iter().try_for_each(|(path, sha256)| job.photo(path, sha256))?;
+        sources.clips.iter().try_for_each(|path| job.clip(path))
+    })?;
+    job.report(begin)
+}
+
+/// Refuses options that make no sense together.
+fn check(args: &Args) -> anyhow::Result<()> {
+    let scales = args.scales.iter().chain(&args.clip_scales);
+    if let Some(wrong) = scales.into_iter().find(|s| !(**s > 0.0 && **s <= 1.0)) {
+        return Err(Error::Usage(format!("--scales {wrong}: a scale is above 0 and at most 1")).into());
+    }
+    if !(16..=8192).contains(&args.max_side) || !(16..=8192).contains(&args.clip_max_side) {
+        return Err(Error::Usage("--max-side and --clip-max-side want 16 to 8192 pixels".into()).into());
+    }
+    Ok(())
+}
+
+/// The text of a built-in recipe or of a file.
+fn recipe_text(name: &str) -> anyhow::Result<String> {
+    if let Some(text) = Recipe::builtin(name) {
+        return Ok(text.to_owned());
+    }
+    if !name.ends_with(".toml") {
+        return Err(Error::Usage(format!("--recipe {name}: want a TOML file or a built-in recipe: anime")).into());
+    }
+    std::fs::read_to_string(name).with_context(|| format!("cannot read the recipe {name}"))
+}
+
+/// What was done, counted from many threads.
+#[derive(Default)]
+struct Tally {
+    painted: AtomicU64,
+    kept: AtomicU64,
+    broken: AtomicU64,
+    faceless: AtomicU64,
+}
+
+/// A photo or a frame with what is known of it.
+struct Source<'a> {
+    picture: &'a RgbImage,
+    /// File name.
+    name: &'a str,
+    frame: Option<u32>,
+    sha256: &'a str,
+    split: Split,
+}
+
+/// One run of the command.
+struct Job<'a> {
+    args: &'a Args,
+    recipe: Recipe,
+    recipe_sha256: String,
+    faces: FaceList,
+    person_mask: Option<PersonMask>,
+    licences: Licences,
+    writer: PairWriter,
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+    tally: Tally,
+}
+
+impl Job<'_> {
+    /// The photos with their hashes, each content once, whatever the order in which threads get to them.
+    fn without_copies<'p>(&self, paths: &'p [PathBuf]) -> Vec<(&'p Path, String)> {
+        let hash = |path: &'p PathBuf| std::fs::read(path).map(|bytes| (path.as_path(), sha256(&bytes)));
+        let hashed: Vec<_> = paths.par_iter().map(hash).collect();
+        let mut known = BTreeMap::new();
+        let mut photos = Vec::new();
+        for (path, result) in paths.iter().zip(hashed) {
+            match result {
+                Err(error) => self.pass_over(path, &error.to_string(), self.args.scales.len()),
+                Ok((path, sha256)) => match known.get(&sha256) {
+                    None => {
+                        known.insert(sha256.clone(), path);
+                        photos.push((path, sha256));
+                    }
+                    Some(first) => {
+                        log::info!("{} is the same as {}: passed over", path.display(), first.display());
+                        self.bar.inc(self.args.scales.len() as u64);
+                    }
+                },
+            }
+        }
+        photos
+    }
+
+    /// Paints a photo at all scales. A photo that cannot be used is named and passed over.
+    fn photo(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
+        let scales = &self.args.scales;
+        let read = || -> anyhow::Result<_> { Ok(photos::decode(&std::fs::read(path)?)?) };
+        let picture = match read() {
+            Ok(photo) => photo,
+            Err(error) => {
+                self.pass_over(path, &format!("{error:#}"), scales.len());
+                return Ok(());
+            }
+        };
+        let name = file_name(path);
+        let split = Split::of_photo(&name);
+        let source = Source { picture: &picture, name: &name, frame: None, sha256, split };
+        scales.iter().try_for_each(|&scale| self.pair(&source, self.args.max_side, scale))
+    }
+
+    /// Paints frames of a clip. A clip that cannot be used is named and passed over, a missing ffmpeg is an error.
+    fn clip(&self, path: &Path) -> anyhow::Result<()> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.pass_over(path, &error.to_string(), 0);
+                return Ok(());
+            }
+        };
+        let sha256 = sha256(&bytes);
+        drop(bytes);
+        let name = file_name(path);
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let split = if self.args.hold_out.contains(&stem) { Split::HeldOut } else { Split::Train };
+        let mut frames = Frames::open(path, self.args.every)?;
+        loop {
+            let mut some = Vec::new();
+            let mut fault = None;
+            while some.len() < FRAMES_AT_ONCE {
+                match frames.next_frame() {
+                    Ok(Some(frame)) => some.push(frame),
+                    Ok(None) => break,
+                    Err(error) => {
+                        fault = Some(error);
+                        break;
+                    }
+                }
+            }
+            let scales = &self.args.clip_scales;
+            self.bar.inc_length((some.len() * scales.len()) as u64);
+            some.par_iter().try_for_each(|(number, picture)| {
+                let source = Source { picture, name: &name, frame: Some(*number), sha256: &sha256, split };
+                scales.iter().try_for_each(|&scale| self.pair(&source, self.args.clip_max_side, scale))
+            })?;
+            if let Some(error) = fault {
+                self.pass_over(path, &format!("{error:#}"), 0);
+                return Ok(());
+            }
+            if some.len() < FRAMES_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes one pair, unless it is there.
+    fn pair(&self, source: &Source, max_side: u32, scale: f32) -> anyhow::Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            bail!("interrupted; the same command goes on from here");
+        }
+        let photo = photos::reduced(source.picture, max_side, scale);
+        let faces = self.faces_in(source, &photo)?;
+        if faces.is_empty() {
+            self.tally.faceless.fetch_add(1, Ordering::Relaxed);
+            log::debug!("{}: no face known, painted at its own size only", source.name);
+        }
+        let name = pair_name(source, scale);
+        let pair = Pair {
+            photo: format!("photo/{name}.png"),
+            target: format!("target/{name}.png"),
+            source: source.name.to_owned(),
+            frame: source.frame,
+            scale,
+            width: photo.width(),
+            height: photo.height(),
+            faces,
+            licence: self.licences.of(source.name).map(str::to_owned),
+            source_sha256: source.sha256.to_owned(),
+            recipe: self.recipe.name.clone(),
+            recipe_sha256: self.recipe_sha256.clone(),
+            split: source.split,
+        };
+        if self.writer.has(&pair) {
+            self.tally.kept.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let target = painter::paint(&photo, &self.recipe, &pair.faces);
+            self.writer.add(&pair, &photo, &target)?;
+            self.tally.painted.fetch_add(1, Ordering::Relaxed);
+        }
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    /// The faces in a picture: listed, else estimated from the person mask, else none.
+    fn faces_in(&self, source: &Source, photo: &RgbImage) -> anyhow::Result<Vec<FaceBox>> {
+        let listed = self.faces.faces(source.name, source.frame.unwrap_or(0), photo.width(), photo.height());
+        match &self.person_mask {
+            Some(mask) if listed.is_empty() => Ok(mask.face(photo)?.into_iter().collect()),
+            _ => Ok(listed),
+        }
+    }
+
+    fn pass_over(&self, path: &Path, reason: &str, pictures: usize) {
+        self.bar.suspend(|| log::warn!("{} is passed over: {reason}", path.display()));
+        self.bar.inc(pictures as u64);
+        self.tally.broken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes the index and says what was done.
+    fn report(self, begin: Instant) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        let pairs = self.writer.finish()?;
+        let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let (painted, broken, faceless) =
+            (count(&self.tally.painted), count(&self.tally.broken), count(&self.tally.faceless));
+        let held_out = pairs.iter().filter(|p| p.split == Split::HeldOut).count();
+        if faceless > 0 {
+            log::info!("{faceless} pictures have no known face and were painted at their own size only");
+        }
+        if broken > 0 {
+            log::warn!("{broken} files could not be used");
+        }
+        log::info!(
+            "{} pairs in {} ({held_out} held out): {painted} painted, {} there before; {:.0} pictures a minute",
+            pairs.len(),
+            self.args.output.display(),
+            count(&self.tally.kept),
+            painted as f64 / begin.elapsed().as_secs_f64() * 60.0
+        );
+        if pairs.is_empty() {
+            bail!("no pair was made: none of the files could be used");
+        }
+        Ok(())
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// File name of a pair: source, beginning of its hash (two folders may hold files of the same name), frame, scale.
+fn pair_name(source: &Source, scale: f32) -> String {
+    let stem = source.name.rsplit_once('.').map_or(source.name, |(stem, _)| stem);
+    let stem: String = stem.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
+    let frame = source.frame.map(|f| format!("-f{f:05}")).unwrap_or_default();
+    format!("{stem}-{}{frame}-s{:03.0}", &source.sha256[..6], scale * 100.0)
+}

@@ -1,0 +1,102 @@
+//! A webcam's faults, put on crops of photos: what the student must see through.
+
+use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use image::{DynamicImage, ImageDecoder, RgbImage};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// How often and how strongly each fault is put on. Probabilities in 0..1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Mirrored left to right.
+    pub flip: f32,
+    /// Both pictures' channels multiplied by up to 1 ± this (a light of another colour).
+    pub tint: f32,
+    /// How often both pictures are darkened.
+    pub dark: f32,
+    /// The darkest factor.
+    pub darkest: f32,
+    /// How often the photo goes through JPEG at a quality of 35 to 95.
+    pub jpeg: f32,
+    /// How often the photo is blurred a little.
+    pub blur: f32,
+    /// How often sensor noise is put on the photo.
+    pub noise: f32,
+    /// The noise's largest deviation, of 255.
+    pub noise_deviation: f32,
+}
+
+/// A crop of a pair with its per-pixel weight.
+#[derive(Debug, Clone)]
+pub struct Crop {
+    /// The photo, as a camera would give it.
+    pub photo: RgbImage,
+    /// The target.
+    pub target: RgbImage,
+    /// One weight per pixel, row by row.
+    pub weight: Vec<f32>,
+}
+
+impl Augment {
+    /// Puts faults on `crop`, drawn from `rng`.
+    pub fn apply(&self, crop: &mut Crop, rng: &mut ChaCha8Rng) {
+        if rng.random::<f32>() < self.flip {
+            image::imageops::flip_horizontal_in_place(&mut crop.photo);
+            image::imageops::flip_horizontal_in_place(&mut crop.target);
+            let width = crop.photo.width() as usize;
+            crop.weight.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+        }
+        let dark = if rng.random::<f32>() < self.dark { rng.random_range(self.darkest..1.0) } else { 1.0 };
+        let gains: [f32; 3] = std::array::from_fn(|_| dark * rng.random_range(1.0 - self.tint..=1.0 + self.tint));
+        // The same light falls on photo and target; where it would clip the target's whites it is held back.
+        let gains = gains.map(|gain| gain.min(1.0 + self.tint / 2.0));
+        multiply(&mut crop.photo, gains);
+        multiply(&mut crop.target, gains);
+        if rng.random::<f32>() < self.blur {
+            crop.photo = image::imageops::fast_blur(&crop.photo, rng.random_range(0.4..1.0));
+        }
+        if rng.random::<f32>() < self.noise {
+            add_noise(&mut crop.photo, self.noise_deviation * rng.random::<f32>(), rng);
+        }
+        if rng.random::<f32>() < self.jpeg
+            && let Some(photo) = through_jpeg(&crop.photo, rng.random_range(35..=95))
+        {
+            crop.photo = photo;
+        }
+    }
+}
+
+fn multiply(picture: &mut RgbImage, gains: [f32; 3]) {
+    let tables = gains.map(|gain| -> [u8; 256] { std::array::from_fn(|v| (v as f32 * gain).round().min(255.0) as u8) });
+    for pixel in picture.pixels_mut() {
+        for (value, table) in pixel.0.iter_mut().zip(&tables) {
+            *value = table[usize::from(*value)];
+        }
+    }
+}
+
+/// Noise of a sensor: independent per pixel, three quarters of it common to the channels, about normal.
+fn add_noise(picture: &mut RgbImage, deviation: f32, rng: &mut ChaCha8Rng) {
+    // The sum of the four bytes of a word has a deviation of 147.8: three such sums are normal enough.
+    let mut draw = || {
+        let word: u32 = rng.random();
+        word.to_le_bytes().iter().map(|&b| f32::from(b)).sum::<f32>() / 147.8 - 510.0 / 147.8
+    };
+    for pixel in picture.pixels_mut() {
+        let common = 0.8 * draw();
+        for value in &mut pixel.0 {
+            *value = (f32::from(*value) + deviation * (common + 0.6 * draw())).round().clamp(0.0, 255.0) as u8;
+        }
+    }
+}
+
+/// The picture as a camera that sends JPEG gives it; `None` where the codec fails.
+fn through_jpeg(picture: &RgbImage, quality: u8) -> Option<RgbImage> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(picture).ok()?;
+    let decoder = JpegDecoder::new(std::io::Cursor::new(bytes)).ok()?;
+    debug_assert_eq!(decoder.dimensions(), picture.dimensions());
+    Some(DynamicImage::from_decoder(decoder).ok()?.into_rgb8())
+}

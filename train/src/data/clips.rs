@@ -1,0 +1,138 @@
+//! Frames of clips, read through the `ffmpeg` program.
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, bail};
+use image::RgbImage;
+
+/// The frames of a clip, one by one with their number. The program behind it ends with this value.
+pub struct Frames {
+    ffmpeg: Child,
+    pipe: BufReader<ChildStdout>,
+    next: u32,
+    every: u32,
+}
+
+impl Frames {
+    /// Starts to read every `every`th frame of a clip, the first among them.
+    pub fn open(clip: &Path, every: u32) -> anyhow::Result<Self> {
+        let mut ffmpeg = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-i"])
+            .arg(clip)
+            .args(["-map", "0:v:0", "-f", "image2pipe", "-c:v", "ppm", "-"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => anyhow::anyhow!(
+                    "clips are read through the program ffmpeg, which is not installed: install it (Debian, Ubuntu: \
+                     apt install ffmpeg) or name photos only"
+                ),
+                _ => anyhow::Error::new(error).context("cannot start ffmpeg"),
+            })?;
+        let pipe = BufReader::new(ffmpeg.stdout.take().context("ffmpeg gives no output")?);
+        Ok(Self { ffmpeg, pipe, next: 0, every: every.max(1) })
+    }
+
+    /// The next frame wanted, with its number in the clip; `None` after the last one.
+    pub fn next_frame(&mut self) -> anyhow::Result<Option<(u32, RgbImage)>> {
+        loop {
+            let Some(frame) = read_ppm(&mut self.pipe).context("ffmpeg's output cannot be read")? else {
+                return self.end().map(|()| None);
+            };
+            let number = self.next;
+            self.next += 1;
+            if number.is_multiple_of(self.every) {
+                return Ok(Some((number, frame)));
+            }
+        }
+    }
+
+    /// Asks ffmpeg how it went. A clip that ends early is its frames until there.
+    fn end(&mut self) -> anyhow::Result<()> {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.ffmpeg.stderr {
+            stderr.take(64 * 1024).read_to_string(&mut said).context("ffmpeg's output cannot be read")?;
+        }
+        let status = self.ffmpeg.wait().context("ffmpeg cannot be waited for")?;
+        if self.next == 0 {
+            let reason = said.lines().last().unwrap_or("it holds no frames");
+            bail!("ffmpeg cannot read the clip ({status}): {reason}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        // Either may fail only because the program has ended already.
+        let _ = self.ffmpeg.kill();
+        let _ = self.ffmpeg.wait();
+    }
+}
+
+/// Reads one binary PPM with 8 bits; `None` at the end of the stream.
+fn read_ppm(stream: &mut impl Read) -> io::Result<Option<RgbImage>> {
+    let mut fields = Vec::new();
+    let mut field = String::new();
+    loop {
+        let mut byte = [0];
+        if stream.read(&mut byte)? == 0 {
+            if fields.is_empty() && field.is_empty() {
+                return Ok(None);
+            }
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !byte[0].is_ascii_whitespace() {
+            field.push(char::from(byte[0]));
+        } else if !field.is_empty() {
+            fields.push(std::mem::take(&mut field));
+            if fields.len() == 4 {
+                break;
+            }
+        }
+        if field.len() > 16 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+    }
+    let number = |i: usize| fields[i].parse::<u32>().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
+    let (width, height) = (number(1)?, number(2)?);
+    let bytes = u64::from(width) * u64::from(height) * 3;
+    if fields[0] != "P6" || fields[3] != "255" || bytes > 1 << 30 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut pixels = vec![0; bytes as usize];
+    stream.read_exact(&mut pixels)?;
+    Ok(RgbImage::from_raw(width, height, pixels))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn pictures_follow_one_another_until_the_stream_ends() {
+        let mut stream: &[u8] = b"P6\n2 1\n255\nabcdefP6 1 1 255 xyz";
+        assert_eq!(read_ppm(&mut stream).unwrap().unwrap().as_raw(), b"abcdef");
+        assert_eq!(read_ppm(&mut stream).unwrap().unwrap().as_raw(), b"xyz");
+        assert!(read_ppm(&mut stream).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_cut_off_or_no_picture_is_an_error() {
+        for wrong in [
+            "P6\n2 1\n255\nabc",
+            "P6\n2",
+            "P5 1 1 255 abc",
+            "P6 4000000000 4000000000 255 a",
+            "garbage garbage garbage",
+        ] {
+            assert!(read_ppm(&mut wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Back ends of Burn: the only place that names them.
+
+use anyhow::{Result, bail};
+use burn::backend::Autodiff;
+#[cfg(feature = "tch")]
+use burn::backend::libtorch::TchTensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+#[cfg(feature = "tch")]
+use burn::tensor::ops::FloatTensor;
+use clap::ValueEnum;
+
+use crate::net::conv::ConvBackend;
+#[cfg(feature = "tch")]
+use crate::net::conv::{BlockGradients, BlockShape};
+
+/// What computes. Each is a cargo feature of this crate; only those compiled in can be picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// Pure Rust with SIMD (feature `flex`, the default)
+    Flex,
+    /// Pure Rust reference, slow (feature `ndarray`)
+    Ndarray,
+    /// LibTorch on the CPU, the fastest there (feature `tch`)
+    Tch,
+    /// Any GPU with Vulkan, Metal or DirectX 12 (feature `wgpu`)
+    Wgpu,
+    /// An NVIDIA GPU (feature `cuda`)
+    Cuda,
+}
+
+/// A back end that the trainer can train on.
+pub trait TrainBackend: AutodiffBackend<InnerBackend: ConvBackend> + ConvBackend {}
+impl<B: AutodiffBackend<InnerBackend: ConvBackend> + ConvBackend> TrainBackend for B {}
+
+/// Something to run on whichever back end was picked.
+pub trait Task {
+    /// What it gives.
+    type Output;
+
+    /// Runs it on `device`.
+    ///
+    /// # Errors
+    /// Its own.
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Self::Output>;
+}
+
+/// The device used when none is named: the fastest of those compiled in.
+pub const fn default_device() -> Device {
+    if cfg!(feature = "tch") {
+        Device::Tch
+    } else if cfg!(feature = "cuda") {
+        Device::Cuda
+    } else if cfg!(feature = "flex") {
+        Device::Flex
+    } else if cfg!(feature = "wgpu") {
+        Device::Wgpu
+    } else {
+        Device::Ndarray
+    }
+}
+
+/// Runs `task` on `device`.
+///
+/// # Errors
+/// When this program was built without that back end; otherwise the task's own.
+pub fn dispatch<T: Task>(device: Device, task: T) -> Result<T::Output> {
+    match device {
+        #[cfg(feature = "flex")]
+        Device::Flex => task.run::<Autodiff<burn::backend::Flex>>(Default::default()),
+        #[cfg(feature = "ndarray")]
+        Device::Ndarray => task.run::<Autodiff<burn::backend::NdArray>>(Default::default()),
+        #[cfg(feature = "tch")]
+        Device::Tch => task.run::<Autodiff<burn::backend::LibTorch>>(burn::backend::libtorch::LibTorchDevice::Cpu),
+        #[cfg(feature = "wgpu")]
+        Device::Wgpu => task.run::<Autodiff<burn::backend::Wgpu>>(Default::default()),
+        #[cfg(feature = "cuda")]
+        Device::Cuda => task.run::<Autodiff<burn::backend::Cuda>>(Default::default()),
+        #[allow(unreachable_patterns, reason = "with every back end compiled in nothing is left")]
+        other => {
+            let _ = task;
+            let name = format!("{other:?}").to_lowercase();
+            bail!("this nijigen-train was built without '{name}'; rebuild it with `--features {name}`")
+        }
+    }
+}
+
+/// Plain defaults of the convolution are right for this back end.
+macro_rules! default_convolution {
+    ($($feature:literal => $backend:ty),* $(,)?) => {
+        $(#[cfg(feature = $feature)] impl ConvBackend for $backend {})*
+    };
+}
+
+default_convolution! {
+    "flex" => burn::backend::Flex,
+    "wgpu" => burn::backend::Wgpu,
+    "cuda" => burn::backend::Cuda,
+}
+
+// The tests run on ndarray, whether or not the feature is on.
+#[cfg(any(test, feature = "ndarray"))]
+impl ConvBackend for burn::backend::NdArray {}
+
+#[cfg(feature = "tch")]
+impl ConvBackend for burn::backend::LibTorch {
+    fn half_precision() -> Option<burn::tensor::FloatDType> {
+        Some(burn::tensor::FloatDType::BF16)
+    }
+
+    fn block(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        shortcut: Option<FloatTensor<Self>>,
+        shape: BlockShape,
+    ) -> FloatTensor<Self> {
+        let mut y = torch_convolution(&x.tensor, &weight.tensor, &bias.tensor, shape.stride);
+        if let Some(shortcut) = shortcut {
+            y = y.g_add_(&shortcut.tensor);
+        }
+        if shape.relu {
+            y = y.relu_();
+        }
+        TchTensor::new(y)
+    }
+
+    /// Burn's general way to the weights' gradient is a convolution with a kernel as large as the picture; LibTorch's
+    /// own backward pass is several times faster. It can be had only through LibTorch's autograd, and so by convolving
+    /// once more.
+    fn block_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        y: Option<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        shape: BlockShape,
+        wants_input: bool,
+    ) -> BlockGradients<FloatTensor<Self>> {
+        let grad = match y {
+            Some(y) => y.tensor.threshold_backward(&grad.tensor, 0.0),
+            None => grad.tensor,
+        };
+        let leaf = |tensor: &tch::Tensor, wanted: bool| tensor.detach().set_requires_grad(wanted);
+        let (x, weight, bias) = (leaf(&x.tensor, wants_input), leaf(&weight.tensor, true), leaf(&bias.tensor, true));
+        let mut gradients = tch::with_grad(|| {
+            let convolved = torch_convolution(&x, &weight, &bias, shape.stride) * &grad;
+            if wants_input {
+                tch::Tensor::run_backward(&[convolved], &[&weight, &bias, &x], false, false)
+            } else {
+                tch::Tensor::run_backward(&[convolved], &[&weight, &bias], false, false)
+            }
+        })
+        .into_iter()
+        .map(TchTensor::new);
+        match (gradients.next(), gradients.next()) {
+            (Some(weight), Some(bias)) => {
+                BlockGradients { input: gradients.next(), weight, bias, shortcut: TchTensor::new(grad) }
+            }
+            _ => unreachable!("run_backward gives one gradient per input"),
+        }
+    }
+}
+
+#[cfg(feature = "tch")]
+fn torch_convolution(x: &tch::Tensor, weight: &tch::Tensor, bias: &tch::Tensor, stride: usize) -> tch::Tensor {
+    let stride = if stride == 2 { 2 } else { 1 };
+    x.conv2d(weight, Some(bias), [stride, stride], [1, 1], [1, 1], 1)
+}
+
+/// Names of back ends in cards and logs.
+pub fn name_of<B: Backend>(device: &B::Device) -> String {
+    B::name(device)
+}

@@ -1,0 +1,144 @@
+//! What a run writes down: `losses.csv`, its plot, and the sample sheet.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// One line of the curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entry {
+    /// Steps taken.
+    pub step: u64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Mean pixel loss since the last line, of 255.
+    pub pixel: f64,
+    /// Mean gradient loss, of 255.
+    pub gradient: f64,
+    /// Mean feature distance, if features are compared.
+    pub features: Option<f64>,
+    /// L1 on held-out pairs, of 255, averaged weights.
+    pub held_out: f64,
+    /// Whether fake-quant was on.
+    pub quantized: bool,
+    /// Seconds spent since the start.
+    pub seconds: f64,
+}
+
+const HEADER: &str = "step,rate,pixel,gradient,features,held_out_l1,quantized,seconds";
+
+/// The curve of a run: in memory and in a CSV file.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    /// All lines so far.
+    pub entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// Opens the CSV of a run that has taken `step` steps: later lines, which a killed run left, are cut off.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn open(path: PathBuf, step: u64) -> Result<Self> {
+        let entries: Vec<Entry> = match fs::read_to_string(&path) {
+            Ok(text) if step > 0 => text.lines().skip(1).filter_map(parse).filter(|e| e.step <= step).collect(),
+            _ => Vec::new(),
+        };
+        let mut text = format!("{HEADER}\n");
+        for entry in &entries {
+            text.push_str(&format_line(entry));
+        }
+        crate::data::write_whole(&path, text.as_bytes())?;
+        Ok(Self { path, entries })
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn push(&mut self, entry: Entry) -> Result<()> {
+        let context = || format!("cannot write {}", self.path.display());
+        let mut file: File = OpenOptions::new().append(true).open(&self.path).with_context(context)?;
+        file.write_all(format_line(&entry).as_bytes()).with_context(context)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Draws the curve.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn plot(&self, path: &Path) -> Result<()> {
+        let points = |value: fn(&Entry) -> f64| self.entries.iter().map(|e| (e.step as f64, value(e))).collect();
+        let from = self.entries.iter().find(|e| e.quantized).map(|e| e.step as f64);
+        crate::plots::curves(
+            path,
+            "L1 to the painted picture, of 255",
+            &[("training", points(|e| e.pixel)), ("held-out", points(|e| e.held_out))],
+            from.map(|step| (step, "quantized")),
+        )
+    }
+}
+
+fn format_line(e: &Entry) -> String {
+    let features = e.features.map(|f| format!("{f:.5}")).unwrap_or_default();
+    format!(
+        "{},{:.3e},{:.4},{:.4},{features},{:.4},{},{:.0}\n",
+        e.step,
+        e.rate,
+        e.pixel,
+        e.gradient,
+        e.held_out,
+        u8::from(e.quantized),
+        e.seconds
+    )
+}
+
+fn parse(line: &str) -> Option<Entry> {
+    let mut cells = line.split(',');
+    let mut next = || cells.next();
+    Some(Entry {
+        step: next()?.parse().ok()?,
+        rate: next()?.parse().ok()?,
+        pixel: next()?.parse().ok()?,
+        gradient: next()?.parse().ok()?,
+        features: next()?.parse().ok(),
+        held_out: next()?.parse().ok()?,
+        quantized: next()? == "1",
+        seconds: next()?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_resumed_journal_keeps_what_was_and_drops_what_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("losses.csv");
+        let entry = |step| Entry {
+            step,
+            rate: 1e-3,
+            pixel: 5.25,
+            gradient: 2.5,
+            features: (step == 20).then_some(0.5),
+            held_out: 6.125,
+            quantized: step > 10,
+            seconds: 7.0,
+        };
+        let mut journal = Journal::open(path.clone(), 0).unwrap();
+        for step in [10, 20, 30] {
+            journal.push(entry(step)).unwrap();
+        }
+        let resumed = Journal::open(path.clone(), 20).unwrap();
+        assert_eq!(resumed.entries, [entry(10), entry(20)]);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+        assert_eq!(Journal::open(path, 0).unwrap().entries, []);
+    }
+}

@@ -1,0 +1,11 @@
+//! Distillation: from painted pairs to a quantized student.
+
+pub mod checkpoint;
+pub mod config;
+pub mod evaluate;
+mod journal;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use run::{Distillation, Outcome, progress_style};

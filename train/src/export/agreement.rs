@@ -1,0 +1,198 @@
+//! The same network on the same photo by several runtimes, and how far they agree.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use image::RgbImage;
+use nijigen::engine::contract::{FloatNetwork, QuantizedNetwork};
+use nijigen::engine::reference::Reference;
+use nijigen::engine::{Stated, load};
+use nijigen::frame::Size;
+
+use crate::device::{Task, TrainBackend};
+use crate::distill::evaluate::stylize;
+use crate::net::student::{Arithmetic, Student};
+
+const SCRIPT: &str = include_str!("onnxruntime.py");
+
+/// How far two pictures are apart, byte by byte.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    /// Bytes compared.
+    pub bytes: u64,
+    /// Bytes that differ by more than one.
+    pub beyond_one: u64,
+    /// The largest difference.
+    pub largest: u8,
+}
+
+/// Share of the bytes that must lie within ±1, and how far apart any may lie: a step that rounds the other way moves
+/// more than one byte.
+const WITHIN_ONE: f64 = 0.999;
+const LARGEST: u8 = 4;
+
+impl Agreement {
+    /// Compares two pictures of the same size.
+    pub fn between(a: &RgbImage, b: &RgbImage) -> Self {
+        let differences = || a.iter().zip(b.iter()).map(|(&a, &b)| a.abs_diff(b));
+        Self {
+            bytes: a.len() as u64,
+            beyond_one: differences().filter(|&d| d > 1).count() as u64,
+            largest: differences().max().unwrap_or(0),
+        }
+    }
+
+    /// Takes in another picture's.
+    pub fn join(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.beyond_one += other.beyond_one;
+        self.largest = self.largest.max(other.largest);
+    }
+
+    /// The share of bytes within ±1.
+    pub fn within_one(&self) -> f64 {
+        1.0 - self.beyond_one as f64 / self.bytes.max(1) as f64
+    }
+
+    /// Whether the contract's bounds hold.
+    pub fn holds(&self) -> bool {
+        self.within_one() >= WITHIN_ONE && self.largest <= LARGEST
+    }
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4} % of bytes within ±1, none beyond ±{}", 100.0 * self.within_one(), self.largest)
+    }
+}
+
+fn size_of(photo: &RgbImage) -> Size {
+    Size::new(photo.width(), photo.height())
+}
+
+fn picture(photo: &RgbImage, pixels: Vec<u8>) -> Result<RgbImage> {
+    RgbImage::from_raw(photo.width(), photo.height(), pixels).context("a runtime gave a picture of another size")
+}
+
+/// The exact integers.
+pub fn by_reference(network: &QuantizedNetwork, photo: &RgbImage) -> RgbImage {
+    let pixels = Reference::new(network).run(photo.as_raw(), size_of(photo));
+    RgbImage::from_raw(photo.width(), photo.height(), pixels).unwrap_or_default()
+}
+
+/// Fake-quant in Burn, as in training.
+#[derive(Debug)]
+pub struct ByBurn<'a> {
+    /// The network.
+    pub network: &'a FloatNetwork,
+    /// The photo.
+    pub photo: &'a RgbImage,
+}
+
+impl Task for ByBurn<'_> {
+    type Output = RgbImage;
+
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<RgbImage> {
+        let network = self.network;
+        let scales: Vec<f32> = network.layers.iter().map(|l| l.activation_scale).collect();
+        let student = Student::<B::InnerBackend>::from_network(network, &device);
+        let arithmetic = Arithmetic { half: false, activation_scales: Some(&scales) };
+        Ok(stylize(&student, &network.topology, self.photo, arithmetic, &device))
+    }
+}
+
+/// tract's own execution of the QDQ graph.
+///
+/// # Errors
+/// When tract refuses the file.
+pub fn by_tract(onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
+    let mut generator = load(onnx, Stated::default(), 1)?.generator;
+    let mut pixels = vec![0; photo.len()];
+    generator.run(photo.as_raw(), size_of(photo), &mut pixels)?;
+    picture(photo, pixels)
+}
+
+/// onnxruntime, through `python`. The photo's sides must be multiples of 8.
+///
+/// # Errors
+/// When Python cannot be started or the script fails.
+pub fn by_onnxruntime(python: &Path, onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
+    ensure!(
+        photo.width().is_multiple_of(8) && photo.height().is_multiple_of(8),
+        "onnxruntime needs photos whose sides are multiples of 8"
+    );
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("style.onnx"), onnx)?;
+    fs::write(at("in.rgb"), photo.as_raw())?;
+    let output = Command::new(python)
+        .arg("-c")
+        .arg(SCRIPT)
+        .arg(at("style.onnx"))
+        .arg(at("in.rgb"))
+        .args([photo.width().to_string(), photo.height().to_string()])
+        .arg(at("out.rgb"))
+        .output()
+        .with_context(|| format!("cannot start {}", python.display()))?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("onnxruntime failed: {}", error.lines().last().unwrap_or("it said nothing"));
+    }
+    picture(photo, fs::read(at("out.rgb"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use burn::backend::{Autodiff, NdArray};
+    use image::Rgb;
+    use nijigen::engine::topology::{StudentSize, Topology};
+
+    use super::*;
+
+    /// Smooth shades with an edge: what photos are made of.
+    fn photo() -> RgbImage {
+        RgbImage::from_fn(48, 40, |x, y| {
+            let shade = (x * 4 + y) as u8;
+            if x > 30 { Rgb([220, shade, 40]) } else { Rgb([shade, 90, 255 - shade]) }
+        })
+    }
+
+    fn network() -> FloatNetwork {
+        let topology = Topology::two_scale(StudentSize::S);
+        let device = Default::default();
+        let student = Student::<NdArray>::new(&topology, 5, &device);
+        let photos = crate::distill::evaluate::bytes_tensor(&photo(), topology.multiple(), &device);
+        let scales = crate::distill::evaluate::calibrate(&student, &topology, photos).unwrap();
+        student.to_network(&topology, &scales)
+    }
+
+    #[test]
+    fn training_and_tract_compute_what_the_reference_does() {
+        let (network, photo) = (network(), photo());
+        let quantized = network.quantize().unwrap();
+        let exact = by_reference(&quantized, &photo);
+        let burn = ByBurn { network: &network, photo: &photo };
+        let burn = burn.run::<Autodiff<NdArray>>(Default::default()).unwrap();
+        let tract = by_tract(&quantized.to_qdq_onnx(), &photo).unwrap();
+        for (name, output) in [("Burn", burn), ("tract", tract)] {
+            let agreement = Agreement::between(&exact, &output);
+            assert!(agreement.holds(), "{name}: {agreement}");
+        }
+        assert!(exact.iter().any(|&v| v != exact.as_raw()[0]), "the picture is not flat");
+    }
+
+    #[test]
+    fn a_picture_that_differs_by_more_is_refused() {
+        let a = RgbImage::from_pixel(40, 40, Rgb([100; 3]));
+        let mut b = a.clone();
+        b.put_pixel(3, 3, Rgb([105, 100, 100]));
+        assert!(!Agreement::between(&a, &b).holds());
+        let c = RgbImage::from_pixel(40, 40, Rgb([101; 3]));
+        assert!(Agreement::between(&a, &c).holds());
+    }
+}

@@ -1,0 +1,99 @@
+//! From trained weights to a style: the quantized ONNX file, its card, and the checks that come before it is kept.
+
+pub mod agreement;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use image::RgbImage;
+use nijigen::frame::Size;
+use nijigen::style::Card;
+
+use self::agreement::{Agreement, ByBurn, by_onnxruntime, by_reference, by_tract};
+use crate::data::{sha256, write_whole};
+use crate::device::{Device, dispatch};
+use crate::weights::Weights;
+
+/// What an export is told.
+#[derive(Debug)]
+pub struct Export<'a> {
+    /// The network.
+    pub weights: &'a Weights,
+    /// Checksum of the weights' file.
+    pub weights_sha256: String,
+    /// The style's name: file names and card.
+    pub name: &'a str,
+    /// Where the style goes.
+    pub folder: &'a Path,
+    /// What the card says beyond what is known here: description, licence, data, device, minutes.
+    pub card: Card,
+    /// Photos on which all runtimes must agree; the first becomes the thumbnail.
+    pub photos: &'a [(PathBuf, RgbImage)],
+    /// Whether `NAME.float.onnx` is written as well.
+    pub float: bool,
+    /// A Python that has onnxruntime; without it that check is left out, which is said.
+    pub python: Option<&'a Path>,
+    /// What computes in Burn.
+    pub device: Device,
+}
+
+/// Longer side of a thumbnail, pixels.
+const THUMBNAIL_SIDE: u32 = 256;
+
+/// Checks and writes the style. Returns what each runtime agreed to, by name.
+///
+/// # Errors
+/// When the network cannot be quantized, a runtime disagrees (nothing is written then), or a file cannot be written.
+pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
+    let quantized = job.weights.network.quantize()?;
+    let onnx = quantized.to_qdq_onnx();
+    if job.photos.is_empty() {
+        bail!("name at least one photo on which the runtimes are to agree");
+    }
+    let mut agreements: Vec<(String, Agreement)> = Vec::new();
+    let mut thumbnail = None;
+    for (path, photo) in job.photos {
+        let exact = by_reference(&quantized, photo);
+        let burn = dispatch(job.device, ByBurn { network: &job.weights.network, photo })?;
+        let mut runs = vec![("Burn", burn), ("tract", by_tract(&onnx, photo)?)];
+        if let Some(python) = job.python {
+            runs.push(("onnxruntime", by_onnxruntime(python, &onnx, photo)?));
+        }
+        for (runtime, output) in runs {
+            let agreement = Agreement::between(&exact, &output);
+            if !agreement.holds() {
+                bail!("{runtime} disagrees with the reference on {}: {agreement}; nothing was written", path.display());
+            }
+            match agreements.iter_mut().find(|(name, _)| name == runtime) {
+                Some((_, all)) => all.join(&agreement),
+                None => agreements.push((runtime.to_owned(), agreement)),
+            }
+        }
+        thumbnail.get_or_insert(exact);
+    }
+    let topology = &job.weights.network.topology;
+    let mut card = job.card.clone();
+    card.name = job.name.to_owned();
+    card.architecture = Some("two-scale".into());
+    card.architecture_version = Some(1);
+    card.size = Some(job.weights.size.to_string());
+    card.gmac_640x480 = Some((topology.macs(Size::new(640, 480)) as f64 / 1e7).round() / 100.0);
+    card.base_sha256 = Some(job.weights_sha256.clone());
+    card.steps = Some(job.weights.step);
+    card.sha256 = Some(sha256(&onnx));
+    write_whole(&job.folder.join(format!("{}.onnx", job.name)), &onnx)?;
+    write_whole(&job.folder.join(format!("{}.toml", job.name)), card.to_toml()?.as_bytes())?;
+    if job.float {
+        let float = job.weights.network.to_float_onnx()?;
+        write_whole(&job.folder.join(format!("{}.float.onnx", job.name)), &float)?;
+    }
+    if let Some(picture) = thumbnail {
+        let picture = image::DynamicImage::ImageRgb8(picture).thumbnail(THUMBNAIL_SIDE, THUMBNAIL_SIDE);
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 88)
+            .encode_image(&picture)
+            .context("cannot encode the thumbnail")?;
+        write_whole(&job.folder.join(format!("{}.jpg", job.name)), bytes.get_ref())?;
+    }
+    Ok(agreements)
+}

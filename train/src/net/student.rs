@@ -1,0 +1,186 @@
+//! The student: a [`Topology`] as a trainable network.
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{FloatDType, Tensor, TensorData};
+use nijigen::engine::contract::{FloatLayer, FloatNetwork, weight_limit, weight_scale};
+use nijigen::engine::topology::{LayerShape, Topology};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
+use crate::quantize::{fake_quantize_activation, fake_quantize_output, fake_quantize_weight};
+
+/// One convolution's parameters.
+#[derive(Module, Debug)]
+pub struct ConvLayer<B: Backend> {
+    /// `[oc, ic, 3, 3]`.
+    pub weight: Param<Tensor<B, 4>>,
+    /// `[oc]`.
+    pub bias: Param<Tensor<B, 1>>,
+}
+
+/// The parameters of every layer of a topology, in its order.
+#[derive(Module, Debug)]
+pub struct Student<B: Backend> {
+    /// One per layer.
+    pub layers: Vec<ConvLayer<B>>,
+}
+
+/// How a forward pass computes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Arithmetic<'a> {
+    /// In the back end's 16-bit format, where it has one.
+    pub half: bool,
+    /// With fake-quant: the step of each layer's stored activation (the last is not read).
+    pub activation_scales: Option<&'a [f32]>,
+}
+
+/// Shortcut convolutions start small, so that the residual blocks begin near the identity.
+const SHORTCUT_GAIN: f32 = 0.3;
+
+impl<B: ConvBackend> Student<B> {
+    /// Random weights, the same on every back end for one `seed`: variance 1 / (3 · fan-in), shortcuts × 0.3. With the
+    /// variance of He et al. (2015), six times that, the first steps flatten the picture and no neuron comes back.
+    pub fn new(topology: &Topology, seed: u64, device: &B::Device) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let last = topology.layers.len() - 1;
+        let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
+            let gain = if shape.add == Some(shape.input) { SHORTCUT_GAIN } else { 1.0 };
+            let deviation = gain * (1.0 / (3 * shape.in_channels * 9) as f32).sqrt();
+            let weight = (0..shape.weights()).map(|_| deviation * normal(&mut rng)).collect();
+            // The image is centred on mid-grey from the start.
+            let bias = vec![if i == last { 0.5 } else { 0.0 }; shape.out_channels];
+            ConvLayer::from_values(shape, weight, bias, device)
+        });
+        Self { layers: layers.collect() }
+    }
+
+    /// The weights of a trained network.
+    pub fn from_network(network: &FloatNetwork, device: &B::Device) -> Self {
+        let layers = network
+            .topology
+            .layers
+            .iter()
+            .zip(&network.layers)
+            .map(|(shape, layer)| ConvLayer::from_values(shape, layer.weight.clone(), layer.bias.clone(), device));
+        Self { layers: layers.collect() }
+    }
+
+    /// The network as the export contract wants it, weights scaled to use their whole range.
+    pub fn to_network(&self, topology: &Topology, activation_scales: &[f32]) -> FloatNetwork {
+        let mut input_scales = vec![nijigen::engine::contract::IMAGE_SCALE];
+        input_scales.extend_from_slice(activation_scales);
+        let layers = self.layers.iter().enumerate().map(|(i, layer)| {
+            let weight: Vec<f32> = layer.weight.val().to_data().iter().collect();
+            let bias: Vec<f32> = layer.bias.val().to_data().iter().collect();
+            let limit = weight_limit(topology, i);
+            let input_scale = input_scales[topology.layers[i].input];
+            let weight_scale = weight
+                .chunks_exact(weight.len() / bias.len())
+                .zip(&bias)
+                .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
+                .collect();
+            FloatLayer { weight, bias, weight_scale, activation_scale: activation_scales[i] }
+        });
+        FloatNetwork { topology: topology.clone(), layers: layers.collect() }
+    }
+
+    /// The picture `[b, 3, h, w]` in 0..1 (not clamped) for `bytes`, pixels `[b, 3, h, w]` as numbers 0 ..= 255;
+    /// sides are multiples of the topology's.
+    pub fn forward(&self, topology: &Topology, bytes: Tensor<B, 4>, arithmetic: Arithmetic<'_>) -> Tensor<B, 4> {
+        self.forward_observed(topology, bytes, arithmetic, |_, _| {})
+    }
+
+    /// As [`Self::forward`]; `observe` sees the number of each layer and what it stores, before fake-quant.
+    pub fn forward_observed(
+        &self,
+        topology: &Topology,
+        bytes: Tensor<B, 4>,
+        arithmetic: Arithmetic<'_>,
+        mut observe: impl FnMut(usize, &Tensor<B, 4>),
+    ) -> Tensor<B, 4> {
+        let half = B::half_precision().filter(|_| arithmetic.half);
+        let lower = |x: Tensor<B, 4>| match half {
+            Some(half) => x.cast(half),
+            None => x,
+        };
+        // Whole numbers up to 255 are exact in bfloat16, their 255ths are not: the scale goes into the weights.
+        let mut tensors = vec![lower(bytes)];
+        let last = topology.layers.len() - 1;
+        for (i, (shape, layer)) in topology.layers.iter().zip(&self.layers).enumerate() {
+            let mut weight = layer.weight.val();
+            if arithmetic.activation_scales.is_some() {
+                weight = fake_quantize_weight(weight, weight_limit(topology, i));
+            }
+            if shape.input == 0 {
+                weight = weight.div_scalar(255.0);
+            }
+            let mut x = tensors[shape.input].clone();
+            if shape.space_to_depth {
+                x = space_to_depth(x);
+            }
+            let plain = i < last && !shape.depth_to_space;
+            let block_shape = BlockShape { stride: shape.stride, relu: plain };
+            let shortcut = shape.add.map(|add| tensors[add].clone());
+            let bias = layer.bias.val();
+            // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
+            let (inner, outer) = if i == last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
+            let inner = match half {
+                Some(half) => inner.cast(half),
+                None => inner,
+            };
+            let mut y = block(x, lower(weight), inner, shortcut.clone().filter(|_| plain), block_shape);
+            if let Some(bias) = outer {
+                y = y.cast(FloatDType::F32) + bias.reshape([1, shape.out_channels, 1, 1]);
+            }
+            if shape.depth_to_space {
+                y = depth_to_space(y);
+            }
+            if let (Some(shortcut), false) = (shortcut, plain) {
+                y = y + shortcut;
+            }
+            if i < last {
+                if !plain {
+                    y = burn::tensor::activation::relu(y);
+                }
+                observe(i, &y);
+            }
+            if let Some(scales) = arithmetic.activation_scales {
+                y = if i < last { fake_quantize_activation(y, scales[i]) } else { fake_quantize_output(y) };
+            }
+            tensors.push(y);
+        }
+        tensors.swap_remove(last + 1)
+    }
+
+    /// Moves every parameter toward `other`'s: `self·decay + other·(1 − decay)` (the exponential moving average).
+    pub fn average(&mut self, other: &Self, decay: f32) {
+        fn blend<B: Backend, const D: usize>(to: &mut Param<Tensor<B, D>>, from: &Param<Tensor<B, D>>, decay: f32) {
+            let value = to.val().mul_scalar(decay) + from.val().mul_scalar(1.0 - decay);
+            *to = Param::from_tensor(value).set_require_grad(false);
+        }
+        for (to, from) in self.layers.iter_mut().zip(&other.layers) {
+            blend(&mut to.weight, &from.weight, decay);
+            blend(&mut to.bias, &from.bias, decay);
+        }
+    }
+}
+
+impl<B: Backend> ConvLayer<B> {
+    fn from_values(shape: &LayerShape, weight: Vec<f32>, bias: Vec<f32>, device: &B::Device) -> Self {
+        let weight = TensorData::new(weight, [shape.out_channels, shape.in_channels, 3, 3]);
+        let bias = TensorData::new(bias, [shape.out_channels]);
+        Self {
+            weight: Param::from_tensor(Tensor::from_data(weight, device)),
+            bias: Param::from_tensor(Tensor::from_data(bias, device)),
+        }
+    }
+}
+
+/// A standard normal number (Box and Muller 1958).
+fn normal(rng: &mut ChaCha8Rng) -> f32 {
+    let (a, b): (f32, f32) = (1.0 - rng.random::<f32>(), rng.random());
+    (-2.0 * a.ln()).sqrt() * (std::f32::consts::TAU * b).cos()
+}

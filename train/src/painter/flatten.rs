@@ -1,0 +1,84 @@
+//! Flatten: texture goes, edges stay.
+//!
+//! Rolling guidance (Zhang et al. 2014, "Rolling Guidance Filter"): the picture is blurred until its texture is gone,
+//! then joint bilateral passes bring the edges of large shapes back, the result of each guiding the next. Passes of
+//! a bilateral filter on the result itself (Winnemöller et al. 2006) then flatten what is left. All weights are smooth
+//! and no pass chooses between candidates, so sensor noise moves the result less than it moves the photo.
+
+use super::plane::{Lab, Plane};
+use super::recipe::Flatten;
+
+/// Flattens a picture. `detail` (0..1 per pixel) is how much of the small shapes is to be kept: 1 in faces.
+pub fn flatten(photo: &Lab, detail: &Plane, recipe: &Flatten) -> Lab {
+    let soft = photo.blurred(recipe.detail_sigma);
+    let blurred = photo.blurred(recipe.texture_sigma);
+    let mut picture = mix(&blurred, &soft, detail);
+    let range = detail.map(|d| recipe.range + d * (recipe.detail_range - recipe.range));
+    for _ in 0..recipe.restore_passes {
+        picture = joint_bilateral(photo, &picture, &range, recipe.radius, recipe.chroma_weight);
+    }
+    for _ in 0..recipe.flatten_passes {
+        picture = joint_bilateral(&picture, &picture, &range, recipe.radius, recipe.chroma_weight);
+    }
+    picture
+}
+
+/// `from` where `amount` is 0, `to` where it is 1.
+fn mix(from: &Lab, to: &Lab, amount: &Plane) -> Lab {
+    let plane = |f: &Plane, t: &Plane| Plane {
+        values: f.values.iter().zip(&t.values).zip(&amount.values).map(|((f, t), m)| f + m * (t - f)).collect(),
+        ..*f
+    };
+    Lab { l: plane(&from.l, &to.l), a: plane(&from.a, &to.a), b: plane(&from.b, &to.b) }
+}
+
+/// The mean of `input` over a disc of `radius` pixels, weighted by how alike the colours of `guide` are: Tukey's
+/// biweight, which is 0 beyond `range` (in units of Oklab lightness; chroma differences count `chroma_weight`-fold).
+fn joint_bilateral(input: &Lab, guide: &Lab, range: &Plane, radius: usize, chroma_weight: f32) -> Lab {
+    let (width, height) = (input.l.width, input.l.height);
+    let pad = |lab: &Lab| [lab.l.padded(radius), lab.a.padded(radius), lab.b.padded(radius)];
+    let (input, guide) = (pad(input), pad(guide));
+    let per_range: Vec<f32> = range.values.iter().map(|r| 1.0 / (r * r)).collect();
+    let chroma = chroma_weight * chroma_weight;
+    let reach = radius as isize;
+    let sigma = (radius as f32 + 0.5) / 2.0;
+    let taps: Vec<(usize, usize, f32)> = (-reach..=reach)
+        .flat_map(|dy| (-reach..=reach).map(move |dx| (dy, dx)))
+        .filter(|(dy, dx)| dy * dy + dx * dx <= reach * reach)
+        .map(|(dy, dx)| {
+            let near = (-((dy * dy + dx * dx) as f32) / (2.0 * sigma * sigma)).exp();
+            ((dy + reach) as usize, (dx + reach) as usize, near)
+        })
+        .collect();
+
+    let mut out: [Plane; 3] = std::array::from_fn(|_| Plane::filled(width, height, 0.0));
+    let mut sums = [vec![0.0f32; width], vec![0.0f32; width], vec![0.0f32; width], vec![0.0f32; width]];
+    for y in 0..height {
+        sums.iter_mut().for_each(|s| s.fill(0.0));
+        let [total, sl, sa, sb] = &mut sums;
+        let centre = guide.each_ref().map(|p| &p.row(y + radius)[radius..][..width]);
+        let per_range = &per_range[y * width..][..width];
+        for &(dy, dx, near) in &taps {
+            let g = guide.each_ref().map(|p| &p.row(y + dy)[dx..][..width]);
+            let v = input.each_ref().map(|p| &p.row(y + dy)[dx..][..width]);
+            for x in 0..width {
+                let (dl, da, db) = (g[0][x] - centre[0][x], g[1][x] - centre[1][x], g[2][x] - centre[2][x]);
+                let apart = (dl * dl + chroma * (da * da + db * db)) * per_range[x];
+                let alike = (1.0 - apart).max(0.0);
+                let weight = near * alike * alike;
+                total[x] += weight;
+                sl[x] += weight * v[0][x];
+                sa[x] += weight * v[1][x];
+                sb[x] += weight * v[2][x];
+            }
+        }
+        for (plane, sum) in out.iter_mut().zip([sl, sa, sb]) {
+            let row = &mut plane.values[y * width..][..width];
+            for x in 0..width {
+                row[x] = sum[x] / total[x];
+            }
+        }
+    }
+    let [l, a, b] = out;
+    Lab { l, a, b }
+}

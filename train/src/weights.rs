@@ -1,0 +1,143 @@
+//! A trained network on disk: float weights with the scales of its activations, as `.safetensors`.
+//!
+//! This is what training writes, what `export` reads, and what `distill --base` starts from.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
+use nijigen::engine::topology::Topology;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::distill::config::StudentName;
+
+/// A network with the name of its size and the step at which training left it.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    /// Which topology.
+    pub size: StudentName,
+    /// Training steps taken.
+    pub step: u64,
+    /// Weights and scales.
+    pub network: FloatNetwork,
+}
+
+/// Writes `weights` beside `path`, then renames.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save(path: &Path, weights: &Weights) -> Result<()> {
+    let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    for (i, (shape, layer)) in weights.network.topology.layers.iter().zip(&weights.network.layers).enumerate() {
+        let dims = vec![shape.out_channels, shape.in_channels, 3, 3];
+        arrays.push((format!("layer{i:02}.weight"), dims, bytes(&layer.weight)));
+        arrays.push((format!("layer{i:02}.bias"), vec![shape.out_channels], bytes(&layer.bias)));
+    }
+    let scales: Vec<f32> = weights.network.layers.iter().map(|l| l.activation_scale).collect();
+    arrays.push(("activation_scales".into(), vec![scales.len()], bytes(&scales)));
+    let metadata =
+        HashMap::from([("size".to_owned(), weights.size.to_string()), ("step".to_owned(), weights.step.to_string())]);
+    write(path, &arrays, Dtype::F32, metadata)
+}
+
+/// Writes arrays and metadata as safetensors, beside `path` first.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(
+    path: &Path,
+    arrays: &[(String, Vec<usize>, Vec<u8>)],
+    dtype: Dtype,
+    metadata: HashMap<String, String>,
+) -> Result<()> {
+    let views = arrays
+        .iter()
+        .map(|(name, shape, data)| Ok((name.clone(), TensorView::new(dtype, shape.clone(), data)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let bytes = safetensors::serialize(views, Some(metadata))?;
+    crate::data::write_whole(path, &bytes)
+}
+
+/// Reads what [`save`] wrote.
+///
+/// # Errors
+/// When the file is missing, is not such a file, or lacks an array.
+pub fn load(path: &Path) -> Result<Weights> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
+    parse(&bytes).with_context(|| format!("{} does not hold the weights of a student", path.display()))
+}
+
+fn parse(bytes: &[u8]) -> Result<Weights> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let metadata = header.metadata().clone().context("it has no metadata")?;
+    let size: StudentName = metadata.get("size").context("it does not say its size")?.parse()?;
+    let step = metadata.get("step").and_then(|s| s.parse().ok()).context("it does not say its step")?;
+    let tensors = SafeTensors::deserialize(bytes)?;
+    let values = |name: &str, count: usize| -> Result<Vec<f32>> {
+        let view = tensors.tensor(name)?;
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        if view.dtype() != Dtype::F32 || values.len() != count || values.iter().any(|v| !v.is_finite()) {
+            bail!("'{name}' is not {count} finite 32-bit floats");
+        }
+        Ok(values)
+    };
+    let topology = Topology::two_scale(size.into());
+    let scales = values("activation_scales", topology.layers.len())?;
+    let mut layers = Vec::new();
+    for (i, shape) in topology.layers.iter().enumerate() {
+        let weight = values(&format!("layer{i:02}.weight"), shape.weights())?;
+        let bias = values(&format!("layer{i:02}.bias"), shape.out_channels)?;
+        let input_scale = if shape.input == 0 { IMAGE_SCALE } else { scales[shape.input - 1] };
+        let limit = weight_limit(&topology, i);
+        let steps = weight
+            .chunks_exact(shape.in_channels * 9)
+            .zip(&bias)
+            .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
+            .collect();
+        layers.push(FloatLayer { weight, bias, weight_scale: steps, activation_scale: scales[i] });
+    }
+    Ok(Weights { size, step, network: FloatNetwork { topology, layers } })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn weights() -> Weights {
+        let network = FloatNetwork::random(Topology::two_scale(StudentName::S.into()), 4);
+        Weights { size: StudentName::S, step: 1234, network }
+    }
+
+    #[test]
+    fn what_was_saved_quantizes_alike_when_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let before = weights();
+        save(&path, &before).unwrap();
+        let after = load(&path).unwrap();
+        assert_eq!((after.size, after.step), (before.size, before.step));
+        for (a, b) in after.network.layers.iter().zip(&before.network.layers) {
+            assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
+        }
+        assert!(after.network.quantize().is_ok());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        save(&path, &weights()).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for broken in [&bytes[..bytes.len() / 2], b"no weights at all".as_slice(), b""] {
+            std::fs::write(&path, broken).unwrap();
+            let message = format!("{:#}", load(&path).unwrap_err());
+            assert!(message.contains("weights.safetensors"), "{message}");
+        }
+    }
+}
