@@ -247,3 +247,6 @@ fn extremes(tensor: &Tensor) -> tract_onnx::prelude::TractResult<(f32, f32)> {
     let at = |share: usize| values.get(values.len() * share / 100).copied().unwrap_or(0.0);
     Ok((at(2), at(98)))
 }
+
+#[cfg(test)]
+mod tests;
