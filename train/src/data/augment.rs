@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 pub struct Augment {
     /// Mirrored left to right.
     pub flip: f32,
-    /// Both pictures' channels multiplied by up to 1 ± this (a light of another colour).
+    /// How often both pictures' channels are multiplied (a light of another colour). The painter would have painted
+    /// such a photo a little differently, so it must stay the exception: L1 then follows the rule.
     pub tint: f32,
+    /// By up to 1 ± this.
+    pub tint_by: f32,
     /// How often both pictures are darkened.
     pub dark: f32,
     /// The darkest factor.
@@ -40,6 +43,18 @@ pub struct Crop {
 }
 
 impl Augment {
+    /// What makes no sense among the values, if anything.
+    pub fn fault(&self) -> Option<&'static str> {
+        let shares = [self.flip, self.tint, self.dark, self.jpeg, self.blur, self.noise];
+        if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+            return Some("'flip', 'tint', 'dark', 'jpeg', 'blur' and 'noise' lie within 0..1");
+        }
+        if !(0.0..1.0).contains(&self.tint_by) || !(0.0..1.0).contains(&self.darkest) {
+            return Some("'tint_by' and 'darkest' lie within 0..1, below 1");
+        }
+        (!(0.0..=255.0).contains(&self.noise_deviation)).then_some("'noise_deviation' lies within 0..255")
+    }
+
     /// Puts faults on `crop`, drawn from `rng`.
     pub fn apply(&self, crop: &mut Crop, rng: &mut ChaCha8Rng) {
         if rng.random::<f32>() < self.flip {
@@ -49,9 +64,10 @@ impl Augment {
             crop.weight.chunks_exact_mut(width).for_each(<[f32]>::reverse);
         }
         let dark = if rng.random::<f32>() < self.dark { rng.random_range(self.darkest..1.0) } else { 1.0 };
-        let gains: [f32; 3] = std::array::from_fn(|_| dark * rng.random_range(1.0 - self.tint..=1.0 + self.tint));
+        let by = if rng.random::<f32>() < self.tint { self.tint_by } else { 0.0 };
+        let gains: [f32; 3] = std::array::from_fn(|_| dark * rng.random_range(1.0 - by..=1.0 + by));
         // The same light falls on photo and target; where it would clip the target's whites it is held back.
-        let gains = gains.map(|gain| gain.min(1.0 + self.tint / 2.0));
+        let gains = gains.map(|gain| gain.min(1.0 + by / 2.0));
         multiply(&mut crop.photo, gains);
         multiply(&mut crop.target, gains);
         if rng.random::<f32>() < self.blur {

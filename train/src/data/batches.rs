@@ -178,6 +178,7 @@ mod tests {
         let augment = Augment {
             flip: 0.5,
             tint: 0.0,
+            tint_by: 0.0,
             dark: 0.0,
             darkest: 1.0,
             jpeg: 0.0,

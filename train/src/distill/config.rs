@@ -138,6 +138,9 @@ impl Config {
         if !(0.0..=1.0).contains(&self.quantize_from) || !(0.0..1.0).contains(&self.average) {
             bail!("'quantize_from' and 'average' lie within 0..1");
         }
+        if let Some(fault) = self.augment.fault() {
+            bail!("{fault}");
+        }
         Ok(())
     }
 

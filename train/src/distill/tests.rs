@@ -37,7 +37,8 @@ fn config(steps: u64) -> Config {
         loss: Losses { gradient: 1.0, features: 0.0, features_every: 1, features_crop: 16 },
         augment: Augment {
             flip: 0.5,
-            tint: 0.1,
+            tint: 0.5,
+            tint_by: 0.1,
             dark: 0.3,
             darkest: 0.4,
             jpeg: 0.3,
