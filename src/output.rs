@@ -1,7 +1,6 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -40,12 +39,15 @@ impl Output {
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".nijigen-").suffix(&ending);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
         // Temporary files are private by default; this one becomes an ordinary file, less what the umask takes.
         #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let beside = builder.tempfile_in(folder).map_err(|e| failed(own_reason(e)))?;
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o666);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".nijigen-").suffix(&ending);
+        // Opened here and not by tempfile, which adds the name that nobody asked for to the error.
+        let beside = builder.make_in(folder, |path| options.open(path)).map_err(failed)?;
         Ok(Self { path, place: Place::Beside(beside) })
     }
 
@@ -88,13 +90,6 @@ impl Output {
         }
         Ok(())
     }
-}
-
-/// The system's reason alone: tempfile adds the name that nobody asked for.
-fn own_reason(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.source());
-    let code = inner.and_then(|inner| inner.downcast_ref::<io::Error>()).and_then(io::Error::raw_os_error);
-    code.map_or(error, io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

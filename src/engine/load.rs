@@ -106,11 +106,14 @@ fn layout(graph: &Graph, input: &ValueInfoProto, stated: Stated) -> std::result:
         return Err(format!("takes its picture as {}, its card says {}", declared.name(), stated.name()));
     }
     let channels = declared_shape(input).filter(|shape| shape.len() == 4).map(|shape| (shape[1], shape[3]));
-    if let Some((Some(first), Some(last))) = channels
-        && first != 3
-        && last != 3
-    {
-        return Err(format!("takes a picture of {first} channels (or {last}); a style takes 3"));
+    let wrong = match channels {
+        Some((Some(first), Some(last))) if first != 3 && last != 3 => Some(format!("{first} (or {last})")),
+        // Too few for a height, so that it can only be the channels.
+        Some((Some(few @ (1 | 2 | 4)), None) | (None, Some(few @ (1 | 2 | 4)))) => Some(few.to_string()),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(format!("takes a picture of {wrong} channels; a style takes 3"));
     }
     stated.layout.or(declared).or_else(|| form::layout_by_use(graph, &input.name)).ok_or_else(|| {
         "does not say in which order it takes a picture: write layout = \"NCHW\" or \"NHWC\" into a TOML file of the \
