@@ -12,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written. Retry after fixing the path, its permissions or the disk.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}: {}", path.display(), reason(source))]
     Io {
         /// What was tried, as a verb: "read", "write", "create".
         doing: &'static str,
@@ -45,6 +45,21 @@ pub enum Error {
     /// The user pressed Ctrl-C in a command whose unfinished output is discarded.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// The system's reason in words, with what to do about the commonest ones.
+fn reason(error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder; check the name",
+        io::ErrorKind::PermissionDenied => "it is not permitted; use another place, or change the permissions",
+        io::ErrorKind::StorageFull => "the disk is full; free some space, or use another disk",
+        io::ErrorKind::QuotaExceeded => "your share of the disk is used up; free some space, or use another disk",
+        io::ErrorKind::ReadOnlyFilesystem => "nothing can be written there; use another place",
+        io::ErrorKind::IsADirectory => "it is a folder; name a file",
+        io::ErrorKind::NotADirectory => "part of its path is no folder; check the name",
+        _ => return error.to_string(),
+    };
+    remedy.into()
 }
 
 impl Error {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -13,12 +14,53 @@ use crate::error::{Error, Result};
 pub struct Output {
     path: PathBuf,
     place: Place,
+    _listed: Option<Listed>,
 }
 
 #[derive(Debug)]
 enum Place {
     Beside(NamedTempFile),
     Direct(File),
+}
+
+/// Files under their other names, for an end of the program that drops nothing.
+static PENDING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// An entry of [`PENDING`].
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Listed {
+    fn new(path: &Path) -> Self {
+        PENDING.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_path_buf());
+        Self(path.to_path_buf())
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        PENDING.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
+}
+
+/// Removes every file that is not whole yet. For the moment before the program ends without dropping anything.
+pub fn remove_pending() {
+    for path in PENDING.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // There is nobody left to tell.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// The file that `path` leads to, whether or not it exists: links are followed.
+fn resolve(path: &Path) -> PathBuf {
+    /// As many as Linux follows.
+    const LINKS: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
 impl Output {
@@ -28,14 +70,16 @@ impl Output {
     /// When the folder does not exist or cannot be written to, or the file there may not be replaced.
     pub fn create(path: &Path) -> Result<Self> {
         let failed = |e| Error::io("write", path, e);
-        // A link is followed: it stays, and what it points to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        // A link stays, and what it points to is replaced.
+        let path = resolve(path);
+        let mut permissions = None;
         if let Ok(metadata) = fs::metadata(&path) {
             // Opening what is there tells whether it may be written to, and changes nothing.
             let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
             if !metadata.is_file() {
-                return Ok(Self { path, place: Place::Direct(file) });
+                return Ok(Self { path, place: Place::Direct(file), _listed: None });
             }
+            permissions = Some(metadata.permissions());
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
@@ -48,7 +92,12 @@ impl Output {
         builder.prefix(".nijigen-").suffix(&ending);
         // Opened here and not by tempfile, which adds the name that nobody asked for to the error.
         let beside = builder.make_in(folder, |path| options.open(path)).map_err(failed)?;
-        Ok(Self { path, place: Place::Beside(beside) })
+        let listed = Listed::new(beside.path());
+        if let Some(permissions) = permissions {
+            // Those of the file that it replaces.
+            beside.as_file().set_permissions(permissions).map_err(failed)?;
+        }
+        Ok(Self { path, place: Place::Beside(beside), _listed: Some(listed) })
     }
 
     /// Where it will lie.
@@ -140,6 +189,16 @@ mod tests {
         output.commit().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&path).unwrap(), b"through");
+
+        let (ahead, target) = (folder.path().join("ahead"), folder.path().join("target"));
+        symlink("target", &ahead).unwrap();
+        Output::create(&ahead).unwrap().commit().unwrap();
+        assert!(target.exists() && fs::symlink_metadata(&ahead).unwrap().is_symlink());
+
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&target, private).unwrap();
+        Output::create(&target).unwrap().commit().unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o600);
 
         let null = Output::create(Path::new("/dev/null")).unwrap();
         assert!(!null.is_pending());

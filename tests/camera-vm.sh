@@ -87,10 +87,10 @@ outside() {
     [[ $# == 0 ]] || binary=$(realpath "$1")
     cd "$project"
     local messages
-    messages=$(cargo test --release --locked --test camera_vm_fixtures --no-run --message-format=json)
+    messages=$(cargo test --release --locked --workspace --test camera_vm_fixtures --no-run --message-format=json)
     binary=${binary:-$(built bin nijigen <<<"$messages")}
     [[ -x $binary ]] || die "there is no program '$binary'"
-    cargo test --release --locked --quiet --test camera_vm_fixtures >/dev/null
+    cargo test --release --locked --quiet --workspace --test camera_vm_fixtures >/dev/null
     cp "$(dirname "$(dirname "$(built bin nijigen <<<"$messages")")")"/tmp/camera-vm/* "$work"
     cp "$binary" "$work/nijigen"
 

@@ -286,7 +286,7 @@ fn where_it_cannot_be_written_nothing_is_left() {
     #[cfg(target_os = "linux")]
     {
         std::os::unix::fs::symlink("/dev/full", room.at("full.png")).unwrap();
-        refused(&room.run(&[&photo], &room.at("full.png"), &[]), 1, &["No space left"]);
+        refused(&room.run(&[&photo], &room.at("full.png"), &[]), 1, &["the disk is full"]);
     }
     assert!(room.names(".").iter().all(|name| !name.starts_with('.')));
 }

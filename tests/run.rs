@@ -190,7 +190,7 @@ fn sinks_that_cannot_be_written_are_said() {
     #[cfg(target_os = "linux")]
     {
         let output = run(&made_up).arg("/dev/full").output().unwrap();
-        assert_fails(&output, 1, "cannot write /dev/full: No space left on device");
+        assert_fails(&output, 1, "cannot write /dev/full: the disk is full");
     }
     assert_eq!(names(folder.path()), Vec::<String>::new());
 }

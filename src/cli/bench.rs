@@ -99,7 +99,7 @@ fn measure(args: &BenchArgs) -> Result<Report> {
     if args.engine == EngineChoice::Tract && !["tract", "none"].contains(&engine) {
         return Err(Error::Usage(format!("this style runs on {engine}, not on tract; use --engine auto")));
     }
-    let mut source = Synthetic::new(args.size, config::DEFAULT_RATE, config::SYNTHETIC_SEED);
+    let mut source = Synthetic::new(args.size, config::DEFAULT_RATE, config::SYNTHETIC_SEED)?;
     let mut sink = Null;
     let mut stats = Stats::new([sink.name().to_string()]);
     let (mut input, mut output) = (Frame::black(args.size), Frame::black(args.size));

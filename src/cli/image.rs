@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::interrupt;
 use super::options::StyleOptions;
+use super::{interrupt, say};
 use crate::error::{Error, Result};
 use crate::picture::{self, Beside, Format};
 use crate::style::Stylizer;
@@ -76,7 +76,7 @@ pub fn run(args: &ImageArgs) -> Result<()> {
             Err(error @ Error::Interrupted) => return Err(error),
             Err(error) if jobs.len() == 1 => return Err(error),
             Err(error) => {
-                bar.suspend(|| eprintln!("nijigen: {error}"));
+                bar.suspend(|| say(&format!("nijigen: {error}")));
                 failed += 1;
             }
         }

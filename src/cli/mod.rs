@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) | Err(Error::BrokenPipe) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nijigen: {error}");
+            say(&format!("nijigen: {error}"));
             if matches!(error, Error::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
@@ -92,6 +92,11 @@ fn run(cli: &Cli) -> Result<()> {
 /// Whether `--quiet` was given.
 fn is_quiet() -> bool {
     log::max_level() <= log::LevelFilter::Error
+}
+
+/// Prints a line on standard error. Where that is closed or full nobody can be told, and the exit status says it.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints `text` on standard output as it is.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::options::StyleOptions;
 use super::stream::{same_file, totals};
-use super::{interrupt, is_quiet, print};
+use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice};
 use crate::error::{Error, Result};
 use crate::frame::{Rate, Size};
@@ -147,11 +147,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
             stop.request();
         }
     })?;
-    if report.summary.captured == 0 && matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin) {
-        return Err(Error::Input(format!("{} holds no frames", report.source)));
+    let finite = matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin);
+    if report.summary.captured == 0 && finite && !interrupt::requested() {
+        return Err(Error::Input(format!("{} holds no frames; give a whole video", report.source)));
     }
     if !is_quiet() {
-        eprintln!("{}", totals(&report.summary));
+        say(&totals(&report.summary));
     }
     match args.stats {
         Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
@@ -162,7 +163,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
 fn print_report(report: &RunReport, stdout_is_taken: bool) -> Result<()> {
     let json = serde_json::to_string_pretty(report).map_err(|e| Error::Tool(format!("no statistics: {e}")))?;
     if stdout_is_taken {
-        eprintln!("{json}");
+        say(&json);
         return Ok(());
     }
     print(&(json + "\n"))
@@ -204,7 +205,7 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
         SourceChoice::Synthetic => {
             let (size, rate) =
                 (config.size.unwrap_or(config::DEFAULT_SIZE), config.fps.unwrap_or(config::DEFAULT_RATE));
-            Box::new(Synthetic::new(size, rate, config::SYNTHETIC_SEED))
+            Box::new(Synthetic::new(size, rate, config::SYNTHETIC_SEED)?)
         }
         SourceChoice::File(_) | SourceChoice::Stdin => {
             let opened = match &config.source {

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::options::StyleOptions;
 use super::stream::same_file;
-use super::{interrupt, is_quiet};
+use super::{interrupt, is_quiet, say};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::ffmpeg::Encoder;
@@ -82,7 +82,8 @@ pub fn run(args: &VideoArgs) -> Result<()> {
         let name =
             if args.output == Path::new("-") { "standard output".into() } else { args.output.display().to_string() };
         let frames = if summary.stylized == 1 { "frame" } else { "frames" };
-        eprintln!("{name}: {} {frames} in {:.1} s, {:.1} per second", summary.stylized, summary.seconds, summary.fps);
+        let (count, seconds, fps) = (summary.stylized, summary.seconds, summary.fps);
+        say(&format!("{name}: {count} {frames} in {seconds:.1} s, {fps:.1} per second"));
     }
     Ok(())
 }

@@ -76,7 +76,8 @@ fn load_checked(onnx: &[u8], stated: Stated, threads: usize) -> std::result::Res
         output_range: Range::Signed,
         multiple: field.map_or(multiple, |field| common_multiple(multiple, field.coarsest)),
         fixed,
-        halo: field.map(|field| field.halo),
+        // A tile would be scaled to the fixed size by itself: its border would show.
+        halo: field.filter(|_| fixed.is_none()).map(|field| field.halo),
     };
     let mut generator = TractGenerator::new(network, form, threads).map_err(cannot_run)?;
     let ranges = Ranges::settle(&mut generator, stated.range, shown, fixed, form.multiple)?;

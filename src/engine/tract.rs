@@ -1,6 +1,5 @@
 //! A network run by tract as it stands in its file, in floats: slow and independent.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::guard::{guarded, silence_this_thread};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::pixels::pad::pad_edges;
-use crate::pixels::resize::resize;
+use crate::pixels::resize::{Filter, Scaler};
 
 /// The most elements of any tensor while a picture is computed: 1 GiB of floats.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -235,16 +234,17 @@ impl TractGenerator {
     /// Scales the picture to fit the only size that the network takes, and back.
     fn run_fixed(&mut self, pixels: &[u8], size: Size, fixed: Size, output: &mut [u8]) -> Result<()> {
         let fitted = size.fit_within(fixed);
-        let small: Cow<[u8]> =
-            if fitted == size { Cow::Borrowed(pixels) } else { Cow::Owned(resize(pixels, size, fitted)?) };
-        let padded = pad_edges(&small, fitted, fixed);
         if fitted == size {
+            let padded = pad_edges(pixels, size, fixed);
             return self.run_padded(&padded, fixed, size, output).map_err(|why| failed(size, &why));
         }
+        let mut scaler = Scaler::new(Filter::Lanczos);
+        let mut small = vec![0; fitted.rgb_len()];
+        scaler.scale(pixels, size, &mut small, fitted)?;
+        let padded = pad_edges(&small, fitted, fixed);
         let mut drawn = vec![0; fitted.rgb_len()];
         self.run_padded(&padded, fixed, fitted, &mut drawn).map_err(|why| failed(size, &why))?;
-        output.copy_from_slice(&resize(&drawn, fitted, size)?);
-        Ok(())
+        scaler.scale(&drawn, fitted, output, size)
     }
 }
 

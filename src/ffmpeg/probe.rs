@@ -161,7 +161,7 @@ fn understand(answer: &Answer, name: &str) -> Result<Probe> {
         stream: stream.index,
         stored,
         rate,
-        constant: steps == mean,
+        constant: steps.is_some() && steps == mean,
         frames,
         offset: offset.max(0.0),
         sound: answer.streams.iter().any(|s| s.codec_type.as_deref() == Some("audio")),

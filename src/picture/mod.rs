@@ -1,6 +1,7 @@
 //! Pictures on disk: JPEG, PNG and WebP, upright and with their transparency.
 
 mod jpeg;
+mod orientation;
 mod read;
 mod write;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{Picture, jpeg};
+use super::{Picture, jpeg, orientation};
 use crate::error::{Error, Result};
 use crate::frame::{MAX_SIDE, Size};
 
@@ -41,10 +41,24 @@ fn contents(path: &Path) -> Result<Vec<u8>> {
             MAX_FILE >> 30
         )));
     }
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    // A large file of another type is not read whole to find that out.
+    let mut file = file.take(MAX_FILE);
+    file.by_ref().take(HEAD).read_to_end(&mut bytes).map_err(cannot)?;
+    let sort = image::guess_format(&bytes).ok();
+    if !bytes.is_empty() && !matches!(sort, Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) {
+        return Err(Error::Input(format!("{} {OTHER_TYPE}", path.display())));
+    }
+    bytes.try_reserve_exact((length as usize).saturating_sub(bytes.len())).map_err(|_| {
+        Error::Input(format!("{} needs more memory than there is; close other programs or reduce it", path.display()))
+    })?;
+    file.read_to_end(&mut bytes).map_err(cannot)?;
     Ok(bytes)
 }
+
+/// The bytes by which a picture's type is known.
+const HEAD: u64 = 64;
+const OTHER_TYPE: &str = "is not a JPEG, PNG or WebP picture; convert it to one of these";
 
 /// The type and checksum of a PNG's last chunk.
 const PNG_END: [u8; 8] = [b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
@@ -68,7 +82,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<Picture, String> {
             return Err("is truncated: its end is missing; copy it again from its source".into());
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
-        _ => return Err("is not a JPEG, PNG or WebP picture; convert it to one of these".into()),
+        _ => return Err(OTHER_TYPE.into()),
     }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED);
@@ -83,17 +97,20 @@ fn decode(bytes: &[u8]) -> std::result::Result<Picture, String> {
             "is a picture of {width}x{height}; sides of up to {MAX_SIDE} pixels are taken, so reduce it first"
         ));
     }
-    let orientation = decoder.orientation().map_err(|error| damaged(&error))?;
+    let turn = decoder.orientation().map_err(|error| damaged(&error))?;
     let profile = decoder.icc_profile().ok().flatten().filter(|profile| is_rgb(profile));
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(&error))?;
-    image.apply_orientation(orientation);
-    let size = Size::new(image.width(), image.height());
-    let (rgb, alpha) = if image.color().has_alpha() {
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(&error))?;
+    let stored = Size::new(width, height);
+    let (mut rgb, mut alpha) = if image.color().has_alpha() {
         let (rgb, alpha) = split(image.into_rgba8().into_raw());
         (rgb, alpha.iter().any(|a| *a != 255).then_some(alpha))
     } else {
         (image.into_rgb8().into_raw(), None)
     };
+    if let Some(alpha) = &mut alpha {
+        orientation::apply(alpha, stored, turn);
+    }
+    let size = orientation::apply(rgb.as_chunks_mut::<3>().0, stored, turn);
     Ok(Picture { size, rgb, alpha, profile })
 }
 

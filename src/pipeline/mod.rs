@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(50);
 const WINDOW_TICK: Duration = Duration::from_millis(10);
 /// How long the end waits for a source that hangs in a read, before it leaves the thread behind.
 const GRACE: Duration = Duration::from_millis(500);
+/// The same for a reader of our output that has stalled; it may only be slow.
+const PIPE_GRACE: Duration = Duration::from_secs(3);
 
 /// Asks a run to end; clones ask the same run.
 #[derive(Debug, Clone, Default)]
@@ -125,9 +127,12 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
     };
     let window_outlet = sinks.len();
     let mut started = Ok(());
+    let mut pipes = 0;
     for (outlet, sink) in sinks.into_iter().enumerate() {
+        let role = if sink.may_hang() { Role::Pipe } else { Role::Sink };
+        pipes += usize::from(role == Role::Pipe);
         let show = Show::new(sink, outlet, Arc::clone(&wires));
-        started = started.and_then(|()| start(&format!("sink {outlet}"), Role::Sink, Box::new(move || show.work())));
+        started = started.and_then(|()| start(&format!("sink {outlet}"), role, Box::new(move || show.work())));
     }
     let stylize = Stylize { stylizer, frames, wires: Arc::clone(&wires) };
     started = started.and_then(|()| start("stylize", Role::Stylize, Box::new(move || stylize.work())));
@@ -136,7 +141,7 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
     drop(reports);
 
     let window = window.map(|window| Show::new(window, window_outlet, Arc::clone(&wires)));
-    let mut end = End { wires, keep, stop: stop.clone(), failure: None, closing: None, running, captures: true };
+    let mut end = End { wires, keep, stop: stop.clone(), failure: None, closing: None, running, captures: true, pipes };
     if let Err(error) = started {
         end.failed(error);
     }
@@ -159,6 +164,8 @@ struct End {
     running: usize,
     /// Whether the capturing thread is among them.
     captures: bool,
+    /// How many sinks that may hang are among them.
+    pipes: usize,
 }
 
 impl End {
@@ -179,12 +186,22 @@ impl End {
             if self.stop.requested() {
                 self.close();
             }
-            let only_capture_is_left = self.captures && self.running == 1 && window.is_none();
-            let hangs = only_capture_is_left && self.closing.is_some_and(|since| since.elapsed() > GRACE);
-            if (self.running == 0 && window.is_none()) || hangs {
+            if window.is_none() && (self.running == 0 || self.hangs()) {
                 return;
             }
         }
+    }
+
+    /// Whether nothing runs any more but what waits for somebody else, without end as it seems.
+    fn hangs(&mut self) -> bool {
+        let Some(waited) = self.closing.map(|since| since.elapsed()) else { return false };
+        let pipes = if self.stop.requested() { self.pipes } else { 0 };
+        if pipes > 0 && waited > PIPE_GRACE {
+            // What is under way to the stalled reader keeps the other threads waiting.
+            self.wires.abort(false);
+        }
+        let patience = if pipes > 0 { PIPE_GRACE } else { GRACE };
+        waited > patience && self.running == usize::from(self.captures) + pipes
     }
 
     /// One turn of the window; gives it back unless it has ended.
@@ -208,6 +225,7 @@ impl End {
     fn take(&mut self, report: Report) {
         self.running -= 1;
         self.captures &= report.role != Role::Capture;
+        self.pipes -= usize::from(report.role == Role::Pipe);
         match report.outcome {
             // Who no longer listens to the source does not care how it ends.
             Err(_) if report.role == Role::Capture && self.closing.is_some() => {}

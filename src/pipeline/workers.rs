@@ -24,6 +24,8 @@ pub enum Role {
     Stylize,
     /// Feeds a sink.
     Sink,
+    /// Feeds a sink that [may hang](crate::sink::Sink::may_hang).
+    Pipe,
 }
 
 /// The last thing that a thread says.

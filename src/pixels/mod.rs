@@ -7,7 +7,6 @@ pub mod nv12;
 pub mod packed;
 pub mod pad;
 pub mod resize;
-pub mod scale;
 pub mod yuv;
 pub mod yuyv;
 

@@ -41,6 +41,12 @@ pub trait Sink {
         Ok(Flow::Continue)
     }
 
+    /// Whether taking a frame may wait without end for somebody else, and nothing needs to be completed. A run that is
+    /// asked to stop leaves such a sink behind.
+    fn may_hang(&self) -> bool {
+        false
+    }
+
     /// Completes what was written. A sink dropped without this leaves nothing behind.
     ///
     /// # Errors

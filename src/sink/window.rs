@@ -9,7 +9,7 @@ use minifb::{InputCallback, Key, ScaleMode, Window as Desktop, WindowOptions};
 use super::{Flow, Sink};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Size};
-use crate::pixels::scale::Scaler;
+use crate::pixels::resize::{Filter, Scaler};
 
 /// The largest window at the start: smaller than any screen that shows one. It can be enlarged.
 const LARGEST: Size = Size::new(1280, 720);
@@ -73,7 +73,7 @@ impl Window {
             desktop,
             title: title.into(),
             quit,
-            scaler: Scaler::default(),
+            scaler: Scaler::new(Filter::Bilinear),
             newest: Vec::new(),
             size,
             scaled: Vec::new(),
@@ -92,11 +92,13 @@ impl Window {
     fn draw(&mut self) -> Result<Flow> {
         let window = self.window_size();
         if window.area() == 0 || self.newest.is_empty() {
+            // Without a picture too, the window appears and listens.
+            self.desktop.update();
             return Ok(self.look());
         }
         let inner = fit(self.size, window);
         self.scaled.resize(inner.rgb_len(), 0);
-        self.scaler.scale(&self.newest, self.size, &mut self.scaled, inner);
+        self.scaler.scale(&self.newest, self.size, &mut self.scaled, inner)?;
         if self.shown != window {
             // New bars: black everywhere, then the picture.
             self.canvas.clear();

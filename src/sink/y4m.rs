@@ -131,6 +131,10 @@ impl Sink for Y4mPipe {
         "-"
     }
 
+    fn may_hang(&self) -> bool {
+        true
+    }
+
     fn show(&mut self, frame: &Frame) -> Result<Flow> {
         self.write(frame).map_err(|e| Error::io("write to", Path::new("standard output"), e))?;
         Ok(Flow::Continue)

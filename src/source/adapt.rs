@@ -6,7 +6,7 @@ use super::{Source, SourceInfo, Step};
 use crate::error::Result;
 use crate::frame::{Frame, Rate, Size};
 use crate::pixels::mirror;
-use crate::pixels::scale::Scaler;
+use crate::pixels::resize::{Filter, Scaler};
 
 /// Gives every frame in another size; the aspect is not kept.
 pub struct Scaled {
@@ -21,7 +21,7 @@ impl Scaled {
     pub fn new(inner: Box<dyn Source>, size: Size) -> Self {
         let info = SourceInfo { size, ..inner.info().clone() };
         let original = Frame::black(inner.info().size);
-        Self { inner, info, original, scaler: Scaler::default() }
+        Self { inner, info, original, scaler: Scaler::new(Filter::Bilinear) }
     }
 }
 
@@ -37,7 +37,7 @@ impl Source for Scaled {
             frame.captured = self.original.captured;
             frame.sequence = self.original.sequence;
             frame.presented = self.original.presented;
-            self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size);
+            self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size)?;
         }
         Ok(step)
     }

@@ -7,7 +7,7 @@ use crate::engine::tiles::{Tile, cut, tile_size};
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
-use crate::pixels::resize::{resize, resize_rows};
+use crate::pixels::resize::{Filter, Scaler};
 
 /// The most pixels that are drawn at once: those of 1920×1080.
 const WHOLE: u32 = 1920 * 1080;
@@ -67,10 +67,12 @@ pub(super) fn run_in_place(
         }
         Way::Tiles(grid) => run_tiles(generator, pixels, size, &grid, strength, progress),
         Way::Reduced(reduced) => {
-            let small = resize(pixels, size, reduced)?;
+            let mut scaler = Scaler::new(Filter::Lanczos);
+            let mut small = vec![0; reduced.rgb_len()];
+            scaler.scale(pixels, size, &mut small, reduced)?;
             let mut drawn = vec![0; reduced.rgb_len()];
             generator.run(&small, reduced, &mut drawn)?;
-            mix_enlarged(pixels, size, &drawn, reduced, strength)
+            mix_enlarged(&mut scaler, pixels, size, &drawn, reduced, strength)
         }
     }
 }
@@ -139,11 +141,20 @@ impl Band {
 }
 
 /// Enlarges `drawn` strip by strip and mixes it into the photo.
-fn mix_enlarged(pixels: &mut [u8], size: Size, drawn: &[u8], reduced: Size, strength: f32) -> Result<()> {
+fn mix_enlarged(
+    scaler: &mut Scaler,
+    pixels: &mut [u8],
+    size: Size,
+    drawn: &[u8],
+    reduced: Size,
+    strength: f32,
+) -> Result<()> {
     let strip = (WHOLE / size.width).max(1);
+    let mut styled = Vec::new();
     for (index, photo) in pixels.chunks_mut((strip * size.width) as usize * 3).enumerate() {
         let top = index as u32 * strip;
-        let mut styled = resize_rows(drawn, reduced, size, top..(top + strip).min(size.height))?;
+        styled.resize(photo.len(), 0);
+        scaler.scale_rows(drawn, reduced, &mut styled, size, top..(top + strip).min(size.height))?;
         blend(photo, &mut styled, strength);
         photo.copy_from_slice(&styled);
     }

@@ -201,55 +201,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::engine::contract::{FloatNetwork, IMAGE_WEIGHT_LIMIT, WEIGHT_LIMIT, weight_scale};
-    use crate::engine::topology::{StudentSize, Topology};
-
-    /// Writes `models/anime.*` of a network that was not trained: the photo with its colours pushed. Until there is a
-    /// trained one.
-    #[test]
-    #[ignore = "writes into models/"]
-    fn write_placeholder() {
-        let mut net = FloatNetwork::random(Topology::two_scale(StudentSize::M), 1);
-        let last = net.layers.len() - 1;
-        for layer in &mut net.layers {
-            layer.weight.iter_mut().for_each(|w| *w *= 0.1);
-            layer.bias.fill(0.0);
-            layer.activation_scale = 1.0 / 127.0;
-        }
-        // The four pixels of a block pass through the finest scale; saturation × 1.6 on the way out.
-        let (first_in, last_in) = (12, 16);
-        for pixel in 0..4 {
-            for to in 0..3 {
-                net.layers[0].weight[((pixel * 3 + to) * first_in + pixel * 3 + to) * 9 + 4] = 1.0;
-                for from in 0..3 {
-                    let grey = -0.2;
-                    let gain = if from == to { 1.6 + grey } else { grey };
-                    net.layers[last].weight[((pixel * 3 + to) * last_in + pixel * 3 + from) * 9 + 4] = gain;
-                }
-            }
-        }
-        for (index, layer) in net.layers.iter_mut().enumerate() {
-            let inputs = net.topology.layers[index].in_channels * 9;
-            let (limit, scale) =
-                if index == 0 { (IMAGE_WEIGHT_LIMIT, 1.0 / 255.0) } else { (WEIGHT_LIMIT, 1.0 / 127.0) };
-            layer.weight_scale =
-                layer.weight.chunks(inputs).map(|channel| weight_scale(channel, limit, 0.0, scale)).collect();
-        }
-        let onnx = net.to_qdq_onnx().unwrap();
-        let card = Card {
-            name: "anime".into(),
-            description: "PLACEHOLDER, not trained: the photo with stronger colours".into(),
-            architecture: Some("two-scale".into()),
-            architecture_version: Some(1),
-            size: Some("m".into()),
-            gmac_640x480: Some(4.47),
-            licence: Some("MIT OR Apache-2.0".into()),
-            sha256: Some(crate::style::sha256(&onnx)),
-            ..Card::default()
-        };
-        fs::write("models/anime.onnx", onnx).unwrap();
-        fs::write("models/anime.toml", card.to_toml().unwrap()).unwrap();
-    }
+    use crate::engine::contract::FloatNetwork;
+    use crate::engine::topology::Topology;
 
     fn tiny(seed: u64) -> Vec<u8> {
         FloatNetwork::random(Topology::two_scale_with(2, 2, 2), seed).to_qdq_onnx().unwrap()

@@ -252,6 +252,9 @@ fn ranges_are_told_from_the_arithmetic_or_from_a_test_picture() {
 
 #[test]
 fn a_network_of_one_size_takes_every_picture() {
+    // One whose reach would be known, if it took pictures as they are.
+    let local = open(&Foreign::new().conv(3, 3, 3, 1).op("Sigmoid", &[], vec![]).file([1, 3, 24, 40]));
+    assert_eq!(local.generator.halo(), None, "its tiles would show");
     let mut loaded = open(&gan(Foreign::new()).file([1, 3, 24, 40]));
     assert!(loaded.remarks[0].contains("40x24"));
     for size in [Size::new(40, 24), Size::new(13, 9), Size::new(99, 50), Size::new(3, 200)] {

@@ -12,7 +12,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::{Source, SourceInfo, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::{Frame, Rate, Size};
 use canvas::Canvas;
 use noise::Noise;
@@ -25,6 +25,14 @@ const RING_BYTES: usize = 96 << 20;
 /// The fewest frames of a ring.
 const SHORTEST_RING: usize = 6;
 
+/// The most pixels of a frame: six frames and a canvas per core then take one or two gigabytes.
+const LARGEST: usize = 8192 * 4320;
+
+/// Frames of the ring.
+fn ring_length(size: Size) -> usize {
+    (RING_BYTES / size.rgb_len()).clamp(SHORTEST_RING, RING)
+}
+
 /// Replays the scene.
 pub struct Synthetic {
     info: SourceInfo,
@@ -34,9 +42,17 @@ pub struct Synthetic {
 
 impl Synthetic {
     /// Draws the scene in `size`; `rate` is what it says of itself, it paces nothing.
-    pub fn new(size: Size, rate: Rate, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the frames would take too much memory.
+    pub fn new(size: Size, rate: Rate, seed: u64) -> Result<Self> {
+        if size.area() > LARGEST {
+            return Err(Error::Usage(format!(
+                "the made-up scene is kept in memory, and {size} is too large for that; give --size 8192x4320 or less"
+            )));
+        }
         let info = SourceInfo { name: "synthetic".into(), size, rate: Some(rate), live: false, frames: None };
-        let length = (RING_BYTES / size.rgb_len()).clamp(SHORTEST_RING, RING);
+        let length = ring_length(size);
         let scene = Scene::new(seed);
         let room = scene.room(size);
         let ring = (0..length)
@@ -47,7 +63,7 @@ impl Synthetic {
                 expose(&canvas, seed, n)
             })
             .collect();
-        Self { info, ring, count: 0 }
+        Ok(Self { info, ring, count: 0 })
     }
 }
 
@@ -83,7 +99,7 @@ mod tests {
     use super::*;
 
     fn synthetic(size: Size, seed: u64) -> Synthetic {
-        Synthetic::new(size, Rate::new(30, 1).expect("a rate"), seed)
+        Synthetic::new(size, Rate::new(30, 1).expect("a rate"), seed).expect("it is small enough")
     }
 
     /// For each phase of the ring, how much of each pixel the figure covers: what a white ground does not change.
@@ -151,8 +167,14 @@ mod tests {
 
     #[test]
     fn large_pictures_get_a_shorter_ring() {
-        let size = Size::new(3840, 2160);
-        let length = (RING_BYTES / size.rgb_len()).clamp(SHORTEST_RING, RING);
-        assert_eq!(length, SHORTEST_RING);
+        assert_eq!(synthetic(Size::new(1600, 1400), 1).ring.len(), 14);
+        assert_eq!(ring_length(Size::new(3840, 2160)), SHORTEST_RING);
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_refused() {
+        let rate = Rate::new(30, 1).expect("a rate");
+        let refused = Synthetic::new(Size::new(12_000, 12_000), rate, 1).err().expect("it is too large").to_string();
+        assert!(refused.contains("12000x12000") && refused.contains("--size"), "{refused}");
     }
 }
