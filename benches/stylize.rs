@@ -9,6 +9,7 @@ use nijigen::engine::topology::{StudentSize, Topology};
 use nijigen::engine::{Stated, load};
 use nijigen::frame::Size;
 use nijigen::pixels::blend::blend;
+use nijigen::pixels::yuv::{Chroma, Range, rgb_to_yuv, yuv_to_rgb};
 
 /// Small enough that plain tract takes a fraction of a second.
 const SIZE: Size = Size::new(320, 240);
@@ -25,10 +26,10 @@ fn networks(c: &mut Criterion) {
     for (name, size) in [("s", StudentSize::S), ("m", StudentSize::M)] {
         let topology = Topology::two_scale(size);
         group.throughput(Throughput::Elements(topology.macs(SIZE)));
-        let Ok(network) = FloatNetwork::random(topology, 1).quantize() else { continue };
+        let network = FloatNetwork::random(topology, 1).quantize().expect("a random network is a sound one");
         let reference = Reference::new(&network);
         group.bench_function(format!("reference {name}"), |b| b.iter(|| black_box(reference.run(&photo, SIZE))));
-        let Ok(mut tract) = load(&network.to_qdq_onnx(), Stated::default(), 1) else { continue };
+        let mut tract = load(&network.to_qdq_onnx(), Stated::default(), 1).expect("tract reads our files");
         group.bench_function(format!("tract {name}"), |b| {
             b.iter(|| tract.generator.run(&photo, SIZE, black_box(&mut output)).is_ok());
         });
@@ -41,6 +42,12 @@ fn pixels(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(SIZE.rgb_len() as u64));
     let (photo, mut styled) = (photo(), vec![128; SIZE.rgb_len()]);
     group.bench_function("blend", |b| b.iter(|| blend(&photo, black_box(&mut styled), 0.5)));
+    let mut yuv = vec![0; Chroma::C420.frame_len(SIZE)];
+    group.bench_function("RGB to 4:2:0", |b| b.iter(|| rgb_to_yuv(&photo, SIZE, Chroma::C420, black_box(&mut yuv))));
+    let mut rgb = photo.clone();
+    group.bench_function("4:2:0 to RGB", |b| {
+        b.iter(|| yuv_to_rgb(&yuv, SIZE, Chroma::C420, Range::Limited, black_box(&mut rgb)));
+    });
     group.finish();
 }
 

@@ -50,6 +50,13 @@ impl Header {
         Self { size, rate, chroma, range: Range::Limited, kept }
     }
 
+    /// The same with pixels of another shape, `width` to `height`.
+    #[must_use]
+    pub fn with_aspect(mut self, (width, height): (u32, u32)) -> Self {
+        self.kept.aspect = format!("{width}:{height}");
+        self
+    }
+
     /// The header of what is made from this stream: the same but for `size` and `rate`, in limited range. Grey becomes
     /// 4:2:0, since a style has colours.
     pub fn for_output(&self, size: Size, rate: Option<Rate>) -> Self {

@@ -297,18 +297,28 @@ fn ctrl_c_leaves_no_partial_file() {
     let room = Room::new();
     let photo = room.at("large.png");
     RgbImage::new(12_000, 4_000).save(&photo).unwrap();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("nijigen"))
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("nijigen"))
         .arg("image")
         .arg(&photo)
         .arg("-o")
         .arg(room.at("out.png"))
         .arg("--style")
         .arg(&room.style)
+        .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    // It draws for seconds before it begins to write, and writes for seconds.
+    let writes = || room.names(".").iter().any(|name| name.starts_with(".nijigen-"));
+    for _ in 0..6000 {
+        if writes() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(writes(), "it has begun to write");
     let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
-    assert!(!child.wait().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    refused(&output, 1, &["interrupted"]);
     assert_eq!(room.names("."), ["large.png", "tiny.onnx"]);
 }

@@ -127,6 +127,35 @@ fn ctrl_c_completes_the_file_and_says_the_totals() {
 }
 
 #[test]
+fn a_reader_that_has_stalled_does_not_keep_it_from_ending() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("out.y4m");
+    let child = run(&["--source", "synthetic", "--size", "320x240", "--sink", "-", "--sink"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The pipe is full when the file grows no more.
+    let written = || fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum::<u64>();
+    let mut last = 0;
+    clips::wait_until("the pipe to be full", || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let before = std::mem::replace(&mut last, written());
+        last > 0 && before == last
+    });
+    clips::interrupt(&child);
+    let mut child = child;
+    let mut status = None;
+    clips::wait_until("the end", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(status.unwrap().success());
+    assert_eq!(names(folder.path()), ["out.y4m"], "the file is complete");
+}
+
+#[test]
 fn bad_sources_are_one_sentence() {
     let folder = tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {

@@ -196,7 +196,7 @@ fn check_sinks(config: &RunConfig) -> Result<()> {
 
 /// The source with its adapters, and the header that Y4M made of it has.
 fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
-    let mut read_header = None;
+    let (mut read_header, mut read_video) = (None, None);
     let mut source: Box<dyn Source> = match &config.source {
         SourceChoice::Camera(selector) => camera::open(
             selector,
@@ -212,8 +212,9 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
                 SourceChoice::File(path) => file::open(path)?,
                 _ => file::stdin()?,
             };
-            if let Kind::Y4m(header) = opened.kind {
-                read_header = Some(header);
+            match opened.kind {
+                Kind::Y4m(header) => read_header = Some(header),
+                Kind::Video(original) => read_video = Some(original),
             }
             opened.source
         }
@@ -221,6 +222,8 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
     if !source.info().live {
         if let Some(size) = config.size.filter(|&size| size != source.info().size) {
             source = Box::new(Scaled::new(source, size));
+            // Its pixels' shape is another one then.
+            read_video = None;
         }
         // Somebody who watches wants the speed of life.
         let watched = config.is_live().then(|| source.info().rate.unwrap_or(config::DEFAULT_RATE));
@@ -231,10 +234,11 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
     if config.mirror {
         source = Box::new(Mirrored(source));
     }
-    let (size, rate) = (source.info().size, Some(source.info().rate.unwrap_or(config::DEFAULT_RATE)));
-    let header = match read_header {
-        Some(header) => header.for_output(size, rate),
-        None => Header::new(size, rate, Chroma::C420),
+    let (size, rate) = (source.info().size, source.info().rate.unwrap_or(config::DEFAULT_RATE));
+    let header = match (read_header, read_video) {
+        (Some(header), _) => header.for_output(size, Some(rate)),
+        (None, Some(original)) => original.y4m_header(size, rate),
+        (None, None) => Header::new(size, Some(rate), Chroma::C420),
     };
     Ok((source, header))
 }

@@ -14,12 +14,10 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::ffmpeg::Encoder;
 use crate::pipeline::{self, Keep, Plan, Stop};
-use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
 use crate::sink::y4m::{Y4mFile, Y4mPipe};
 use crate::source::SourceInfo;
 use crate::source::file::{self, Kind};
-use crate::y4m::Header;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -126,7 +124,7 @@ impl<'a> Target<'a> {
         }
         let header = match kind {
             Kind::Y4m(header) => header.for_output(info.size, Some(rate)),
-            Kind::Video(_) => Header::new(info.size, Some(rate), Chroma::C420),
+            Kind::Video(original) => original.y4m_header(info.size, rate),
         };
         Ok(match self {
             Self::Y4m(path) => Box::new(Y4mFile::create(path, header, false)?),

@@ -10,6 +10,7 @@ use tract_onnx::pb::{
     tensor_proto::{DataLocation, DataType},
 };
 
+use super::folding;
 use super::graph::{Graph, attribute, declared_shape, declared_type};
 
 /// The largest file, in bytes.
@@ -68,6 +69,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ModelProto, String> {
         check_node(&graph, node)?;
     }
     check_ends(&graph)?;
+    folding::check(&graph)?;
     Ok(model)
 }
 

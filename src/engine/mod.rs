@@ -3,6 +3,7 @@
 mod checks;
 pub mod contract;
 mod field;
+mod folding;
 pub mod form;
 mod graph;
 mod guard;

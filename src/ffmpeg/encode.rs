@@ -12,7 +12,9 @@ use super::vsync_option;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Rate, Size};
 use crate::output::Output;
+use crate::pixels::yuv::Chroma;
 use crate::sink::{Flow, Sink};
+use crate::y4m::Header;
 
 /// The video from which frames come: its sound, its times and its colours go into the new file.
 #[derive(Debug, Clone)]
@@ -21,6 +23,17 @@ pub struct Original {
     pub path: PathBuf,
     /// What is known of it.
     pub probe: Probe,
+}
+
+impl Original {
+    /// The header of a Y4M stream of its pictures, upright and in their own size.
+    pub fn y4m_header(&self, size: Size, rate: Rate) -> Header {
+        let header = Header::new(size, Some(rate), Chroma::C420);
+        match self.probe.upright_aspect(size) {
+            Some(aspect) => header.with_aspect(aspect),
+            None => header,
+        }
+    }
 }
 
 /// Writes a video file through ffmpeg; it appears when it is finished.
@@ -142,7 +155,7 @@ fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>, ta
         _ => "bt601",
     };
     let mut filter = format!("scale=out_color_matrix={out_matrix}:out_range=tv");
-    if let Some((width, height)) = probe.and_then(|p| p.pixel_aspect.map(|aspect| upright(aspect, p.stored, size))) {
+    if let Some((width, height)) = probe.and_then(|p| p.upright_aspect(size)) {
         filter.push_str(&format!(",setsar={width}/{height}"));
     }
     // 4:2:0 is what every player reads, but encoders want even sides for it.
@@ -168,12 +181,6 @@ fn keeps_colour_tags(path: &Path) -> bool {
     !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("avi"))
 }
 
-/// The shape of a pixel after the picture was turned upright.
-fn upright(aspect: (u32, u32), stored: (u32, u32), size: Size) -> (u32, u32) {
-    let turned = stored.0 != stored.1 && stored == (size.height, size.width);
-    if turned { (aspect.1, aspect.0) } else { aspect }
-}
-
 /// Whether the container that the ending of `path` stands for takes the sound of `original` as it is: tried with its
 /// first tenth of a second.
 fn sound_can_be_copied(original: &Path, path: &Path) -> Result<bool> {
@@ -188,15 +195,4 @@ fn sound_can_be_copied(original: &Path, path: &Path) -> Result<bool> {
         log::info!("the sound is coded anew: '{ending}' does not take it as it is");
     }
     Ok(copied)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pixels_turn_with_their_picture() {
-        assert_eq!(upright((16, 15), (720, 576), Size::new(720, 576)), (16, 15));
-        assert_eq!(upright((16, 15), (720, 576), Size::new(576, 720)), (15, 16));
-    }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::process::{Process, command, file_argument};
 use crate::error::{Error, Result};
-use crate::frame::{MAX_SIDE, Rate};
+use crate::frame::{MAX_SIDE, Rate, Size};
 
 /// A video file's first moving picture, and its sound.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +118,14 @@ fn evenly_spaced(times: &str) -> bool {
     times.len() < 3 || most - least < 0.0025
 }
 
+impl Probe {
+    /// The shape of a pixel that is not square, after the picture was turned upright to `size`.
+    pub fn upright_aspect(&self, size: Size) -> Option<(u32, u32)> {
+        let turned = self.stored.0 != self.stored.1 && self.stored == (size.height, size.width);
+        self.pixel_aspect.map(|(width, height)| if turned { (height, width) } else { (width, height) })
+    }
+}
+
 /// What ffprobe prints about `path` when asked with `questions`.
 fn ask(path: &Path, questions: &[&str]) -> Result<Vec<u8>> {
     let mut call = command("ffprobe");
@@ -215,6 +223,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!((probe.frames, probe.constant, probe.pixel_aspect), (Some(55), true, Some((16, 15))));
+        let (width, height) = probe.stored;
+        assert_ne!(width, height);
+        assert_eq!(probe.upright_aspect(Size::new(width, height)), Some((16, 15)));
+        assert_eq!(probe.upright_aspect(Size::new(height, width)), Some((15, 16)), "it was turned");
     }
 
     #[test]

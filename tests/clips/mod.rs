@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// The program under test.
+/// The program under test, with nobody's own styles.
 pub fn nijigen() -> Command {
-    Command::new(assert_cmd::cargo::cargo_bin!("nijigen"))
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("nijigen"));
+    command.env("XDG_DATA_HOME", "/nowhere/at/all");
+    command
 }
 
 /// Y4M formats that are read, with the block of pixels that a chroma sample covers.

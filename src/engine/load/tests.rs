@@ -298,6 +298,13 @@ fn networks_that_draw_no_pictures_are_refused() {
     assert!(refused(&unclear).contains("layout ="), "{}", refused(&unclear));
     let mismatch = Foreign::new().conv(5, 3, 3, 1).file(NCHW);
     assert!(refused(&mismatch).contains("cannot be run"), "{}", refused(&mismatch));
+    let mut grown = Foreign::new();
+    let (column, row) = (grown.constant(&[9000, 1], vec![1.0; 9000]), grown.constant(&[1, 9000], vec![1.0; 9000]));
+    grown.last = column;
+    let mut grown = grown.op("Neg", &[], vec![]).op("Mul", &[&row], vec![]).op("ReduceMax", &[], vec![]);
+    let peak = std::mem::replace(&mut grown.last, "in".into());
+    let grown = grown.op("Add", &[&peak], vec![]).file(NCHW);
+    assert!(refused(&grown).contains("from constants alone"), "{}", refused(&grown));
     let wide = Foreign::new().conv(3, 3, 3, 1).file([1, 3, 0, 64]);
     assert!(refused(&wide).contains("fixes one side"), "{}", refused(&wide));
 }
