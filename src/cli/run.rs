@@ -148,7 +148,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         }
     })?;
     let finite = matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin);
-    if report.summary.captured == 0 && finite && !interrupt::requested() {
+    if report.summary.captured == 0 && finite && !stop.requested() {
         return Err(Error::Input(format!("{} holds no frames; give a whole video", report.source)));
     }
     if !is_quiet() {

@@ -63,6 +63,12 @@ const OTHER_TYPE: &str = "is not a JPEG, PNG or WebP picture; convert it to one 
 /// The type and checksum of a PNG's last chunk.
 const PNG_END: [u8; 8] = [b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
 
+/// The length of the file that a WebP declares in its head (RIFF: the bytes after the first eight).
+fn riff_length(bytes: &[u8]) -> Option<u64> {
+    let declared = bytes.get(4..8)?.try_into().map(u32::from_le_bytes).ok()?;
+    Some(u64::from(declared) + 8)
+}
+
 /// Decodes a picture.
 ///
 /// # Errors
@@ -79,6 +85,9 @@ fn decode(bytes: &[u8]) -> std::result::Result<Picture, String> {
         }
         // The decoder is content once it has all pixels; the end of the last chunk tells that the file is whole.
         Some(ImageFormat::Png) if !bytes.windows(8).any(|chunk| chunk == PNG_END) => {
+            return Err("is truncated: its end is missing; copy it again from its source".into());
+        }
+        Some(ImageFormat::WebP) if riff_length(bytes).is_none_or(|length| length > bytes.len() as u64) => {
             return Err("is truncated: its end is missing; copy it again from its source".into());
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}

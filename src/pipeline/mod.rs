@@ -209,6 +209,7 @@ impl End {
         match guarded("window", || show.turn(Some(WINDOW_TICK))) {
             Ok(Turn::GoOn) => return Some(show),
             Ok(Turn::Stop) => {
+                self.stop.request();
                 self.close();
                 // What was stylized before it closed may still be on its way to other sinks, but not to this one.
                 show.refuse();
