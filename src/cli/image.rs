@@ -25,7 +25,8 @@ pub struct ImageArgs {
     /// Photos (JPEG, PNG, WebP), or folders of them; folders within a folder are left alone
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// The picture to write (its extension gives the format), or for several photos the folder
+    /// The picture to write (its extension gives the format: .jpg, .png or .webp, of which WebP takes the most memory),
+    /// or for several photos the folder
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]

@@ -1,8 +1,8 @@
 //! Pictures on disk: JPEG, PNG and WebP, upright and with their transparency.
 
-mod jpeg;
 mod orientation;
 mod read;
+mod whole;
 mod write;
 
 use std::path::Path;

@@ -1,12 +1,12 @@
 //! Reading pictures.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use super::{Picture, jpeg, orientation};
+use super::{Picture, orientation, whole};
 use crate::error::{Error, Result};
 use crate::frame::{MAX_SIDE, Size};
 
@@ -22,77 +22,60 @@ const MAX_DECODED: u64 = 2 << 30;
 /// [`Error::Io`] where the file cannot be read, [`Error::Input`] where it is no such picture, is damaged, truncated or
 /// too large.
 pub fn read(path: &Path) -> Result<Picture> {
-    let bytes = contents(path)?;
-    decode(&bytes).map_err(|why| Error::Input(format!("{} {why}", path.display())))
-}
-
-fn contents(path: &Path) -> Result<Vec<u8>> {
     let cannot = |error| Error::io("read", path, error);
     let file = File::open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if !metadata.is_file() {
         return Err(Error::Input(format!("{} is not a file; give a picture or a folder of pictures", path.display())));
     }
-    let length = metadata.len();
-    if length > MAX_FILE {
-        return Err(Error::Input(format!(
-            "{} is larger than {} GiB; that is no picture",
-            path.display(),
-            MAX_FILE >> 30
-        )));
+    if metadata.len() > MAX_FILE {
+        let most = MAX_FILE >> 30;
+        return Err(Error::Input(format!("{} is larger than {most} GiB; that is no picture", path.display())));
     }
-    let mut bytes = Vec::new();
-    // A large file of another type is not read whole to find that out.
-    let mut file = file.take(MAX_FILE);
-    file.by_ref().take(HEAD).read_to_end(&mut bytes).map_err(cannot)?;
-    let sort = image::guess_format(&bytes).ok();
-    if !bytes.is_empty() && !matches!(sort, Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) {
-        return Err(Error::Input(format!("{} {OTHER_TYPE}", path.display())));
-    }
-    bytes.try_reserve_exact((length as usize).saturating_sub(bytes.len())).map_err(|_| {
-        Error::Input(format!("{} needs more memory than there is; close other programs or reduce it", path.display()))
-    })?;
-    file.read_to_end(&mut bytes).map_err(cannot)?;
-    Ok(bytes)
+    decode(BufReader::new(file), metadata.len()).map_err(|why| Error::Input(format!("{} {why}", path.display())))
 }
 
 /// The bytes by which a picture's type is known.
 const HEAD: u64 = 64;
-const OTHER_TYPE: &str = "is not a JPEG, PNG or WebP picture; convert it to one of these";
+const TRUNCATED: &str = "is truncated: its end is missing; copy it again from its source";
 
-/// The type and checksum of a PNG's last chunk.
-const PNG_END: [u8; 8] = [b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
-
-/// The length of the file that a WebP declares in its head (RIFF: the bytes after the first eight).
-fn riff_length(bytes: &[u8]) -> Option<u64> {
-    let declared = bytes.get(4..8)?.try_into().map(u32::from_le_bytes).ok()?;
-    Some(u64::from(declared) + 8)
-}
-
-/// Decodes a picture.
+/// Decodes a picture from a file of `length` bytes.
 ///
 /// # Errors
 /// A clause that goes on from the file's name.
-fn decode(bytes: &[u8]) -> std::result::Result<Picture, String> {
-    if bytes.is_empty() {
+fn decode<R: BufRead + Seek>(mut file: R, length: u64) -> std::result::Result<Picture, String> {
+    if length == 0 {
         return Err("is empty; give a JPEG, PNG or WebP picture".into());
     }
-    let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| damaged(&error.into()))?;
-    match reader.format() {
-        Some(ImageFormat::Jpeg) if !jpeg::is_whole(bytes) => {
-            return Err("is truncated: its end is missing; copy it again from its source".into());
+    let unread = |error: io::Error| damaged(&error.into());
+    let mut head = Vec::new();
+    file.by_ref().take(HEAD).read_to_end(&mut head).map_err(unread)?;
+    file.rewind().map_err(unread)?;
+    match image::guess_format(&head) {
+        Ok(format @ ImageFormat::Jpeg) => {
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(length as usize).map_err(|_| NO_MEMORY)?;
+            file.read_to_end(&mut bytes).map_err(unread)?;
+            if !whole::jpeg(&bytes) {
+                return Err(TRUNCATED.into());
+            }
+            decode_as(Cursor::new(bytes), format)
         }
-        // The decoder is content once it has all pixels; the end of the last chunk tells that the file is whole.
-        Some(ImageFormat::Png) if !bytes.windows(8).any(|chunk| chunk == PNG_END) => {
-            return Err("is truncated: its end is missing; copy it again from its source".into());
+        // Their decoders are content once they have all pixels.
+        Ok(ImageFormat::Png) if !whole::png(&mut file).map_err(unread)? => Err(TRUNCATED.into()),
+        Ok(ImageFormat::WebP) if !whole::webp(&head, length) => Err(TRUNCATED.into()),
+        Ok(format @ (ImageFormat::Png | ImageFormat::WebP)) => {
+            file.rewind().map_err(unread)?;
+            decode_as(file, format)
         }
-        Some(ImageFormat::WebP) if riff_length(bytes).is_none_or(|length| length > bytes.len() as u64) => {
-            return Err("is truncated: its end is missing; copy it again from its source".into());
-        }
-        Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP) => {}
-        _ => return Err(OTHER_TYPE.into()),
+        _ => Err("is not a JPEG, PNG or WebP picture; convert it to one of these".into()),
     }
+}
+
+const NO_MEMORY: &str = "needs more memory than there is; close other programs or reduce it";
+
+fn decode_as<R: BufRead + Seek>(file: R, format: ImageFormat) -> std::result::Result<Picture, String> {
+    let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
@@ -186,7 +169,7 @@ mod tests {
                 let len = keep.index(file.len());
                 file.truncate(len);
             }
-            if let Ok(picture) = decode(&file) {
+            if let Ok(picture) = decode(Cursor::new(&file), file.len() as u64) {
                 prop_assert_eq!(picture.rgb.len(), picture.size.rgb_len());
             }
         }
@@ -195,7 +178,7 @@ mod tests {
         fn a_file_cut_short_is_an_error(which in 0..3_usize, lost in 1..400_usize) {
             let mut file = files().swap_remove(which);
             file.truncate(file.len().saturating_sub(lost));
-            prop_assert!(decode(&file).is_err());
+            prop_assert!(decode(Cursor::new(&file), file.len() as u64).is_err());
         }
     }
 }

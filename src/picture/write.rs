@@ -31,7 +31,7 @@ pub fn write(path: &Path, picture: Picture, format: Format, stop: &dyn Fn() -> b
         return Err(Error::Input(format!("a picture of {size} is too large for {}; write PNG", format.name())));
     }
     let mut output = Output::create(path)?;
-    let mut writer = BufWriter::new(Stoppable { file: output.file(), stop });
+    let mut writer = BufWriter::new(Stoppable { file: output.file(), stop, failure: None });
     let (width, height) = (size.width, size.height);
     let written = match (format, alpha) {
         (Format::Jpeg, alpha) => {
@@ -58,7 +58,7 @@ pub fn write(path: &Path, picture: Picture, format: Format, stop: &dyn Fn() -> b
     written
         .and_then(|()| writer.flush().map_err(ImageError::IoError))
         .map_err(|error| match error {
-            ImageError::IoError(error) => Error::io("write", path, error),
+            ImageError::IoError(error) => Error::io("write", path, writer.get_mut().failure.take().unwrap_or(error)),
             other => Error::Input(format!("{} cannot be written: {other}", path.display())),
         })
         .map_err(|error| if stop() { Error::Interrupted } else { error })?;
@@ -70,11 +70,18 @@ pub fn write(path: &Path, picture: Picture, format: Format, stop: &dyn Fn() -> b
 struct Stoppable<'a> {
     file: &'a mut File,
     stop: &'a dyn Fn() -> bool,
+    /// Why the file could not be written: encoders hand on only its words.
+    failure: Option<io::Error>,
 }
 
 impl Write for Stoppable<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.stop)() { Err(io::Error::other("interrupted")) } else { self.file.write(bytes) }
+        if (self.stop)() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.file
+            .write(bytes)
+            .inspect_err(|error| self.failure = error.raw_os_error().map(io::Error::from_raw_os_error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
