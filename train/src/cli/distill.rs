@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use nijigen::engine::topology::Topology;
 
-use crate::data::pairs::Split;
+use crate::data::pairs::{self, Split};
 use crate::data::training_set;
 use crate::device::{Device, default_device, dispatch};
 use crate::distill::Distillation;
@@ -32,7 +32,7 @@ pub struct Args {
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
-    /// Weights (.safetensors) to start from instead of random ones
+    /// Weights (.safetensors) to start from instead of random ones; not read when a run is gone on with
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
     /// What computes
@@ -59,6 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
         config,
         train,
         held_out,
+        pairs_sha256: pairs::index_sha256(&args.pairs)?,
         out: args.out.clone(),
         vgg: args.vgg.clone(),
         base: args.base.clone(),

@@ -68,6 +68,15 @@ pub struct Pair {
     pub split: Split,
 }
 
+/// Checksum of an index, by which a run knows the pairs that it was made with.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn index_sha256(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join(INDEX);
+    Ok(sha256(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?))
+}
+
 /// Reads an index. A last line that was cut off (the program was stopped while it wrote) is passed over.
 pub fn read_index(folder: &Path) -> anyhow::Result<Vec<Pair>> {
     let path = folder.join(INDEX);
