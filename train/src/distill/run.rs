@@ -96,7 +96,7 @@ impl Task for Distillation {
             "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
         );
         let vgg = match &self.vgg {
-            Some(path) => Some(Vgg::<B>::load(path, &device)?),
+            Some(path) => Some(Vgg::<B>::load(path, config.half, &device)?),
             None => {
                 warn!("no VGG weights were given: features are not compared");
                 None
