@@ -164,7 +164,7 @@ impl Task for Distillation {
             }
             if quantizing && (step == config.quantize_step() || step.is_multiple_of(CALIBRATE_EVERY)) {
                 let fresh =
-                    calibrate_on(&average, topology, &train, config, step, &device).with_context(|| self.way_out())?;
+                    calibrate_on(&average, topology, &train, config, step, &device).with_context(|| self.diverged())?;
                 let gain = if step == config.quantize_step() { 1.0 } else { CALIBRATE_GAIN };
                 for (scale, fresh) in progress.activation_scales.iter_mut().zip(fresh) {
                     // Exactly `fresh` for a gain of 1, whatever stood there.
@@ -177,7 +177,7 @@ impl Task for Distillation {
                 half: config.half && step + config.finish < config.steps,
                 activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
             };
-            let output = student.forward(topology, photo, arithmetic).with_context(|| self.way_out())?;
+            let output = student.forward(topology, photo, arithmetic).with_context(|| self.diverged())?;
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
             // Lines come after colours: from the first step on, the gradient loss would flatten the still random
@@ -202,7 +202,7 @@ impl Task for Distillation {
             };
             let value: f64 = pixel.into_scalar().elem();
             if !value.is_finite() {
-                bail!("the loss is no longer a number at step {step}: {}", self.way_out());
+                bail!("{} (the loss is no longer a number at step {step})", self.diverged());
             }
             let sums = &mut progress.sums;
             sums.pixel += value * 255.0;
@@ -228,14 +228,15 @@ impl Task for Distillation {
                 started = Instant::now();
                 if !quantizing {
                     progress.activation_scales = calibrate_on(&average, topology, &train, config, step, &device)
-                        .with_context(|| self.way_out())?;
+                        .with_context(|| self.diverged())?;
                 }
                 // In 32 bits, as the engine computes: in 16 it would be another network that is judged.
                 let arithmetic = Arithmetic {
                     half: false,
                     activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
                 };
-                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)?;
+                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)
+                    .with_context(|| self.diverged())?;
                 let sums = std::mem::take(&mut progress.sums);
                 let n = sums.steps as f64;
                 let entry = Entry {
@@ -304,10 +305,10 @@ impl Distillation {
 
     /// What to do when training has diverged: the checkpoint may be as sick as the network, and going on with another
     /// rate would be refused.
-    fn way_out(&self) -> String {
+    fn diverged(&self) -> String {
         let best = self.out.join(WEIGHTS);
         let base = if best.is_file() { format!(" and --base {}", best.display()) } else { String::new() };
-        format!("lower 'rate' in the configuration and start with it in another folder (-o){base}")
+        format!("training has diverged: lower 'rate' in the configuration and start with it in another folder (-o){base}")
     }
 }
 
