@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use burn::backend::Autodiff;
 #[cfg(feature = "tch")]
 use burn::backend::libtorch::TchTensor;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 #[cfg(feature = "tch")]
 use burn::tensor::ops::FloatTensor;
 use clap::ValueEnum;
 
 use crate::net::conv::ConvBackend;
 #[cfg(feature = "tch")]
-use crate::net::conv::{BlockGradients, BlockShape};
+use crate::net::conv::{BlockGradients, BlockShape, Wanted};
 
 /// What computes. Each is a cargo feature of this crate; only those compiled in can be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,30 +134,34 @@ impl ConvBackend for burn::backend::LibTorch {
         y: Option<FloatTensor<Self>>,
         grad: FloatTensor<Self>,
         shape: BlockShape,
-        wants_input: bool,
+        wanted: Wanted,
     ) -> BlockGradients<FloatTensor<Self>> {
         let grad = match y {
             Some(y) => y.tensor.threshold_backward(&grad.tensor, 0.0),
             None => grad.tensor,
         };
         let leaf = |tensor: &tch::Tensor, wanted: bool| tensor.detach().set_requires_grad(wanted);
-        let (x, weight, bias) = (leaf(&x.tensor, wants_input), leaf(&weight.tensor, true), leaf(&bias.tensor, true));
-        let mut gradients = tch::with_grad(|| {
-            let convolved = torch_convolution(&x, &weight, &bias, shape.stride) * &grad;
-            if wants_input {
-                tch::Tensor::run_backward(&[convolved], &[&weight, &bias, &x], false, false)
-            } else {
-                tch::Tensor::run_backward(&[convolved], &[&weight, &bias], false, false)
-            }
-        })
-        .into_iter()
-        .map(TchTensor::new);
-        match (gradients.next(), gradients.next()) {
-            (Some(weight), Some(bias)) => {
-                BlockGradients { input: gradients.next(), weight, bias, shortcut: TchTensor::new(grad) }
-            }
-            _ => unreachable!("run_backward gives one gradient per input"),
+        let x = leaf(&x.tensor, wanted.input);
+        let [weight, bias] = [weight, bias].map(|tensor| leaf(&tensor.tensor, wanted.parameters));
+        let mut leaves = Vec::new();
+        if wanted.parameters {
+            leaves.extend([&weight, &bias]);
         }
+        if wanted.input {
+            leaves.push(&x);
+        }
+        let gradients = if leaves.is_empty() {
+            Vec::new()
+        } else {
+            tch::with_grad(|| {
+                let convolved = torch_convolution(&x, &weight, &bias, shape.stride) * &grad;
+                tch::Tensor::run_backward(&[convolved], &leaves, false, false)
+            })
+        };
+        // One per leaf, in their order.
+        let mut gradients = gradients.into_iter().map(TchTensor::new);
+        let parameters = if wanted.parameters { gradients.next().zip(gradients.next()) } else { None };
+        BlockGradients { input: gradients.next(), parameters, shortcut: TchTensor::new(grad) }
     }
 }
 
@@ -165,9 +169,4 @@ impl ConvBackend for burn::backend::LibTorch {
 fn torch_convolution(x: &tch::Tensor, weight: &tch::Tensor, bias: &tch::Tensor, stride: usize) -> tch::Tensor {
     let stride = if stride == 2 { 2 } else { 1 };
     x.conv2d(weight, Some(bias), [stride, stride], [1, 1], [1, 1], 1)
-}
-
-/// Names of back ends in cards and logs.
-pub fn name_of<B: Backend>(device: &B::Device) -> String {
-    B::name(device)
 }

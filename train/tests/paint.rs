@@ -6,7 +6,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use image::{Rgb, RgbImage};
-use nijigen_train::data::pairs::{Pair, read_index};
+use nijigen_train::data::pairs::{Pair, Split, read_index};
 
 fn paint() -> Command {
     let mut command = Command::cargo_bin("nijigen-train").unwrap();
@@ -106,6 +106,8 @@ fn bad_input_gets_a_sentence() {
         (a.clone(), vec!["--recipe", "oil"], 2, "built-in recipe"),
         (a.clone(), vec!["--recipe", &recipe], 1, "cannot be used"),
         (a.clone(), vec!["--scales", "2"], 2, "at most 1"),
+        (a.clone(), vec!["--scales", "0.5,0.501"], 2, "to the hundredth"),
+        (a.clone(), vec!["--hold-out", "nobody"], 1, "--hold-out nobody"),
         (a.clone(), vec!["--faces", "/nowhere.csv"], 1, "/nowhere.csv"),
         (a, vec!["--max-side", "3"], 2, "16 to 8192"),
     ] {
@@ -114,4 +116,64 @@ fn bad_input_gets_a_sentence() {
         assert!(told.contains(words), "{told}");
     }
     assert!(!out.exists(), "nothing is left behind");
+}
+
+#[test]
+fn what_is_named_is_held_out_and_what_was_painted_before_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.png", "b.png"].map(|name| dir.path().join(name));
+    photo(&a, 0);
+    photo(&b, 1);
+    let pairs = dir.path().join("pairs");
+    let run = |input: &Path, more: &[&str]| {
+        said(paint().arg(input).arg("-o").arg(&pairs).args(["--scales", "1"]).args(more))
+    };
+    assert!(run(&a, &["--hold-out", "a"]).0);
+    let (good, told) = run(&b, &[]);
+    assert!(good && told.contains("2 pairs") && told.contains("(1 held out)"), "{told}");
+    let splits: Vec<_> = read_index(&pairs).unwrap().into_iter().map(|p| (p.source, p.split)).collect();
+    assert_eq!(splits, [("a.png".to_owned(), Split::HeldOut), ("b.png".to_owned(), Split::Train)]);
+    // With -q nothing is said; only the index changes.
+    let output = paint().arg(&a).args(["-q", "--scales", "1", "-o"]).arg(&pairs).output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    assert!(read_index(&pairs).unwrap().iter().all(|p| p.split == Split::Train));
+}
+
+/// A program `ffmpeg` that says more on standard error than a pipe holds before it gives frames.
+#[cfg(unix)]
+fn talkative_ffmpeg(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let script = "#!/bin/sh\n\
+                  i=0; while [ $i -lt 20000 ]; do echo 'error while decoding MB 1 2, bytestream 3' >&2; i=$((i+1)); done\n\
+                  i=0; while [ $i -lt 3 ]; do printf 'P6 4 2 255 abcdefghijklmnopqrstuvwx'; i=$((i+1)); done\n";
+    let program = folder.join("ffmpeg");
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_damaged_clip_gives_its_frames_and_its_copy_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let programs = dir.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    talkative_ffmpeg(&programs);
+    let clips = dir.path().join("clips");
+    std::fs::create_dir(&clips).unwrap();
+    for name in ["a.mkv", "copy.mkv"] {
+        std::fs::write(clips.join(name), b"what the program makes of it").unwrap();
+    }
+    let pairs = dir.path().join("pairs");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let (good, told) = said(
+        paint()
+            .arg(&clips)
+            .arg("-o")
+            .arg(&pairs)
+            .args(["--every", "2", "--clip-scales", "1", "--hold-out", "a"])
+            .env("PATH", format!("{}:{path}", programs.display())),
+    );
+    assert!(good && told.contains("copy.mkv is the same as"), "{told}");
+    let frames: Vec<_> = read_index(&pairs).unwrap().into_iter().map(|p| (p.frame, p.split)).collect();
+    assert_eq!(frames, [(Some(0), Split::HeldOut), (Some(2), Split::HeldOut)]);
 }

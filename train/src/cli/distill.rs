@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use indicatif::ProgressBar;
 use nijigen::engine::topology::Topology;
 
-use crate::data::pairs::Split;
+use super::output;
+use crate::data::pairs::{self, Split};
 use crate::data::training_set;
 use crate::device::{Device, default_device, dispatch};
 use crate::distill::Distillation;
@@ -32,7 +32,7 @@ pub struct Args {
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
-    /// Weights (.safetensors) to start from instead of random ones
+    /// Weights (.safetensors) to start from instead of random ones; not read when a run is gone on with
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
     /// What computes
@@ -48,17 +48,18 @@ pub fn run(args: &Args) -> Result<()> {
     let config = Config::load(&args.config)?;
     let train = training_set::load(&args.pairs, Split::Train)?;
     let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
-    println!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
+    log::info!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
     let stop = Arc::new(AtomicBool::new(false));
     let on_signal = Arc::clone(&stop);
     ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
-    let progress = ProgressBar::new(config.steps).with_style(crate::distill::progress_style());
+    let progress = output::progress_bar(config.steps).with_style(crate::distill::progress_style());
     let task = Distillation {
         topology: Topology::two_scale(config.size.into()),
         config,
         train,
         held_out,
+        pairs_sha256: pairs::index_sha256(&args.pairs)?,
         out: args.out.clone(),
         vgg: args.vgg.clone(),
         base: args.base.clone(),
@@ -67,12 +68,16 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let outcome = dispatch(args.device, task)?;
     progress.abandon();
-    println!(
-        "{} at step {}: held-out L1 {:.3} of 255; weights in {}",
-        if outcome.finished { "finished" } else { "stopped" },
-        outcome.step,
-        outcome.best,
-        args.out.join("weights.safetensors").display()
-    );
-    Ok(())
+    let ended = if outcome.finished { "finished" } else { "stopped" };
+    output::line(&if outcome.best.is_finite() {
+        let weights = args.out.join("weights.safetensors");
+        format!(
+            "{ended} at step {}: held-out L1 {:.3} of 255; weights in {}",
+            outcome.step,
+            outcome.best,
+            weights.display()
+        )
+    } else {
+        format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
+    })
 }

@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use nijigen::engine::{Stated, load};
 use nijigen::style::Card;
 
+use super::output;
 use crate::data::pairs::Split;
 use crate::data::{training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
-use crate::eval::Evaluation;
+use crate::eval::{ClipFlicker, Evaluation};
 use crate::{sheet, weights};
 
 /// Options of `eval`.
@@ -30,7 +31,8 @@ pub struct Args {
     /// VGG-19 weights up to relu3_1 (.npz), for the feature distance
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
-    /// A clip whose flicker is measured where the scene stands (repeatable; through ffmpeg)
+    /// A clip of which the first 48 frames are read and flicker is measured where the scene stands (repeatable;
+    /// through ffmpeg)
     #[arg(long = "clip", value_name = "FILE")]
     clips: Vec<PathBuf>,
     /// Write photo, target and output side by side here (PNG)
@@ -65,17 +67,22 @@ pub fn run(args: &Args) -> Result<()> {
             clips: &args.clips,
         },
     )?;
-    for (name, value) in &report.metrics {
-        println!("{name:44} {value:.4}");
-    }
+    // What is to be kept first: the reader of the numbers may go away.
     if let Some(path) = &args.sheet {
         sheet::save_png(&sheet::compose(&report.rows, 384), path)?;
     }
     if let Some(path) = &args.card {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut card = Card::parse(&text).with_context(|| format!("in {}", path.display()))?;
-        card.metrics.extend(report.metrics);
+        card.metrics.extend(report.metrics.clone());
         write_whole(path, card.to_toml()?.as_bytes())?;
+    }
+    for clip in &report.clips {
+        let ClipFlicker { clip, input, output } = clip;
+        output::line(&format!("flicker of {}: {output:.4} of 255, its input {input:.4}", clip.display()))?;
+    }
+    for (name, value) in &report.metrics {
+        output::line(&format!("{name:44} {value:.4}"))?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use nijigen::style::Card;
 
-use crate::data::sha256;
+use super::output;
+use crate::data::{photos, sha256};
 use crate::device::{Device, default_device};
 use crate::export::{Export, export};
 use crate::weights;
@@ -28,8 +29,8 @@ pub struct Args {
     /// A photo on which all runtimes must agree (repeatable); the first becomes the thumbnail
     #[arg(long = "photo", required = true, value_name = "FILE")]
     photos: Vec<PathBuf>,
-    /// Longer side to which photos are reduced, and cut to multiples of 8
-    #[arg(long, value_name = "PIXELS", default_value_t = 512)]
+    /// Longer side to which photos are reduced (8 to 4096); what is beyond a multiple of 8 is cut off
+    #[arg(long, value_name = "PIXELS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(8..=4096))]
     max_side: u32,
     /// Write NAME.float.onnx as well, for other runtimes' own quantizers
     #[arg(long)]
@@ -57,15 +58,16 @@ pub fn run(args: &Args) -> Result<()> {
     let weights_sha256 = sha256(&std::fs::read(&args.weights)?);
     let text = std::fs::read_to_string(&args.card).with_context(|| format!("cannot read {}", args.card.display()))?;
     let card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
-    let mut photos = Vec::new();
+    let mut pictures = Vec::new();
     for path in &args.photos {
-        let photo = image::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let photo = photo.resize(args.max_side, args.max_side, image::imageops::FilterType::Lanczos3).into_rgb8();
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let photo = photos::decode(&bytes).with_context(|| format!("{} is no photo", path.display()))?;
+        let photo = photos::reduced(&photo, args.max_side, 1.0);
         let (width, height) = (photo.width() / 8 * 8, photo.height() / 8 * 8);
         if width == 0 || height == 0 {
-            bail!("{} is too small to compare runtimes on", path.display());
+            bail!("{} is too small to compare runtimes on: it must have 8 pixels each way", path.display());
         }
-        photos.push((path.clone(), image::imageops::crop_imm(&photo, 0, 0, width, height).to_image()));
+        pictures.push((path.clone(), image::imageops::crop_imm(&photo, 0, 0, width, height).to_image()));
     }
     if args.python.is_none() {
         log::warn!("no --python was given: agreement with onnxruntime is not checked");
@@ -76,14 +78,13 @@ pub fn run(args: &Args) -> Result<()> {
         name: &args.name,
         folder: &args.out,
         card,
-        photos: &photos,
+        photos: &pictures,
         float: args.float,
         python: args.python.as_deref(),
         device: args.device,
     })?;
     for (runtime, agreement) in agreements {
-        println!("{runtime} against the reference: {agreement}");
+        output::line(&format!("{runtime} against the reference: {agreement}"))?;
     }
-    println!("{}", args.out.join(format!("{}.onnx", args.name)).display());
-    Ok(())
+    output::line(&args.out.join(format!("{}.onnx", args.name)).display().to_string())
 }

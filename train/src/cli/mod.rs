@@ -3,6 +3,7 @@
 pub mod distill;
 pub mod eval;
 pub mod export;
+mod output;
 pub mod paint;
 
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the result has seen enough; everything else is done by then.
+        Err(error) if matches!(error.downcast_ref(), Some(nijigen::Error::BrokenPipe)) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nijigen-train: {error:#}");
             let usage = matches!(error.downcast_ref(), Some(nijigen::Error::Usage(_)));

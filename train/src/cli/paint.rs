@@ -1,6 +1,6 @@
 //! `nijigen-train paint`: photos and clips in, pairs of photo and painted target out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nijigen::Error;
 use rayon::prelude::*;
 
+use super::output;
 use crate::data::clips::Frames;
 use crate::data::face_list::FaceList;
 use crate::data::licences::Licences;
-use crate::data::pairs::{Pair, PairWriter, Split};
+use crate::data::pairs::{Filled, Pair, PairWriter, Split};
 use crate::data::person_mask::PersonMask;
 use crate::data::photos::{self, Sources};
 use crate::data::sha256;
@@ -30,7 +31,8 @@ const FRAMES_AT_ONCE: usize = 32;
   nijigen-train paint --recipe anime photos/ -o pairs
   nijigen-train paint --recipe my.toml photos/ clips/ --faces faces.csv --scales 1,0.5 -o pairs
 
-What PAIRS holds already (same source, recipe, scale and faces) is not painted again.")]
+What PAIRS holds already (same source, recipe, scale and faces) is not painted again. Pairs of other photos and clips
+that it holds stay, if they were painted by the same recipe.")]
 pub struct Args {
     /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
     #[arg(required = true, value_name = "PHOTOS")]
@@ -65,8 +67,9 @@ pub struct Args {
     /// Take each Nth frame of a clip
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     every: u32,
-    /// Hold out this clip (its file name without extension; repeatable). Of photos, about 6 % are held out anyway
-    #[arg(long, value_name = "CLIP", default_values = ["book", "thanks"])]
+    /// Measure on this photo or clip and never train on it: its file name without extension (repeatable). About 6 % of
+    /// the photos, picked by their names, are held out anyway
+    #[arg(long, value_name = "NAME")]
     hold_out: Vec<String>,
     /// Threads to paint on (default: all cores)
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
@@ -82,11 +85,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if sources.photos.is_empty() && sources.clips.is_empty() {
         bail!("no photo (JPEG, PNG, WebP) or clip (MKV, MP4, Y4M, …) among what was named");
     }
+    check_held_out(&args.hold_out, &sources)?;
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
 
-    let bar = ProgressBar::new((sources.photos.len() * args.scales.len()) as u64);
+    let bar = output::progress_bar((sources.photos.len() * args.scales.len()) as u64);
     let template = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
     let job = Job {
@@ -104,23 +108,42 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start threads")?;
     let begin = Instant::now();
     pool.install(|| -> anyhow::Result<()> {
-        let photos = job.without_copies(&sources.photos);
+        let photos = job.without_copies(&sources.photos, args.scales.len());
         photos.par_iter().try_for_each(|(path, sha256)| job.photo(path, sha256))?;
-        sources.clips.iter().try_for_each(|path| job.clip(path))
+        // How many pictures a clip gives is known only when it is read.
+        let clips = job.without_copies(&sources.clips, 0);
+        clips.iter().try_for_each(|(path, sha256)| job.clip(path, sha256))
     })?;
     job.report(begin)
 }
 
 /// Refuses options that make no sense together.
 fn check(args: &Args) -> anyhow::Result<()> {
-    let scales = args.scales.iter().chain(&args.clip_scales);
-    if let Some(wrong) = scales.into_iter().find(|s| !(**s > 0.0 && **s <= 1.0)) {
-        return Err(Error::Usage(format!("--scales {wrong}: a scale is above 0 and at most 1")).into());
+    for (option, scales) in [("--scales", &args.scales), ("--clip-scales", &args.clip_scales)] {
+        let mut tags = BTreeSet::new();
+        for &scale in scales {
+            if !(0.01..=1.0).contains(&scale) {
+                return Err(Error::Usage(format!("{option} {scale}: a scale is at least 0.01 and at most 1")).into());
+            }
+            if !tags.insert(scale_tag(scale)) {
+                let text = format!("{option}: {scale} is the same as another scale to the hundredth; leave one out");
+                return Err(Error::Usage(text).into());
+            }
+        }
     }
     if !(16..=8192).contains(&args.max_side) || !(16..=8192).contains(&args.clip_max_side) {
         return Err(Error::Usage("--max-side and --clip-max-side want 16 to 8192 pixels".into()).into());
     }
     Ok(())
+}
+
+/// Refuses names to hold out that nothing has: a slip would train on what is to be measured on.
+fn check_held_out(names: &[String], sources: &Sources) -> anyhow::Result<()> {
+    let stems: BTreeSet<String> = sources.photos.iter().chain(&sources.clips).map(|path| stem(path)).collect();
+    match names.iter().find(|name| !stems.contains(*name)) {
+        Some(name) => bail!("--hold-out {name}: no photo or clip has this name (want it without folder and extension)"),
+        None => Ok(()),
+    }
 }
 
 /// The text of a built-in recipe or of a file.
@@ -168,34 +191,35 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The photos with their hashes, each content once, whatever the order in which threads get to them.
-    fn without_copies<'p>(&self, paths: &'p [PathBuf]) -> Vec<(&'p Path, String)> {
+    /// Files with their hashes, each content once, whatever the order in which threads get to them. Each would have
+    /// given as many `pictures`.
+    fn without_copies<'p>(&self, paths: &'p [PathBuf], pictures: usize) -> Vec<(&'p Path, String)> {
         let hash = |path: &'p PathBuf| std::fs::read(path).map(|bytes| (path.as_path(), sha256(&bytes)));
         let hashed: Vec<_> = paths.par_iter().map(hash).collect();
         let mut known = BTreeMap::new();
-        let mut photos = Vec::new();
+        let mut files = Vec::new();
         for (path, result) in paths.iter().zip(hashed) {
             match result {
-                Err(error) => self.pass_over(path, &error.to_string(), self.args.scales.len()),
+                Err(error) => self.pass_over(path, &error.to_string(), pictures),
                 Ok((path, sha256)) => match known.get(&sha256) {
                     None => {
                         known.insert(sha256.clone(), path);
-                        photos.push((path, sha256));
+                        files.push((path, sha256));
                     }
                     Some(first) => {
                         log::info!("{} is the same as {}: passed over", path.display(), first.display());
-                        self.bar.inc(self.args.scales.len() as u64);
+                        self.bar.inc(pictures as u64);
                     }
                 },
             }
         }
-        photos
+        files
     }
 
     /// Paints a photo at all scales. A photo that cannot be used is named and passed over.
     fn photo(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
         let scales = &self.args.scales;
-        let read = || -> anyhow::Result<_> { Ok(photos::decode(&std::fs::read(path)?)?) };
+        let read = || photos::decode(&std::fs::read(path)?);
         let picture = match read() {
             Ok(photo) => photo,
             Err(error) => {
@@ -204,25 +228,15 @@ impl Job<'_> {
             }
         };
         let name = file_name(path);
-        let split = Split::of_photo(&name);
+        let split = if self.is_held_out(path) { Split::HeldOut } else { Split::of_photo(&name) };
         let source = Source { picture: &picture, name: &name, frame: None, sha256, split };
         scales.iter().try_for_each(|&scale| self.pair(&source, self.args.max_side, scale))
     }
 
     /// Paints frames of a clip. A clip that cannot be used is named and passed over, a missing ffmpeg is an error.
-    fn clip(&self, path: &Path) -> anyhow::Result<()> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.pass_over(path, &error.to_string(), 0);
-                return Ok(());
-            }
-        };
-        let sha256 = sha256(&bytes);
-        drop(bytes);
+    fn clip(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
         let name = file_name(path);
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-        let split = if self.args.hold_out.contains(&stem) { Split::HeldOut } else { Split::Train };
+        let split = if self.is_held_out(path) { Split::HeldOut } else { Split::Train };
         let mut frames = Frames::open(path, self.args.every)?;
         loop {
             let mut some = Vec::new();
@@ -240,9 +254,11 @@ impl Job<'_> {
             let scales = &self.args.clip_scales;
             self.bar.inc_length((some.len() * scales.len()) as u64);
             some.par_iter().try_for_each(|(number, picture)| {
-                let source = Source { picture, name: &name, frame: Some(*number), sha256: &sha256, split };
+                let source = Source { picture, name: &name, frame: Some(*number), sha256, split };
                 scales.iter().try_for_each(|&scale| self.pair(&source, self.args.clip_max_side, scale))
             })?;
+            // Ctrl-C ends ffmpeg as well: the clip then only seems to be at its end.
+            self.go_on()?;
             if let Some(error) = fault {
                 self.pass_over(path, &format!("{error:#}"), 0);
                 return Ok(());
@@ -255,9 +271,7 @@ impl Job<'_> {
 
     /// Makes one pair, unless it is there.
     fn pair(&self, source: &Source, max_side: u32, scale: f32) -> anyhow::Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            bail!("interrupted; the same command goes on from here");
-        }
+        self.go_on()?;
         let photo = photos::reduced(source.picture, max_side, scale);
         let faces = self.faces_in(source, &photo)?;
         if faces.is_empty() {
@@ -291,6 +305,18 @@ impl Job<'_> {
         Ok(())
     }
 
+    fn is_held_out(&self, path: &Path) -> bool {
+        self.args.hold_out.contains(&stem(path))
+    }
+
+    /// An error once the user has asked to stop.
+    fn go_on(&self) -> anyhow::Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            bail!("interrupted; the same command goes on from here");
+        }
+        Ok(())
+    }
+
     /// The faces in a picture: listed, else estimated from the person mask, else none.
     fn faces_in(&self, source: &Source, photo: &RgbImage) -> anyhow::Result<Vec<FaceBox>> {
         let listed = self.faces.faces(source.name, source.frame.unwrap_or(0), photo.width(), photo.height());
@@ -309,7 +335,7 @@ impl Job<'_> {
     /// Writes the index and says what was done.
     fn report(self, begin: Instant) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
-        let pairs = self.writer.finish()?;
+        let Filled { pairs, earlier, dropped } = self.writer.finish(&self.recipe_sha256)?;
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let (painted, broken, faceless) =
             (count(&self.tally.painted), count(&self.tally.broken), count(&self.tally.faceless));
@@ -320,15 +346,25 @@ impl Job<'_> {
         if broken > 0 {
             log::warn!("{broken} files could not be used");
         }
+        if dropped > 0 {
+            log::warn!(
+                "{dropped} earlier pairs are no longer in the index: another recipe or version painted them, their \
+                 source was named without their scale, frame or face, or their files are gone"
+            );
+        }
         log::info!(
-            "{} pairs in {} ({held_out} held out): {painted} painted, {} there before; {:.0} pictures a minute",
+            "{} pairs in {} ({held_out} held out): {painted} painted, {} there before{}; {:.0} pictures a minute",
             pairs.len(),
             self.args.output.display(),
             count(&self.tally.kept),
+            if earlier > 0 { format!(", {earlier} of sources not named this time") } else { String::new() },
             painted as f64 / begin.elapsed().as_secs_f64() * 60.0
         );
-        if pairs.is_empty() {
+        if painted + count(&self.tally.kept) == 0 {
             bail!("no pair was made: none of the files could be used");
+        }
+        if held_out == 0 {
+            log::warn!("no pair is held out to measure on, which `distill` and `eval` need: name one with --hold-out");
         }
         Ok(())
     }
@@ -338,10 +374,19 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A scale in a pair's file name.
+fn scale_tag(scale: f32) -> String {
+    format!("s{:03.0}", scale * 100.0)
+}
+
 /// File name of a pair: source, beginning of its hash (two folders may hold files of the same name), frame, scale.
 fn pair_name(source: &Source, scale: f32) -> String {
     let stem = source.name.rsplit_once('.').map_or(source.name, |(stem, _)| stem);
     let stem: String = stem.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
     let frame = source.frame.map(|f| format!("-f{f:05}")).unwrap_or_default();
-    format!("{stem}-{}{frame}-s{:03.0}", &source.sha256[..6], scale * 100.0)
+    format!("{stem}-{}{frame}-{}", &source.sha256[..6], scale_tag(scale))
 }

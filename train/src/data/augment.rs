@@ -23,7 +23,7 @@ pub struct Augment {
     pub darkest: f32,
     /// How often the photo goes through JPEG at a quality of 35 to 95.
     pub jpeg: f32,
-    /// How often the photo is blurred a little.
+    /// How often the photo is blurred a little, by a Gaussian of 0.4 to 1 pixel.
     pub blur: f32,
     /// How often sensor noise is put on the photo.
     pub noise: f32,
@@ -71,7 +71,7 @@ impl Augment {
         multiply(&mut crop.photo, gains);
         multiply(&mut crop.target, gains);
         if rng.random::<f32>() < self.blur {
-            crop.photo = image::imageops::fast_blur(&crop.photo, rng.random_range(0.4..1.0));
+            crop.photo = image::imageops::blur(&crop.photo, rng.random_range(0.4..1.0));
         }
         if rng.random::<f32>() < self.noise {
             add_noise(&mut crop.photo, self.noise_deviation * rng.random::<f32>(), rng);
@@ -115,4 +115,99 @@ fn through_jpeg(picture: &RgbImage, quality: u8) -> Option<RgbImage> {
     let decoder = JpegDecoder::new(std::io::Cursor::new(bytes)).ok()?;
     debug_assert_eq!(decoder.dimensions(), picture.dimensions());
     Some(DynamicImage::from_decoder(decoder).ok()?.into_rgb8())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use image::Rgb;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    const NONE: Augment = Augment {
+        flip: 0.0,
+        tint: 0.0,
+        tint_by: 0.0,
+        dark: 0.0,
+        darkest: 0.4,
+        jpeg: 0.0,
+        blur: 0.0,
+        noise: 0.0,
+        noise_deviation: 8.0,
+    };
+
+    /// A crop with a hard edge, its target the same picture in other colours.
+    fn crop() -> Crop {
+        let picture = |dark, light| {
+            RgbImage::from_fn(32, 32, move |x, y| Rgb(if x < 12 { [dark; 3] } else { [light, 90 + y as u8, 60] }))
+        };
+        let weight = (0..32 * 32).map(|i| if i % 32 < 12 { 3.0 } else { 1.0 }).collect();
+        Crop { photo: picture(40, 200), target: picture(20, 220), weight }
+    }
+
+    fn applied(augment: &Augment, seed: u64) -> Crop {
+        let mut crop = crop();
+        augment.apply(&mut crop, &mut ChaCha8Rng::seed_from_u64(seed));
+        crop
+    }
+
+    fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+        crate::metrics::l1(a, b)
+    }
+
+    #[test]
+    fn nothing_asked_for_changes_nothing() {
+        let (before, after) = (crop(), applied(&NONE, 1));
+        assert!(before.photo == after.photo && before.target == after.target && before.weight == after.weight);
+    }
+
+    #[test]
+    fn a_flip_turns_photo_target_and_weight_alike() {
+        let (before, after) = (crop(), applied(&Augment { flip: 1.0, ..NONE }, 1));
+        for y in 0..32 {
+            for x in 0..32 {
+                assert_eq!(after.photo.get_pixel(x, y), before.photo.get_pixel(31 - x, y));
+                assert_eq!(after.target.get_pixel(x, y), before.target.get_pixel(31 - x, y));
+                assert_eq!(after.weight[(y * 32 + x) as usize], before.weight[(y * 32 + 31 - x) as usize]);
+            }
+        }
+    }
+
+    #[test]
+    fn light_falls_on_photo_and_target_a_cameras_faults_on_the_photo_alone() {
+        let before = crop();
+        for seed in 0..8 {
+            let dark = applied(&Augment { dark: 1.0, ..NONE }, seed);
+            let darker = |a: &RgbImage, b: &RgbImage| a.iter().zip(b.iter()).all(|(a, b)| a <= b) && a != b;
+            assert!(darker(&dark.photo, &before.photo) && darker(&dark.target, &before.target));
+            for fault in [Augment { jpeg: 1.0, ..NONE }, Augment { blur: 1.0, ..NONE }, Augment { noise: 1.0, ..NONE }]
+            {
+                let crop = applied(&fault, seed);
+                assert_ne!(crop.photo, before.photo);
+                assert_eq!(crop.target, before.target);
+            }
+        }
+    }
+
+    #[test]
+    fn blurs_differ_in_strength() {
+        let before = crop().photo;
+        let strengths: Vec<f64> =
+            (0..24).map(|seed| difference(&applied(&Augment { blur: 1.0, ..NONE }, seed).photo, &before)).collect();
+        let (low, high) = strengths.iter().fold((f64::MAX, 0.0_f64), |(l, h), &s| (l.min(s), h.max(s)));
+        assert!(high > 2.0 * low, "from {low} to {high}");
+    }
+
+    #[test]
+    fn noise_stays_about_the_picture_and_within_its_deviation() {
+        let before = RgbImage::from_pixel(64, 64, Rgb([128; 3]));
+        let mut after = before.clone();
+        add_noise(&mut after, 4.0, &mut ChaCha8Rng::seed_from_u64(2));
+        let mean = after.iter().map(|&v| f64::from(v)).sum::<f64>() / after.len() as f64;
+        assert!((mean - 128.0).abs() < 0.5, "{mean}");
+        let deviation = crate::metrics::mse(&before, &after).sqrt();
+        assert!((3.6..4.4).contains(&deviation), "{deviation}");
+    }
 }

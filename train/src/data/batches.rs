@@ -98,7 +98,11 @@ pub fn stream(pairs: Arc<Vec<LoadedPair>>, sampling: Sampling, seed: u64, first_
 fn cut(pair: &LoadedPair, sampling: &Sampling, rng: &mut ChaCha8Rng) -> Crop {
     let side = i64::from(sampling.crop);
     let (width, height) = (i64::from(pair.photo.width()), i64::from(pair.photo.height()));
-    let face = pair.entry.faces.first().filter(|_| rng.random::<f32>() < sampling.around_face);
+    let faces = &pair.entry.faces;
+    let face = match faces.len() {
+        1.. if rng.random::<f32>() < sampling.around_face => Some(faces[rng.random_range(0..faces.len())]),
+        _ => None,
+    };
     let mut place = |length: i64, face: Option<f32>| -> i64 {
         match (length - side, face) {
             (slack @ ..=0, _) => -rng.random_range(0..=-slack),
@@ -209,6 +213,17 @@ mod tests {
         let streamed = stream(Arc::new(pairs.to_vec()), sampling(0.0), 1, 3);
         assert_eq!(streamed.recv().unwrap().photos, at(3));
         assert_eq!(streamed.recv().unwrap().photos, at(4));
+    }
+
+    #[test]
+    fn crops_lie_around_every_face_of_a_photo() {
+        let face = |x| FaceBox { x, y: 2.0, width: 12.0, height: 16.0 };
+        let pair = pair(250, 32, vec![face(8.0), face(220.0)]);
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        // The red channel of the upper left pixel says from where a crop was cut.
+        let lefts: Vec<u8> = (0..40).map(|_| cut(&pair, &sampling(1.0), &mut rng).photo[(0, 0)].0[0]).collect();
+        assert!(lefts.iter().any(|&x| x < 40) && lefts.iter().any(|&x| x > 180), "{lefts:?}");
+        assert!(lefts.iter().all(|x| !(40..180).contains(x)), "{lefts:?}");
     }
 
     #[test]

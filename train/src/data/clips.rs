@@ -3,6 +3,7 @@
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, bail};
 use image::RgbImage;
@@ -11,6 +12,8 @@ use image::RgbImage;
 pub struct Frames {
     ffmpeg: Child,
     pipe: BufReader<ChildStdout>,
+    /// The end of what ffmpeg says on standard error, once it has ended.
+    said: Option<JoinHandle<String>>,
     next: u32,
     every: u32,
 }
@@ -21,7 +24,8 @@ impl Frames {
         let mut ffmpeg = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-i"])
             .arg(clip)
-            .args(["-map", "0:v:0", "-f", "image2pipe", "-c:v", "ppm", "-"])
+            // Each frame once: by default those of a clip with a varying rate are repeated to fill a constant one.
+            .args(["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -34,7 +38,13 @@ impl Frames {
                 _ => anyhow::Error::new(error).context("cannot start ffmpeg"),
             })?;
         let pipe = BufReader::new(ffmpeg.stdout.take().context("ffmpeg gives no output")?);
-        Ok(Self { ffmpeg, pipe, next: 0, every: every.max(1) })
+        // Read while the frames are: of a damaged clip ffmpeg says more than a pipe holds, and waits until it is read.
+        let said = ffmpeg
+            .stderr
+            .take()
+            .map(|stderr| thread::Builder::new().name("ffmpeg's errors".into()).spawn(move || tail(stderr)));
+        let said = said.transpose().context("cannot start a thread")?;
+        Ok(Self { ffmpeg, pipe, said, next: 0, every: every.max(1) })
     }
 
     /// The next frame wanted, with its number in the clip; `None` after the last one.
@@ -53,17 +63,26 @@ impl Frames {
 
     /// Asks ffmpeg how it went. A clip that ends early is its frames until there.
     fn end(&mut self) -> anyhow::Result<()> {
-        let mut said = String::new();
-        if let Some(stderr) = &mut self.ffmpeg.stderr {
-            stderr.take(64 * 1024).read_to_string(&mut said).context("ffmpeg's output cannot be read")?;
-        }
         let status = self.ffmpeg.wait().context("ffmpeg cannot be waited for")?;
+        let said = self.said.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         if self.next == 0 {
             let reason = said.lines().last().unwrap_or("it holds no frames");
-            bail!("ffmpeg cannot read the clip ({status}): {reason}");
+            bail!("ffmpeg (5.1 or newer is needed) cannot read the clip ({status}): {reason}");
         }
         Ok(())
     }
+}
+
+/// Reads a stream to its end and keeps the last of it.
+fn tail(mut stream: impl Read) -> String {
+    const KEPT: usize = 4096;
+    let (mut kept, mut chunk) = (Vec::new(), [0; KEPT]);
+    // A stream that cannot be read is one that has ended.
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        kept.extend_from_slice(&chunk[..count]);
+        kept.drain(..kept.len().saturating_sub(KEPT));
+    }
+    String::from_utf8_lossy(&kept).into_owned()
 }
 
 impl Drop for Frames {
@@ -121,6 +140,14 @@ mod tests {
         assert_eq!(read_ppm(&mut stream).unwrap().unwrap().as_raw(), b"abcdef");
         assert_eq!(read_ppm(&mut stream).unwrap().unwrap().as_raw(), b"xyz");
         assert!(read_ppm(&mut stream).unwrap().is_none());
+    }
+
+    #[test]
+    fn of_a_long_complaint_the_end_is_kept() {
+        let complaint = format!("{}the reason", "x\n".repeat(100_000));
+        let kept = tail(complaint.as_bytes());
+        assert!(kept.ends_with("the reason") && kept.len() <= 4096);
+        assert_eq!(tail(b"short".as_slice()), "short");
     }
 
     #[test]

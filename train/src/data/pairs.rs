@@ -1,12 +1,12 @@
 //! Painted pairs on disk: `photo/NAME.png`, `target/NAME.png`, and `index.jsonl` with one line per pair.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Cursor, Write};
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -68,19 +68,43 @@ pub struct Pair {
     pub split: Split,
 }
 
-/// Reads an index. A last line that was cut off (the program was stopped while it wrote) is passed over.
+/// Checksum of an index, by which a run knows the pairs that it was made with.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn index_sha256(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join(INDEX);
+    Ok(sha256(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?))
+}
+
+/// Reads an index: its pairs in the order of their targets' names. Of two lines on one target the later counts (the
+/// program was stopped between them). A last line that was cut off is passed over.
+///
+/// # Errors
+/// When it cannot be read, or another line is damaged.
 pub fn read_index(folder: &Path) -> anyhow::Result<Vec<Pair>> {
     let path = folder.join(INDEX);
-    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut pairs = Vec::new();
-    for line in BufReader::new(file).lines() {
-        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
-        match serde_json::from_str(&line) {
-            Ok(pair) => pairs.push(pair),
-            Err(error) => log::debug!("{}: a line is no pair: {error}", path.display()),
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut pairs = BTreeMap::new();
+    let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').collect();
+    for (i, line) in lines.iter().enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Pair>(line) {
+            Ok(pair) => {
+                pairs.insert(pair.target.clone(), pair);
+            }
+            // Every whole line ends in a line feed, so that the last piece is one that does not.
+            Err(error) if i + 1 == lines.len() => log::debug!("{}: the last line is cut off: {error}", path.display()),
+            Err(error) => bail!(
+                "{}, line {}, is damaged ({error}): delete that line and paint again with the same command",
+                path.display(),
+                i + 1
+            ),
         }
     }
-    Ok(pairs)
+    Ok(pairs.into_values().collect())
 }
 
 /// A folder of pairs that is being filled.
@@ -90,8 +114,22 @@ pub struct PairWriter {
     journal: Mutex<(File, BTreeMap<String, Pair>)>,
 }
 
+/// The index of a folder that was filled.
+#[derive(Debug)]
+pub struct Filled {
+    /// All its pairs.
+    pub pairs: Vec<Pair>,
+    /// How many of them are of earlier runs, from sources that were not named this time.
+    pub earlier: usize,
+    /// How many pairs of earlier runs are no longer in it.
+    pub dropped: usize,
+}
+
 impl PairWriter {
     /// Makes the folder, or goes on with one.
+    ///
+    /// # Errors
+    /// When it cannot be made, or its index cannot be read or written.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         for part in ["photo", "target"] {
             let part = folder.join(part);
@@ -99,15 +137,12 @@ impl PairWriter {
         }
         let index = folder.join(INDEX);
         let before = if index.exists() { read_index(folder)? } else { Vec::new() };
-        let mut journal = OpenOptions::new()
-            .create(true)
+        // Whole lines only: what is added must not go on with one that was cut off.
+        write_whole(&index, &lines(before.iter())?)?;
+        let journal = OpenOptions::new()
             .append(true)
             .open(&index)
             .with_context(|| format!("cannot write {}", index.display()))?;
-        if !before.is_empty() {
-            // Ends a line that was cut off.
-            journal.write_all(b"\n").with_context(|| format!("cannot write {}", index.display()))?;
-        }
         Ok(Self {
             folder: folder.to_path_buf(),
             before: before.into_iter().map(|p| (p.target.clone(), p)).collect(),
@@ -115,44 +150,71 @@ impl PairWriter {
         })
     }
 
-    /// Whether this very pair was made before and its files are still there; it is then kept.
+    /// Whether this very pair was painted before and its files are still there; it is then kept, with what `pair` says
+    /// of split and licence.
     pub fn has(&self, pair: &Pair) -> bool {
-        let same = self.before.get(&pair.target) == Some(pair)
-            && [&pair.photo, &pair.target].iter().all(|file| self.folder.join(file).is_file());
+        let Some(before) = self.before.get(&pair.target) else { return false };
+        let told_anew = Pair { split: pair.split, licence: pair.licence.clone(), ..before.clone() };
+        let same = told_anew == *pair && self.is_there(pair);
         if same {
             self.kept().1.insert(pair.target.clone(), pair.clone());
         }
         same
     }
 
+    fn is_there(&self, pair: &Pair) -> bool {
+        [&pair.photo, &pair.target].iter().all(|file| self.folder.join(file).is_file())
+    }
+
     /// Writes the two pictures of a pair, then its line.
     pub fn add(&self, pair: &Pair, photo: &RgbImage, target: &RgbImage) -> anyhow::Result<()> {
         write_whole(&self.folder.join(&pair.photo), &png(photo)?)?;
         write_whole(&self.folder.join(&pair.target), &png(target)?)?;
-        let mut line = serde_json::to_vec(pair).context("cannot write the index")?;
-        line.push(b'\n');
+        let line = lines([pair].into_iter())?;
         let mut kept = self.kept();
         kept.0.write_all(&line).context("cannot write the index")?;
         kept.1.insert(pair.target.clone(), pair.clone());
         Ok(())
     }
 
-    /// Sorts the index and leaves out pairs that this run did not ask for. Returns all pairs.
-    pub fn finish(self) -> anyhow::Result<Vec<Pair>> {
-        let (_, kept) = self.journal.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut text = Vec::new();
-        for pair in kept.values() {
-            serde_json::to_writer(&mut text, pair).context("cannot write the index")?;
-            text.push(b'\n');
+    /// Sorts the index. Of the sources painted by this run it holds what this run asked for; pairs that earlier runs
+    /// painted from other sources stay, if by the same recipe.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn finish(self, recipe_sha256: &str) -> anyhow::Result<Filled> {
+        let mut pairs = std::mem::take(&mut self.kept().1);
+        let painted: BTreeSet<String> = pairs.values().map(|pair| pair.source_sha256.clone()).collect();
+        let (mut earlier, mut dropped) = (0, 0);
+        for (target, pair) in &self.before {
+            if pairs.contains_key(target) {
+                continue;
+            }
+            if pair.recipe_sha256 == recipe_sha256 && !painted.contains(&pair.source_sha256) && self.is_there(pair) {
+                pairs.insert(target.clone(), pair.clone());
+                earlier += 1;
+            } else {
+                dropped += 1;
+            }
         }
-        write_whole(&self.folder.join(INDEX), &text)?;
-        Ok(kept.into_values().collect())
+        write_whole(&self.folder.join(INDEX), &lines(pairs.values())?)?;
+        Ok(Filled { pairs: pairs.into_values().collect(), earlier, dropped })
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, (File, BTreeMap<String, Pair>)> {
         // A panic elsewhere leaves both parts valid: they are changed last.
         self.journal.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// Lines of an index.
+fn lines<'p>(pairs: impl Iterator<Item = &'p Pair>) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    for pair in pairs {
+        serde_json::to_writer(&mut text, pair).context("cannot write the index")?;
+        text.push(b'\n');
+    }
+    Ok(text)
 }
 
 /// Encodes losslessly and fast.
@@ -162,4 +224,83 @@ fn png(picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
         .write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
         .context("cannot encode a PNG")?;
     Ok(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn pair(source: &str, scale: f32, split: Split, recipe: &str) -> Pair {
+        let name = format!("{source}-{scale}.png");
+        Pair {
+            photo: format!("photo/{name}"),
+            target: format!("target/{name}"),
+            source: source.into(),
+            frame: None,
+            scale,
+            width: 2,
+            height: 1,
+            faces: vec![],
+            licence: None,
+            source_sha256: format!("of {source}"),
+            recipe: "test".into(),
+            recipe_sha256: recipe.into(),
+            split,
+        }
+    }
+
+    /// Paints `pairs` into `folder` as one run does; returns how many were new, and the index.
+    fn fill(folder: &Path, recipe: &str, pairs: &[Pair]) -> (usize, Filled) {
+        let writer = PairWriter::open(folder).unwrap();
+        let picture = RgbImage::new(2, 1);
+        let new: Vec<_> = pairs.iter().filter(|pair| !writer.has(pair)).collect();
+        new.iter().for_each(|pair| writer.add(pair, &picture, &picture).unwrap());
+        (new.len(), writer.finish(recipe).unwrap())
+    }
+
+    #[test]
+    fn other_sources_of_the_same_recipe_stay_and_the_rest_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = [pair("a", 1.0, Split::Train, "r"), pair("a", 0.5, Split::Train, "r")];
+        let b = [pair("b", 1.0, Split::HeldOut, "r")];
+        assert_eq!(fill(folder.path(), "r", &a).0, 2);
+        let (new, filled) = fill(folder.path(), "r", &b);
+        assert_eq!((new, filled.pairs.len(), filled.earlier, filled.dropped), (1, 3, 2, 0));
+        // Of a source that is named again only what is asked for now counts: its scales cannot be in two splits.
+        let held_out = pair("a", 1.0, Split::HeldOut, "r");
+        let (new, filled) = fill(folder.path(), "r", std::slice::from_ref(&held_out));
+        assert_eq!((new, filled.earlier, filled.dropped), (0, 1, 1), "a changed split is no reason to paint again");
+        assert_eq!(filled.pairs, [held_out, b[0].clone()]);
+        assert_eq!(read_index(folder.path()).unwrap(), filled.pairs);
+        let (_, filled) = fill(folder.path(), "s", &[pair("c", 1.0, Split::Train, "s")]);
+        assert_eq!((filled.pairs.len(), filled.dropped), (1, 2), "painted by another recipe");
+    }
+
+    #[test]
+    fn a_pair_whose_file_is_gone_leaves_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path(), "r", &[pair("a", 1.0, Split::Train, "r")]);
+        std::fs::remove_file(folder.path().join("target/a-1.png")).unwrap();
+        let (_, filled) = fill(folder.path(), "r", &[pair("b", 1.0, Split::Train, "r")]);
+        assert_eq!((filled.pairs.len(), filled.dropped), (1, 1));
+    }
+
+    #[test]
+    fn only_a_last_line_may_be_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let pairs = ["a", "b", "c"].map(|source| pair(source, 1.0, Split::Train, "r"));
+        fill(folder.path(), "r", &pairs);
+        let index = folder.path().join(INDEX);
+        let text = std::fs::read_to_string(&index).unwrap();
+        std::fs::write(&index, &text[..text.len() - 9]).unwrap();
+        assert_eq!(read_index(folder.path()).unwrap(), pairs[..2]);
+        // A run that is stopped at once leaves whole lines.
+        drop(PairWriter::open(folder.path()).unwrap());
+        assert_eq!(std::fs::read_to_string(&index).unwrap().lines().count(), 2);
+        std::fs::write(&index, text.replacen("\"b-1", "b-1", 1).replacen("{", "", 1)).unwrap();
+        let error = read_index(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("index.jsonl, line 1, is damaged"), "{error}");
+    }
 }

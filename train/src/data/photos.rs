@@ -72,9 +72,20 @@ impl Sources {
     }
 }
 
+/// Bytes of the largest picture that is decoded: above 12,000×12,000 pixels with four channels.
+const LARGEST: u64 = 1 << 30;
+
 /// Decodes a photo, upright by its EXIF orientation; alpha is dropped.
-pub fn decode(bytes: &[u8]) -> image::ImageResult<RgbImage> {
+///
+/// # Errors
+/// When it is no picture, is damaged, or declares more pixels than [`LARGEST`] bytes hold.
+pub fn decode(bytes: &[u8]) -> anyhow::Result<RgbImage> {
     let mut decoder = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_decoder()?;
+    // Before memory is asked for: a few bytes can declare any size.
+    if decoder.total_bytes() > LARGEST {
+        let (width, height) = decoder.dimensions();
+        bail!("{width}×{height} pixels are too many: reduce it to 12,000×12,000 or less");
+    }
     let orientation = decoder.orientation()?;
     let mut photo = DynamicImage::from_decoder(decoder)?;
     photo.apply_orientation(orientation);
@@ -87,4 +98,55 @@ pub fn reduced(photo: &RgbImage, max_side: u32, scale: f32) -> RgbImage {
     let by = (max_side as f32 / longer).min(1.0) * scale;
     let side = |length: u32| ((length as f32 * by).round() as u32).max(1);
     resized(photo, (side(photo.width()), side(photo.height())), FilterType::Lanczos3)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A JPEG with the Exif orientation 6: its first row is the picture's right side.
+    fn turned(photo: &RgbImage) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        photo.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let tiff = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let mut segment = vec![0xff, 0xe1, 0, tiff.len() as u8 + 2];
+        segment.extend_from_slice(tiff);
+        let mut bytes = bytes.into_inner();
+        bytes.splice(2..2, segment);
+        bytes
+    }
+
+    #[test]
+    fn a_photo_is_upright_by_its_orientation() {
+        let photo = RgbImage::from_fn(32, 16, |_, y| image::Rgb(if y < 8 { [250; 3] } else { [5; 3] }));
+        let upright = decode(&turned(&photo)).unwrap();
+        assert_eq!(upright.dimensions(), (16, 32));
+        assert!(upright.get_pixel(14, 3).0[0] > 200 && upright.get_pixel(1, 3).0[0] < 50);
+    }
+
+    #[test]
+    fn a_picture_that_declares_too_much_is_refused_before_it_is_decoded() {
+        let mut png = Cursor::new(Vec::new());
+        RgbImage::new(1, 1).write_to(&mut png, image::ImageFormat::Png).unwrap();
+        let mut png = png.into_inner();
+        // Width and height of the header, and the checksum over it.
+        png[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+        let mut crc = !0_u32;
+        for &byte in &png[12..29] {
+            crc = (0..8).fold(crc ^ u32::from(byte), |c, _| (c >> 1) ^ (0xedb8_8320 & (c & 1).wrapping_neg()));
+        }
+        png[29..33].copy_from_slice(&(!crc).to_be_bytes());
+        let error = decode(&png).unwrap_err().to_string();
+        assert!(error.contains("60000×60000"), "{error}");
+    }
+
+    #[test]
+    fn a_small_photo_is_not_enlarged() {
+        let photo = RgbImage::new(40, 20);
+        assert_eq!(reduced(&photo, 512, 1.0).dimensions(), (40, 20));
+        assert_eq!(reduced(&photo, 20, 0.5).dimensions(), (10, 5));
+        assert_eq!(reduced(&photo, 512, 0.001).dimensions(), (1, 1));
+    }
 }

@@ -20,14 +20,72 @@ pub struct Progress {
     pub step: u64,
     /// Step of each layer's stored activation.
     pub activation_scales: Vec<f32>,
-    /// The lowest held-out L1 since fake-quant began (before it: since the start), of 255.
+    /// The lowest held-out L1 since fake-quant began (before it: since the start), of 255; infinite before the first.
+    #[serde(with = "bits")]
     pub best: f64,
     /// Evaluations since then.
     pub stale: u32,
     /// Seconds spent.
     pub seconds: f64,
-    /// Checksum of the configuration that it belongs to.
+    /// The losses since the last evaluation.
+    pub sums: Sums,
+    /// What it was made from.
+    pub origin: Origin,
+}
+
+/// Losses added up between two evaluations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Steps added up.
+    pub steps: u64,
+    /// Pixel loss, of 255.
+    #[serde(with = "bits")]
+    pub pixel: f64,
+    /// Gradient loss, of 255.
+    #[serde(with = "bits")]
+    pub gradient: f64,
+    /// Steps at which features were compared.
+    pub features_steps: u64,
+    /// Feature distance.
+    #[serde(with = "bits")]
+    pub features: f64,
+}
+
+/// What a run is made from, by checksums: it goes on only from the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The configuration.
     pub config: String,
+    /// The pairs' index.
+    pub pairs: String,
+    /// The VGG weights, if features are compared.
+    pub vgg: Option<String>,
+}
+
+impl Origin {
+    /// What differs from `other`, in words that a user knows it by.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        [
+            (self.config != other.config, "another configuration (--config)"),
+            (self.pairs != other.pairs, "other pairs (--pairs; they may have been painted again since)"),
+            (self.vgg != other.vgg, "other VGG weights, or with --vgg where it is now without or the other way round"),
+        ]
+        .into_iter()
+        .find_map(|(differs, what)| differs.then_some(what))
+    }
+}
+
+/// An `f64` as its bits: text would lose infinity, and `serde_json` reads the last bit of others inexactly.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.to_bits())
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(f64::from_bits(u64::deserialize(deserializer)?))
+    }
 }
 
 /// The parts that are stored as Burn records.
@@ -71,26 +129,24 @@ pub fn save<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
 /// Reads a checkpoint into networks and optimizer of the same shape.
 ///
 /// # Errors
-/// When it cannot be read, is damaged, or belongs to another configuration.
+/// When it cannot be read, is damaged, or was not made from `origin`.
 pub fn load<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
     path: &Path,
-    config: &str,
+    origin: &Origin,
     student: S,
     average: A,
     device: (&B::Device, &I::Device),
 ) -> Result<(Progress, S, A, O)> {
-    let damaged = || format!("the checkpoint {} is damaged; delete it to start anew", path.display());
+    let damaged =
+        || format!("the checkpoint {} is damaged or of another version; delete it to start anew", path.display());
     let bytes = fs::read(path).with_context(|| format!("cannot read the checkpoint {}", path.display()))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
     let metadata = header.metadata().clone().with_context(damaged)?;
     let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
     let progress: Progress =
         serde_json::from_str(metadata.get("progress").with_context(damaged)?).with_context(damaged)?;
-    if progress.config != config {
-        bail!(
-            "the checkpoint {} belongs to another configuration; use that one, or another output folder",
-            path.display()
-        );
+    if let Some(what) = progress.origin.difference(origin) {
+        bail!("the checkpoint {} was made with {what}: give what it was made with, or another folder", path.display());
     }
     let part = |name: &str| -> Result<Vec<u8>> {
         let data = tensors.tensor(name)?.data().to_vec();

@@ -4,12 +4,16 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nijigen::engine::topology::StudentSize;
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augment;
 use crate::data::batches::Sampling;
+
+/// Largest crop, pixels, and most crops in a step: beyond them a step wants more memory than machines have.
+const MAX_CROP: u32 = 2048;
+const MAX_BATCH: usize = 1024;
 
 /// A student's size by its letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +74,7 @@ pub struct Config {
     pub batch: usize,
     /// Side of a crop, pixels, a multiple of 8.
     pub crop: u32,
-    /// Highest learning rate; it rises over `warmup` steps and falls to nothing along a cosine.
+    /// Highest learning rate, above 0 and at most 1; it rises over `warmup` steps and falls to nothing along a cosine.
     pub rate: f64,
     /// Steps until the highest rate.
     pub warmup: u64,
@@ -126,22 +130,45 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        if self.crop == 0 || !self.crop.is_multiple_of(8) || self.loss.features_crop > self.crop as usize {
-            bail!("'crop' must be a multiple of 8 and at least 'features_crop'");
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            // Written so that NaN is refused.
+            ensure!((low..=high).contains(&value), "'{name}' is {value}, it must lie within {low} to {high}");
+            Ok(())
+        };
+        ensure!(
+            (8..=MAX_CROP).contains(&self.crop) && self.crop.is_multiple_of(8),
+            "'crop' is {}, it must be a multiple of 8 from 8 to {MAX_CROP}",
+            self.crop
+        );
+        ensure!((1..=MAX_BATCH).contains(&self.batch), "'batch' is {}, it must be 1 to {MAX_BATCH}", self.batch);
+        ensure!(self.steps > 0 && self.evaluate_every > 0, "'steps' and 'evaluate_every' must be at least 1");
+        // The average starts at the random weights: at 1 it would stay there.
+        ensure!(self.average < 1.0, "'average' must be below 1");
+        ensure!(self.rate > 0.0 && self.clip > 0.0, "'rate' and 'clip' must be above 0");
+        within("rate", self.rate, 0.0, 1.0)?;
+        within("clip", self.clip.into(), 0.0, 1e6)?;
+        within("average", self.average.into(), 0.0, 1.0)?;
+        within("quantize_from", self.quantize_from, 0.0, 1.0)?;
+        within("around_face", self.around_face.into(), 0.0, 1.0)?;
+        within("face_weight", self.face_weight.into(), 0.0, 1e3)?;
+        within("gradient", self.loss.gradient.into(), 0.0, 1e3)?;
+        within("features", self.loss.features.into(), 0.0, 1e3)?;
+        ensure!(self.loss.features_every > 0, "'features_every' must be at least 1");
+        let crop = self.loss.features_crop;
+        // Below 4 pixels nothing is left behind VGG's two poolings.
+        ensure!(
+            crop.is_multiple_of(4) && (4..=self.crop as usize).contains(&crop),
+            "'features_crop' is {crop}, it must be a multiple of 4 from 4 to 'crop'"
+        );
+        match self.augment.fault() {
+            Some(fault) => bail!("{fault}"),
+            None => Ok(()),
         }
-        if !self.loss.features_crop.is_multiple_of(4) || self.loss.features_every == 0 {
-            bail!("'features_crop' must be a multiple of 4, 'features_every' at least 1");
-        }
-        if self.batch == 0 || self.steps == 0 || self.evaluate_every == 0 {
-            bail!("'batch', 'steps' and 'evaluate_every' must be at least 1");
-        }
-        if !(0.0..=1.0).contains(&self.quantize_from) || !(0.0..1.0).contains(&self.average) {
-            bail!("'quantize_from' and 'average' lie within 0..1");
-        }
-        if let Some(fault) = self.augment.fault() {
-            bail!("{fault}");
-        }
-        Ok(())
+    }
+
+    /// Whether training ends after `step` steps because the last `stale` evaluations with fake-quant did not help.
+    pub fn is_exhausted(&self, step: u64, stale: u32) -> bool {
+        step > self.quantize_step() && self.patience > 0 && stale >= self.patience
     }
 
     /// The first step with fake-quant.
@@ -165,5 +192,73 @@ impl Config {
             face_weight: self.face_weight,
             augment: self.augment.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../../configs/anime.toml");
+
+    /// The shipped configuration with one line replaced by another.
+    fn with(name: &str, value: &str) -> Result<()> {
+        let line = |line: &str| match line.split_once(" = ") {
+            Some((key, _)) if key == name => format!("{name} = {value}\n"),
+            _ => format!("{line}\n"),
+        };
+        let text: String = SHIPPED.lines().map(line).collect();
+        assert_ne!(text, SHIPPED, "the shipped configuration has '{name}' and another value");
+        toml::from_str::<Config>(&text)?.check()
+    }
+
+    #[test]
+    fn the_shipped_configuration_is_sound() {
+        toml::from_str::<Config>(SHIPPED).unwrap().check().unwrap();
+        with("quantize_from", "1.0").unwrap();
+        with("features_crop", "192").unwrap();
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_named() {
+        for (name, values) in [
+            ("batch", ["0", "100000"]),
+            ("crop", ["100", "1000000"]),
+            ("rate", ["0.0", "nan"]),
+            ("clip", ["0.0", "inf"]),
+            ("average", ["1.0", "-0.5"]),
+            ("quantize_from", ["1.5", "nan"]),
+            ("around_face", ["-0.1", "1.1"]),
+            ("face_weight", ["-1.0", "inf"]),
+            ("gradient", ["-1.0", "nan"]),
+            ("features", ["-0.1", "inf"]),
+            ("features_crop", ["0", "196"]),
+            ("jpeg", ["-0.1", "1.1"]),
+            ("tint_by", ["1.0", "nan"]),
+            ("darkest", ["1.0", "-0.1"]),
+            ("noise_deviation", ["-1.0", "nan"]),
+        ] {
+            for value in values {
+                let error = format!("{:#}", with(name, value).unwrap_err());
+                assert!(error.contains(&format!("'{name}'")), "{name} = {value}: {error}");
+            }
+        }
+        for name in ["steps", "evaluate_every", "features_every"] {
+            let error = format!("{:#}", with(name, "0").unwrap_err());
+            assert!(error.contains(name), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_evaluations_with_fake_quant_exhaust_patience() {
+        let mut config: Config = toml::from_str(SHIPPED).unwrap();
+        let from = config.quantize_step();
+        config.patience = 3;
+        assert!(config.is_exhausted(from + 1, 3) && !config.is_exhausted(from + 1, 2));
+        assert!(!config.is_exhausted(from, 9), "what came before was measured without fake-quant");
+        config.patience = 0;
+        assert!(!config.is_exhausted(from + 1, 9));
     }
 }

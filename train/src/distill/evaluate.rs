@@ -79,7 +79,7 @@ pub fn calibrate<B: ConvBackend>(student: &Student<B>, topology: &Topology, phot
         finite &= values.iter().all(|v| v.is_finite());
         scales[layer] = best_activation_scale(&values);
     });
-    anyhow::ensure!(finite, "the network's activations are no longer finite; lower 'rate' and start anew");
+    anyhow::ensure!(finite, "the network's activations are no longer finite");
     if let Some(last) = scales.last_mut() {
         *last = nijigen::engine::contract::IMAGE_SCALE;
     }

@@ -1,4 +1,4 @@
-//! What a run writes down: `losses.csv`, its plot, and the sample sheet.
+//! What a run writes down: `losses.csv` and its plot.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -13,9 +13,10 @@ pub struct Entry {
     pub step: u64,
     /// Learning rate.
     pub rate: f64,
-    /// Mean pixel loss since the last line, of 255.
+    /// Mean pixel loss since the last line, of 255: of augmented crops, small faces weighted, so not to be compared with
+    /// `held_out` but with itself.
     pub pixel: f64,
-    /// Mean gradient loss, of 255.
+    /// Mean gradient loss of the same, of 255.
     pub gradient: f64,
     /// Mean feature distance, if features are compared.
     pub features: Option<f64>,
@@ -27,7 +28,7 @@ pub struct Entry {
     pub seconds: f64,
 }
 
-const HEADER: &str = "step,rate,pixel,gradient,features,held_out_l1,quantized,seconds";
+const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,held_out_l1,quantized,seconds";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
@@ -77,7 +78,10 @@ impl Journal {
         crate::plots::curves(
             path,
             "L1 to the painted picture, of 255",
-            &[("training", points(|e| e.pixel)), ("held-out", points(|e| e.held_out))],
+            &[
+                ("training crops, augmented, faces weighted", points(|e| e.pixel)),
+                ("held-out pictures", points(|e| e.held_out)),
+            ],
             from.map(|step| (step, "quantized")),
         )
     }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod evaluate;
 mod journal;
 mod run;
+mod sample_sheet;
 #[cfg(test)]
 mod tests;
 

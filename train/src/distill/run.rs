@@ -1,11 +1,11 @@
 //! The training loop.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
 use burn::optim::{AdamConfig, GradientsParams, Optimizer};
@@ -16,17 +16,19 @@ use log::{info, warn};
 use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
 
-use super::checkpoint::{self, Progress};
+use super::checkpoint::{self, Origin, Progress, Sums};
 use super::config::Config;
-use super::evaluate::{calibrate, mean_l1, stylize};
+use super::evaluate::{calibrate, mean_l1};
 use super::journal::{Entry, Journal};
+use super::sample_sheet;
 use crate::data::batches::{Batch, stream};
+use crate::data::sha256;
 use crate::data::training_set::LoadedPair;
 use crate::device::{Task, TrainBackend};
+use crate::loss;
 use crate::net::student::{Arithmetic, Student};
 use crate::net::vgg::Vgg;
 use crate::weights::{self, Weights};
-use crate::{loss, sheet};
 
 /// A distillation to run or to go on with.
 #[derive(Debug)]
@@ -39,11 +41,13 @@ pub struct Distillation {
     pub train: Vec<LoadedPair>,
     /// Pairs to measure on.
     pub held_out: Vec<LoadedPair>,
+    /// Checksum of the index that both come from.
+    pub pairs_sha256: String,
     /// The run's folder: checkpoint, weights, curve, sheet.
     pub out: PathBuf,
     /// VGG weights; without them features are not compared.
     pub vgg: Option<PathBuf>,
-    /// Weights to start from.
+    /// Weights to start from; not read where there is a checkpoint to go on from.
     pub base: Option<PathBuf>,
     /// Set from outside to end at the next step, saving first.
     pub stop: Arc<AtomicBool>,
@@ -56,7 +60,8 @@ pub struct Distillation {
 pub struct Outcome {
     /// Steps taken.
     pub step: u64,
-    /// The lowest held-out L1 of averaged, quantized weights, of 255.
+    /// The lowest held-out L1 of averaged, quantized weights (before fake-quant: of float ones), of 255; infinite where
+    /// none was measured yet.
     pub best: f64,
     /// Whether all steps were taken (or none helped any more).
     pub finished: bool,
@@ -64,8 +69,8 @@ pub struct Outcome {
     pub network: FloatNetwork,
 }
 
-/// Pictures on the sample sheet.
-const SHEET_ROWS: usize = 8;
+/// The best weights' file in the run's folder.
+const WEIGHTS: &str = "weights.safetensors";
 /// Steps between two looks at the activations' ranges while fake-quant is on.
 const CALIBRATE_EVERY: u64 = 200;
 /// How far a range moves toward a newly measured one.
@@ -77,81 +82,80 @@ pub fn progress_style() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-struct Sums {
-    pixel: f64,
-    gradient: f64,
-    steps: u64,
-    features: f64,
-    features_steps: u64,
-}
-
-impl Sums {
-    const ZERO: Self = Self { pixel: 0.0, gradient: 0.0, steps: 0, features: 0.0, features_steps: 0 };
-}
-
 impl Task for Distillation {
     type Output = Outcome;
 
-    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Outcome> {
+    fn run<B: TrainBackend>(mut self, device: B::Device) -> Result<Outcome> {
         type Inner<B> = <B as AutodiffBackend>::InnerBackend;
+        let train = Arc::new(std::mem::take(&mut self.train));
         let config = &self.config;
         let topology = &self.topology;
+        ensure!(!train.is_empty(), "there are no pairs to train on: all are held out; paint more photos");
         ensure!(
-            !self.train.is_empty() && !self.held_out.is_empty(),
-            "there must be pairs to train on and held-out ones"
+            !self.held_out.is_empty(),
+            "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
         );
         let vgg = match &self.vgg {
-            Some(path) => Some(Vgg::<B>::load(path, &device)?),
+            Some(path) => Some(Vgg::<B>::load(path, config.half, &device)?),
             None => {
                 warn!("no VGG weights were given: features are not compared");
                 None
             }
         };
+        let origin = self.origin()?;
+        let checkpoint_path = self.out.join("checkpoint.safetensors");
+        let resumes = checkpoint_path.exists();
         let mut student = match &self.base {
-            Some(path) => {
+            Some(path) if !resumes => {
                 let base = weights::load(path)?;
-                ensure!(base.network.topology == *topology, "{} is of another size", path.display());
+                ensure!(
+                    base.network.topology == *topology,
+                    "{} is of size {}, the configuration says {}: make 'size' the same",
+                    path.display(),
+                    base.size,
+                    config.size
+                );
                 Student::<B>::from_network(&base.network, &device)
             }
-            None => Student::<B>::new(topology, config.seed, &device),
+            _ => Student::<B>::new(topology, config.seed, &device),
         };
         let mut average = student.valid();
         let mut optimizer = AdamConfig::new()
             .with_epsilon(1e-8)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(config.clip)))
             .init::<B, Student<B>>();
-        let fingerprint = crate::data::sha256(toml::to_string(config)?.as_bytes());
-        let checkpoint_path = self.out.join("checkpoint.safetensors");
         let mut progress = Progress {
             step: 0,
             activation_scales: vec![1.0; topology.layers.len()],
             best: f64::INFINITY,
             stale: 0,
             seconds: 0.0,
-            config: fingerprint.clone(),
+            sums: Sums::default(),
+            origin: origin.clone(),
         };
-        if checkpoint_path.exists() {
+        if resumes {
             let record;
             (progress, student, average, record) = checkpoint::load::<B, Inner<B>, _, _, _>(
                 &checkpoint_path,
-                &fingerprint,
+                &origin,
                 student,
                 average,
                 (&device, &device),
             )?;
             optimizer = optimizer.load_record(record);
-            info!("going on from step {}", progress.step);
+            info!("going on from step {} of {}", progress.step, self.out.display());
+            if self.base.is_some() {
+                info!("--base is not read: the checkpoint goes before it");
+            }
         }
         let mut journal = Journal::open(self.out.join("losses.csv"), progress.step)?;
-        let train = Arc::new(self.train);
         let batches = stream(Arc::clone(&train), config.sampling(), config.seed, progress.step);
         let mut started = Instant::now();
-        let mut sums = Sums::ZERO;
-        let mut finished_early = false;
+        let mut exhausted = config.is_exhausted(progress.step, progress.stale);
         self.progress.set_length(config.steps);
         self.progress.set_position(progress.step);
 
-        while progress.step < config.steps {
+        while progress.step < config.steps && !exhausted {
             let step = progress.step;
             let quantizing = step >= config.quantize_step();
             if step == config.quantize_step() {
@@ -159,7 +163,8 @@ impl Task for Distillation {
                 (progress.best, progress.stale) = (f64::INFINITY, 0);
             }
             if quantizing && (step == config.quantize_step() || step.is_multiple_of(CALIBRATE_EVERY)) {
-                let fresh = calibrate_on(&average, topology, &train, config, step, &device)?;
+                let fresh =
+                    calibrate_on(&average, topology, &train, config, step, &device).with_context(|| self.diverged())?;
                 let gain = if step == config.quantize_step() { 1.0 } else { CALIBRATE_GAIN };
                 for (scale, fresh) in progress.activation_scales.iter_mut().zip(fresh) {
                     // Exactly `fresh` for a gain of 1, whatever stood there.
@@ -172,7 +177,7 @@ impl Task for Distillation {
                 half: config.half && step + config.finish < config.steps,
                 activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
             };
-            let output = student.forward(topology, photo, arithmetic)?;
+            let output = student.forward(topology, photo, arithmetic).with_context(|| self.diverged())?;
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
             // Lines come after colours: from the first step on, the gradient loss would flatten the still random
@@ -197,8 +202,9 @@ impl Task for Distillation {
             };
             let value: f64 = pixel.into_scalar().elem();
             if !value.is_finite() {
-                bail!("the loss is no longer a number at step {step}; lower 'rate' and go on from the last checkpoint");
+                bail!("{} (the loss is no longer a number at step {step})", self.diverged());
             }
+            let sums = &mut progress.sums;
             sums.pixel += value * 255.0;
             sums.gradient += gradient.into_scalar().elem::<f64>() * 255.0;
             sums.steps += 1;
@@ -215,18 +221,23 @@ impl Task for Distillation {
             self.progress.inc(1);
 
             let stopping = self.stop.load(Ordering::Relaxed);
-            let finished = progress.step == config.steps;
-            if stopping || finished || progress.step.is_multiple_of(config.evaluate_every) {
+            // Only at steps that do not depend on when the run was stopped, so that what it leaves does not either.
+            let evaluating = progress.step == config.steps || progress.step.is_multiple_of(config.evaluate_every);
+            if evaluating {
                 progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 if !quantizing {
-                    progress.activation_scales = calibrate_on(&average, topology, &train, config, step, &device)?;
+                    progress.activation_scales = calibrate_on(&average, topology, &train, config, step, &device)
+                        .with_context(|| self.diverged())?;
                 }
+                // In 32 bits, as the engine computes: in 16 it would be another network that is judged.
                 let arithmetic = Arithmetic {
-                    half: config.half,
+                    half: false,
                     activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
                 };
-                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)?;
+                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)
+                    .with_context(|| self.diverged())?;
+                let sums = std::mem::take(&mut progress.sums);
                 let n = sums.steps as f64;
                 let entry = Entry {
                     step: progress.step,
@@ -238,7 +249,6 @@ impl Task for Distillation {
                     quantized: quantizing,
                     seconds: progress.seconds,
                 };
-                sums = Sums::ZERO;
                 self.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
                 info!("{entry:?}");
                 journal.push(entry)?;
@@ -247,11 +257,17 @@ impl Task for Distillation {
                     (progress.best, progress.stale) = (held_out, 0);
                     let network = average.to_network(topology, &progress.activation_scales);
                     let best = Weights { size: config.size, step: progress.step, network };
-                    weights::save(&self.out.join("weights.safetensors"), &best)?;
+                    weights::save(&self.out.join(WEIGHTS), &best)?;
                 } else {
                     progress.stale += 1;
                 }
-                write_sheet(&average, topology, &self.held_out, arithmetic, &device, &self.out.join("sheet.png"))?;
+                let sheet = self.out.join("sheet.png");
+                sample_sheet::write(&average, topology, &self.held_out, arithmetic, &device, &sheet)?;
+                exhausted = config.is_exhausted(progress.step, progress.stale);
+            }
+            if evaluating || stopping {
+                progress.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
                 checkpoint::save::<B, Inner<B>, _, _, _>(
                     &checkpoint_path,
                     &progress,
@@ -259,19 +275,40 @@ impl Task for Distillation {
                     average.clone(),
                     optimizer.to_record(),
                 )?;
-                let exhausted = quantizing && config.patience > 0 && progress.stale >= config.patience;
-                if stopping || exhausted {
-                    finished_early = exhausted;
-                    break;
-                }
+            }
+            if stopping {
+                break;
             }
         }
         Ok(Outcome {
             step: progress.step,
             best: progress.best,
-            finished: finished_early || progress.step == config.steps,
+            finished: exhausted || progress.step == config.steps,
             network: average.to_network(topology, &progress.activation_scales),
         })
+    }
+}
+
+impl Distillation {
+    /// What this run is made from.
+    fn origin(&self) -> Result<Origin> {
+        let vgg = self
+            .vgg
+            .as_ref()
+            .map(|path| std::fs::read(path).with_context(|| format!("cannot read the VGG weights {}", path.display())));
+        Ok(Origin {
+            config: sha256(toml::to_string(&self.config)?.as_bytes()),
+            pairs: self.pairs_sha256.clone(),
+            vgg: vgg.transpose()?.map(|bytes| sha256(&bytes)),
+        })
+    }
+
+    /// What to do when training has diverged: the checkpoint may be as sick as the network, and going on with another
+    /// rate would be refused.
+    fn diverged(&self) -> String {
+        let best = self.out.join(WEIGHTS);
+        let base = if best.is_file() { format!(" and --base {}", best.display()) } else { String::new() };
+        format!("training has diverged: lower 'rate' in the configuration and start with it in another folder (-o){base}")
     }
 }
 
@@ -286,35 +323,4 @@ fn calibrate_on<B: crate::net::conv::ConvBackend>(
     // A stream of its own, so that the batches trained on do not depend on when ranges are looked at.
     let (photos, _, _) = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
     calibrate(student, topology, photos)
-}
-
-/// Held-out photo, target and output side by side; for those with a face, its surroundings enlarged as well.
-fn write_sheet<B: crate::net::conv::ConvBackend>(
-    student: &Student<B>,
-    topology: &Topology,
-    pairs: &[LoadedPair],
-    arithmetic: Arithmetic<'_>,
-    device: &B::Device,
-    path: &Path,
-) -> Result<()> {
-    let every = pairs.len().div_ceil(SHEET_ROWS).max(1);
-    let rows: Vec<Vec<_>> = pairs
-        .iter()
-        .step_by(every)
-        .map(|pair| -> Result<_> {
-            let output = stylize(student, topology, &pair.photo, arithmetic, device)?;
-            let mut row = vec![pair.photo.clone(), pair.target.clone(), output.clone()];
-            if let Some(face) = pair.entry.faces.first() {
-                let part = |picture: &image::RgbImage| {
-                    let (x, y) = ((face.x - 0.3 * face.width).max(0.0), (face.y - 0.3 * face.height).max(0.0));
-                    let (w, h) = (1.6 * face.width, 1.6 * face.height);
-                    image::imageops::crop_imm(picture, x as u32, y as u32, (w as u32).max(1), (h as u32).max(1))
-                        .to_image()
-                };
-                row.extend([part(&pair.photo), part(&pair.target), part(&output)]);
-            }
-            Ok(row)
-        })
-        .collect::<Result<_>>()?;
-    sheet::save_png(&sheet::compose(&rows, 256), path)
 }

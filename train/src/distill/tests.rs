@@ -26,7 +26,8 @@ fn config(steps: u64) -> Config {
         rate: 1e-3,
         warmup: 2,
         quantize_from: 0.5,
-        half: true,
+        // ndarray has no 16-bit format: whether the resume is exact in one as well is not seen here.
+        half: false,
         finish: 1,
         clip: 1.0,
         average: 0.9,
@@ -71,37 +72,104 @@ fn pair(number: u8, split: Split) -> LoadedPair {
     LoadedPair { entry, photo, target }
 }
 
-/// Trains a very small student on ndarray in `out`; with `stop`, for one step.
-fn train(out: &Path, config: Config, stop: bool) -> Outcome {
-    let task = Distillation {
+/// A very small student for ndarray in `out`; with `stop`, for one step.
+fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
+    Distillation {
         topology: Topology::two_scale_with(4, 4, 4),
         config,
         train: (0..3).map(|n| pair(n, Split::Train)).collect(),
         held_out: vec![pair(9, Split::HeldOut)],
+        pairs_sha256: "pairs".into(),
         out: out.to_path_buf(),
         vgg: None,
         base: None,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
-    };
-    task.run::<Autodiff<NdArray>>(Default::default()).unwrap()
+    }
+}
+
+fn run(task: Distillation) -> anyhow::Result<Outcome> {
+    task.run::<Autodiff<NdArray>>(Default::default())
+}
+
+/// The curve without its seconds.
+fn curve(folder: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("losses.csv")).unwrap();
+    text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
 }
 
 #[test]
 fn a_run_that_was_stopped_ends_as_if_it_had_not_been() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let expected = train(whole.path(), config(6), false);
-    // Each call takes one step, saves and ends, through the change to fake-quant and 32 bits.
-    let mut outcome = train(parts.path(), config(6), true);
+    let config = Config { evaluate_every: 2, ..config(7) };
+    let expected = run(distillation(whole.path(), config.clone(), false)).unwrap();
+    // Each call takes one step, saves and ends, through the change to fake-quant.
+    let mut outcome = run(distillation(parts.path(), config.clone(), true)).unwrap();
     assert_eq!((outcome.step, outcome.finished), (1, false));
+    assert!(!parts.path().join("weights.safetensors").exists(), "nothing is measured where it was not to be");
     while !outcome.finished {
-        outcome = train(parts.path(), config(6), true);
+        outcome = run(distillation(parts.path(), config.clone(), true)).unwrap();
     }
-    assert_eq!(outcome.step, expected.step);
+    assert_eq!((outcome.step, outcome.best), (expected.step, expected.best));
     for (i, (a, b)) in outcome.network.layers.iter().zip(&expected.network.layers).enumerate() {
         assert_eq!(a, b, "layer {i}");
     }
-    for name in ["losses.csv", "losses.png", "sheet.png", "weights.safetensors"] {
-        assert!(parts.path().join(name).is_file(), "{name}");
+    assert_eq!(curve(whole.path()), curve(parts.path()));
+    assert_eq!(curve(whole.path()).len(), 1 + 4, "a header, steps 2, 4, 6 and the last");
+    for name in ["weights.safetensors", "sheet.png"] {
+        let [a, b] = [&whole, &parts].map(|folder| std::fs::read(folder.path().join(name)).unwrap());
+        assert!(a == b, "{name} differs");
     }
+    assert!(parts.path().join("losses.png").is_file());
+}
+
+#[test]
+fn a_run_that_no_longer_gets_better_ends_and_stays_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    // At this rate nothing changes, so that no evaluation is better than the first.
+    let config = Config { evaluate_every: 1, patience: 2, rate: 1e-30, quantize_from: 0.0, ..config(50) };
+    let first = run(distillation(folder.path(), config.clone(), false)).unwrap();
+    assert!(first.finished && first.step < 50, "it took {} steps", first.step);
+    let before = curve(folder.path());
+    let again = run(distillation(folder.path(), config, false)).unwrap();
+    assert_eq!((again.step, again.finished), (first.step, true));
+    assert_eq!(curve(folder.path()), before);
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    run(distillation(folder.path(), config(6), true)).unwrap();
+    let same = || distillation(folder.path(), config(6), true);
+    for (task, words) in [
+        (Distillation { config: Config { seed: 4, ..config(6) }, ..same() }, "another configuration"),
+        (Distillation { pairs_sha256: "others".into(), ..same() }, "other pairs"),
+    ] {
+        let error = format!("{:#}", run(task).unwrap_err());
+        assert!(error.contains(words) && error.contains("checkpoint.safetensors"), "{error}");
+    }
+    assert_eq!(run(same()).unwrap().step, 2);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    run(distillation(folder.path(), config(6), true)).unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for broken in [&bytes[..bytes.len() / 2], &flipped, b""] {
+        std::fs::write(&path, broken).unwrap();
+        let error = format!("{:#}", run(distillation(folder.path(), config(6), true)).unwrap_err());
+        assert!(error.contains("checkpoint.safetensors is damaged"), "{error}");
+    }
+}
+
+#[test]
+fn without_pairs_to_measure_on_nothing_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = Distillation { held_out: vec![], ..distillation(folder.path(), config(6), false) };
+    let error = format!("{:#}", run(task).unwrap_err());
+    assert!(error.contains("--hold-out"), "{error}");
 }

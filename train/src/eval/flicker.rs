@@ -6,8 +6,8 @@ use crate::metrics::luma;
 
 /// A place stands where its smoothed grey level stays within this over [`WINDOW`] frames, of 255.
 const STANDING_RANGE: f64 = 6.0;
-/// Frames over which a place must stand.
-const WINDOW: usize = 16;
+/// Frames over which a place must stand; a clip's remainder beyond a multiple of it is not looked at.
+pub const WINDOW: usize = 16;
 /// Pixels by which standing regions are eroded, so that no mover's edge is counted.
 const EROSION: usize = 15;
 /// Radius of the box that smooths the grey level.

@@ -3,9 +3,9 @@
 pub mod flicker;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use image::RgbImage;
 use nijigen::engine::Generator;
@@ -32,7 +32,7 @@ pub struct Evaluation<'a> {
     /// VGG weights, for the feature distance.
     pub vgg: Option<&'a Path>,
     /// Clips for the flicker.
-    pub clips: &'a [std::path::PathBuf],
+    pub clips: &'a [PathBuf],
 }
 
 /// What was measured, by name, and pictures to look at.
@@ -40,12 +40,25 @@ pub struct Evaluation<'a> {
 pub struct Report {
     /// Names are those on the card.
     pub metrics: BTreeMap<String, f64>,
+    /// Clips in which something stands.
+    pub clips: Vec<ClipFlicker>,
     /// Rows of photo, target, output.
     pub rows: Vec<Vec<RgbImage>>,
 }
 
-/// Frames of each clip that are looked at.
-const CLIP_FRAMES: usize = 48;
+/// How much a clip flickers where its scene stands, mean change from frame to frame, of 255.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipFlicker {
+    /// The clip.
+    pub clip: PathBuf,
+    /// As it is.
+    pub input: f64,
+    /// As the style makes it.
+    pub output: f64,
+}
+
+/// Frames of each clip that are looked at, from its beginning.
+pub const CLIP_FRAMES: usize = 48;
 /// Rows of the sheet.
 const ROWS: usize = 12;
 
@@ -63,7 +76,11 @@ impl Task for Evaluation<'_> {
     type Output = Report;
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Result<Report> {
-        let vgg = self.vgg.map(|path| Vgg::<B::InnerBackend>::load(path, &device)).transpose()?;
+        ensure!(
+            !self.held_out.is_empty(),
+            "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
+        );
+        let vgg = self.vgg.map(|path| Vgg::<B::InnerBackend>::load(path, false, &device)).transpose()?;
         let student = self.weights.as_ref().map(|w| Student::<B::InnerBackend>::from_network(&w.network, &device));
         let mut sums = Sums::default();
         let mut rows = Vec::new();
@@ -77,7 +94,10 @@ impl Task for Evaluation<'_> {
             if let Some(vgg) = &vgg {
                 let of_output = distance(vgg, &output, &pair.target, &device);
                 let of_photo = distance(vgg, &pair.photo, &pair.target, &device);
-                sums.add("vgg_student_to_target_over_photo_to_target", of_output / of_photo);
+                // Nothing was to be changed where the photo is its own target.
+                if of_photo > 0.0 {
+                    sums.add("vgg_student_to_target_over_photo_to_target", of_output / of_photo);
+                }
             }
             if let (Some(student), Some(weights)) = (&student, &self.weights) {
                 let topology = &weights.network.topology;
@@ -89,25 +109,45 @@ impl Task for Evaluation<'_> {
                 rows.push(vec![pair.photo.clone(), pair.target.clone(), output]);
             }
         }
+        let mut clips = Vec::new();
         for clip in self.clips {
-            let mut frames = Frames::open(clip, 1)?;
-            let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-            while let Some((_, frame)) = frames.next_frame()? {
-                outputs.push(run_generator(self.generator, &frame)?);
-                inputs.push(frame);
-                if inputs.len() == CLIP_FRAMES {
-                    break;
-                }
-            }
-            let standing = flicker::standing(&inputs);
-            if let (Some(input), Some(output)) =
-                (flicker::flicker(&inputs, &standing), flicker::flicker(&outputs, &standing))
-            {
-                sums.add("flicker_input", input);
-                sums.add("flicker_output", output);
-            }
+            let Some(flicker) = clip_flicker(self.generator, clip)? else { continue };
+            sums.add("flicker_input", flicker.input);
+            sums.add("flicker_output", flicker.output);
+            clips.push(flicker);
         }
-        Ok(Report { metrics: sums.means(), rows })
+        Ok(Report { metrics: sums.means(), clips, rows })
+    }
+}
+
+/// The flicker of the first frames of a clip; `None`, with a warning, where there is none to speak of.
+fn clip_flicker(generator: &mut dyn Generator, clip: &Path) -> Result<Option<ClipFlicker>> {
+    let mut frames = Frames::open(clip, 1)?;
+    let (mut inputs, mut outputs) = (Vec::<RgbImage>::new(), Vec::new());
+    while inputs.len() < CLIP_FRAMES {
+        let Some((_, frame)) = frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))? else {
+            break;
+        };
+        ensure!(
+            inputs.first().is_none_or(|first| first.dimensions() == frame.dimensions()),
+            "the clip {} changes its size on the way: cut it where it does",
+            clip.display()
+        );
+        outputs.push(run_generator(generator, &frame)?);
+        inputs.push(frame);
+    }
+    if inputs.len() < flicker::WINDOW {
+        let (clip, count, wanted) = (clip.display(), inputs.len(), flicker::WINDOW);
+        log::warn!("no flicker is measured in {clip}: it has {count} frames, {wanted} are needed");
+        return Ok(None);
+    }
+    let standing = flicker::standing(&inputs);
+    match (flicker::flicker(&inputs, &standing), flicker::flicker(&outputs, &standing)) {
+        (Some(input), Some(output)) => Ok(Some(ClipFlicker { clip: clip.to_path_buf(), input, output })),
+        _ => {
+            log::warn!("no flicker is measured in {}: nothing stands still in its first frames", clip.display());
+            Ok(None)
+        }
     }
 }
 

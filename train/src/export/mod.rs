@@ -45,6 +45,8 @@ const THUMBNAIL_SIDE: u32 = 256;
 /// # Errors
 /// When the network cannot be quantized, a runtime disagrees (nothing is written then), or a file cannot be written.
 pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
+    // Before the work, which is in vain where nothing can be written.
+    std::fs::create_dir_all(job.folder).with_context(|| format!("cannot create {}", job.folder.display()))?;
     let quantized = job.weights.network.quantize()?;
     let onnx = quantized.to_qdq_onnx();
     if job.photos.is_empty() {
@@ -81,19 +83,32 @@ pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
     card.base_sha256 = Some(job.weights_sha256.clone());
     card.steps = Some(job.weights.step);
     card.sha256 = Some(sha256(&onnx));
-    write_whole(&job.folder.join(format!("{}.onnx", job.name)), &onnx)?;
-    write_whole(&job.folder.join(format!("{}.toml", job.name)), card.to_toml()?.as_bytes())?;
+    // All of it first: a style is never left half written because a part of it cannot be made.
+    let mut files = vec![("onnx", onnx)];
     if job.float {
         let float = job.weights.network.to_float_onnx()?;
-        write_whole(&job.folder.join(format!("{}.float.onnx", job.name)), &float)?;
+        let (path, photo) = &job.photos[0];
+        by_tract(&float, photo).with_context(|| format!("the float network cannot be run on {}", path.display()))?;
+        files.push(("float.onnx", float));
     }
     if let Some(picture) = thumbnail {
-        let picture = image::DynamicImage::ImageRgb8(picture).thumbnail(THUMBNAIL_SIDE, THUMBNAIL_SIDE);
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 88)
-            .encode_image(&picture)
-            .context("cannot encode the thumbnail")?;
-        write_whole(&job.folder.join(format!("{}.jpg", job.name)), bytes.get_ref())?;
+        files.push(("jpg", encoded_thumbnail(picture)?));
+    }
+    // The card comes last: whoever finds it finds what it tells of.
+    files.push(("toml", card.to_toml()?.into_bytes()));
+    for (extension, bytes) in files {
+        write_whole(&job.folder.join(format!("{}.{extension}", job.name)), &bytes)?;
     }
     Ok(agreements)
+}
+
+fn encoded_thumbnail(picture: RgbImage) -> Result<Vec<u8>> {
+    // `thumbnail` would enlarge a small picture.
+    let side = THUMBNAIL_SIDE.min(picture.width().max(picture.height()));
+    let picture = image::DynamicImage::ImageRgb8(picture).thumbnail(side, side);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 88)
+        .encode_image(&picture)
+        .context("cannot encode the thumbnail")?;
+    Ok(bytes.into_inner())
 }

@@ -19,12 +19,19 @@ fn options(stride: usize) -> ConvOptions<2> {
 pub struct BlockGradients<T> {
     /// With respect to the input, where it was asked for.
     pub input: Option<T>,
-    /// With respect to the weight.
-    pub weight: T,
-    /// With respect to the bias.
-    pub bias: T,
+    /// With respect to the weight and the bias, where they were asked for.
+    pub parameters: Option<(T, T)>,
     /// With respect to the shortcut, which is also that of the convolution's output.
     pub shortcut: T,
+}
+
+/// Which gradients of a block somebody waits for: those of a frozen network's parameters, nobody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// That of the input.
+    pub input: bool,
+    /// Those of weight and bias.
+    pub parameters: bool,
 }
 
 /// A back end with the one block that students are made of, `[ReLU](conv3×3(x) + bias [+ shortcut])`, as a single
@@ -53,7 +60,7 @@ pub trait ConvBackend: Backend {
         y: Option<FloatTensor<Self>>,
         grad: FloatTensor<Self>,
         shape: BlockShape,
-        wants_input: bool,
+        wanted: Wanted,
     ) -> BlockGradients<FloatTensor<Self>> {
         let grad = match y {
             Some(y) => Self::relu_backward(y, grad),
@@ -61,10 +68,13 @@ pub trait ConvBackend: Backend {
         };
         let options = options(shape.stride);
         BlockGradients {
-            input: wants_input
+            input: wanted
+                .input
                 .then(|| Self::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone())),
-            weight: Self::conv2d_weight_backward(x.clone(), weight, grad.clone(), options),
-            bias: Self::conv2d_bias_backward(x, bias, grad.clone()),
+            parameters: wanted.parameters.then(|| {
+                let of_bias = Self::conv2d_bias_backward(x.clone(), bias, grad.clone());
+                (Self::conv2d_weight_backward(x, weight, grad.clone(), options), of_bias)
+            }),
             shortcut: grad,
         }
     }
@@ -105,9 +115,11 @@ impl<B: ConvBackend, const N: usize> Backward<B, N> for Block {
         let grad = grads.consume::<B>(&ops.node);
         let BlockState { x, weight, bias, y, shape } = ops.state;
         let [x, weight, bias] = [x, weight, bias].map(|node| checkpointer.retrieve_node_output(node));
-        let wants_input = ops.parents[0].is_some();
-        let gradients = B::block_backward(x, weight, bias, y, grad, shape, wants_input);
-        let parts = [gradients.input, Some(gradients.weight), Some(gradients.bias), Some(gradients.shortcut)];
+        let [input, of_weight, of_bias] = [0, 1, 2].map(|parent: usize| ops.parents[parent].is_some());
+        let wanted = Wanted { input, parameters: of_weight || of_bias };
+        let gradients = B::block_backward(x, weight, bias, y, grad, shape, wanted);
+        let (weight, bias) = gradients.parameters.unzip();
+        let parts = [gradients.input, weight, bias, Some(gradients.shortcut)];
         for (node, gradient) in ops.parents.into_iter().zip(parts) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
@@ -246,6 +258,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_frozen_block_passes_the_gradient_on_to_its_input() {
+        let device = Default::default();
+        <B as Backend>::seed(&device, 8);
+        let random = |dims: [usize; 4]| Tensor::<B, 4>::random(dims, Distribution::Normal(0.0, 1.0), &device);
+        let (x, weight) = (random([1, 2, 4, 4]).require_grad(), random([3, 2, 3, 3]));
+        let bias = Tensor::<B, 1>::zeros([3], &device);
+        let y = block(x.clone(), weight.clone(), bias.clone(), None, BlockShape { stride: 1, relu: true });
+        let ours = x.grad(&y.sum().backward()).map(Tensor::into_data);
+        let y = burn::tensor::module::conv2d(x.clone(), weight.clone(), Some(bias), options(1));
+        let parts = burn::tensor::activation::relu(y).sum().backward();
+        assert_eq!(ours, x.grad(&parts).map(Tensor::into_data));
+        assert!(ours.is_some() && weight.grad(&parts).is_none());
     }
 
     #[test]

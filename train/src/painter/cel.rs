@@ -16,7 +16,7 @@ pub fn cel(flat: &Lab, recipe: &Cel) -> Plane {
     stepped.blurred(recipe.smooth_sigma)
 }
 
-/// A staircase of `steps` treads over 0..1; at `steepness` 0 it would be a ramp, at infinity hard steps.
+/// A staircase of `steps` treads over 0..1: nearly a ramp at a small `steepness` (above 0), hard steps at a large one.
 fn step(v: f32, steps: f32, steepness: f32) -> f32 {
     let level = v * steps;
     let tread = level.floor() + 0.5;
@@ -49,4 +49,55 @@ fn gradient_length(plane: &Plane) -> Plane {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::painter::Recipe;
+
+    fn recipe() -> Cel {
+        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().cel
+    }
+
+    /// Lightness that rises by `slope` per pixel from left to right.
+    fn ramp(slope: f32) -> Lab {
+        let l = Plane { width: 80, height: 6, values: (0..480).map(|i| 0.1 + slope * (i % 80) as f32).collect() };
+        let neutral = Plane::filled(80, 6, 0.0);
+        Lab { l, a: neutral.clone(), b: neutral }
+    }
+
+    /// The smallest and the largest step from pixel to pixel in the middle of a row.
+    fn slopes(plane: &Plane) -> (f32, f32) {
+        let steps = plane.row(3)[15..65].windows(2).map(|w| w[1] - w[0]);
+        steps.fold((f32::MAX, f32::MIN), |(low, high), step| (low.min(step), high.max(step)))
+    }
+
+    #[test]
+    fn shading_that_shows_becomes_treads_and_risers() {
+        let (low, high) = slopes(&cel(&ramp(0.008), &recipe()));
+        assert!(low >= 0.0 && low < 0.5 * 0.008, "no tread: {low}");
+        assert!(high > 2.0 * 0.008, "no riser: {high}");
+    }
+
+    #[test]
+    fn a_gently_lit_wall_stays_as_it_is() {
+        let wall = ramp(0.0005);
+        let light = cel(&wall, &recipe());
+        let away = light.values.iter().zip(&wall.l.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(away < 0.002, "{away}");
+    }
+
+    #[test]
+    fn steps_keep_black_white_and_order() {
+        for steepness in [0.01, 7.0, 500.0] {
+            let values: Vec<f32> = (0..=100).map(|i| step(i as f32 / 100.0, 6.0, steepness)).collect();
+            assert!(values[0].abs() < 1e-3 && (values[100] - 1.0).abs() < 1e-3, "steepness {steepness}");
+            assert!(values.windows(2).all(|w| w[1] >= w[0] - 1e-6), "steepness {steepness}");
+        }
+        assert!((step(0.3, 6.0, 0.01) - 0.3).abs() < 1e-3, "nearly a ramp");
+        assert!((step(0.3, 6.0, 500.0) - 1.5 / 6.0).abs() < 1e-3, "the middle of a tread");
+    }
 }

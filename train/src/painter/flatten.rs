@@ -82,3 +82,53 @@ fn joint_bilateral(input: &Lab, guide: &Lab, range: &Plane, radius: usize, chrom
     let [l, a, b] = out;
     Lab { l, a, b }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::painter::Recipe;
+
+    const SIDE: usize = 48;
+
+    /// Lightness by position, without colour.
+    fn picture(l: impl Fn(usize, usize) -> f32) -> Lab {
+        let values = (0..SIDE * SIDE).map(|i| l(i % SIDE, i / SIDE)).collect();
+        let neutral = Plane::filled(SIDE, SIDE, 0.0);
+        Lab { l: Plane { width: SIDE, height: SIDE, values }, a: neutral.clone(), b: neutral }
+    }
+
+    fn flattened(photo: &Lab, detail: f32) -> Plane {
+        let recipe = Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().flatten;
+        flatten(photo, &Plane::filled(SIDE, SIDE, detail), &recipe).l
+    }
+
+    /// The difference between the largest and the smallest value in columns `x` of the middle rows.
+    fn spread(plane: &Plane, x: std::ops::Range<usize>) -> f32 {
+        let values = (12..36).flat_map(|y| plane.row(y)[x.clone()].iter().copied());
+        let (low, high) = values.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(v), h.max(v)));
+        high - low
+    }
+
+    #[test]
+    fn texture_goes_and_the_edge_beside_it_stays() {
+        let texture = |x: usize, y: usize| if (x + y).is_multiple_of(2) { 0.03 } else { -0.03 };
+        let photo = picture(|x, y| if x < 24 { 0.3 } else { 0.7 } + texture(x, y));
+        let flat = flattened(&photo, 0.0);
+        for side in [6..20, 28..42] {
+            let left = spread(&flat, side);
+            assert!(left < 0.01, "texture of {left} is left");
+        }
+        let edge = flat.row(24)[26] - flat.row(24)[21];
+        assert!(edge > 0.9 * 0.4, "of an edge of 0.4 within five pixels {edge} is left");
+    }
+
+    #[test]
+    fn small_shapes_stay_where_detail_is_wanted() {
+        let spot = |x: usize, y: usize| (23..25).contains(&x) && (23..25).contains(&y);
+        let photo = picture(|x, y| if spot(x, y) { 0.5 } else { 0.6 });
+        let left = |detail| 0.6 - flattened(&photo, detail).row(24)[24];
+        assert!(left(1.0) > left(0.0) + 0.01, "{} in a face, {} elsewhere", left(1.0), left(0.0));
+    }
+}

@@ -133,3 +133,62 @@ fn along_flow(plane: &Plane, flow: &Flow, sigma: f32) -> Plane {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::painter::Recipe;
+
+    const SIDE: usize = 64;
+
+    fn recipe() -> Ink {
+        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().ink
+    }
+
+    fn plane(value: impl Fn(usize, usize) -> f32) -> Plane {
+        Plane { width: SIDE, height: SIDE, values: (0..SIDE * SIDE).map(|i| value(i % SIDE, i / SIDE)).collect() }
+    }
+
+    #[test]
+    fn a_line_is_drawn_on_the_dark_side_of_an_edge_and_nowhere_else() {
+        let neutral = plane(|_, _| 0.0);
+        let lab = Lab { l: plane(|x, _| if x < 32 { 0.8 } else { 0.5 }), a: neutral.clone(), b: neutral.clone() };
+        let lines = ink(&lab, &lab, &neutral, &recipe());
+        for y in 8..56 {
+            let row = lines.row(y);
+            let most = (0..SIDE).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+            assert!(row[most] > 0.8 && (32..35).contains(&most), "row {y}: {} at {most}", row[most]);
+            assert!(row[..28].iter().chain(&row[38..]).all(|&v| v < 0.02), "row {y}: {row:?}");
+        }
+    }
+
+    #[test]
+    fn lines_that_crowd_are_thinned_out_but_in_faces() {
+        let stripes = plane(|x, _| if x % 2 == 0 { 1.0 } else { 0.0 });
+        let (outside, face) = (plane(|_, _| 0.0), plane(|_, _| 1.0));
+        let thinned = |lines: &Plane, detail: &Plane| {
+            let mut lines = lines.clone();
+            thin_out(&mut lines, detail, &recipe());
+            lines
+        };
+        let crowd = thinned(&stripes, &outside);
+        assert!(crowd.row(32)[32] < 0.15, "{}", crowd.row(32)[32]);
+        assert_eq!(thinned(&stripes, &face), stripes);
+        let lone = plane(|x, _| if x == 32 { 1.0 } else { 0.0 });
+        assert_eq!(thinned(&lone, &outside), lone);
+    }
+
+    #[test]
+    fn fine_lines_are_drawn_in_faces_alone() {
+        let neutral = plane(|_, _| 0.0);
+        let lab = |l: Plane| Lab { l, a: neutral.clone(), b: neutral.clone() };
+        // An eyelid: in the photo, flattened away.
+        let photo = lab(plane(|x, y| if (30..32).contains(&y) && (20..44).contains(&x) { 0.35 } else { 0.75 }));
+        let flat = lab(plane(|_, _| 0.75));
+        let at_the_lid = |detail: f32| ink(&photo, &flat, &plane(|_, _| detail), &recipe()).row(30)[32];
+        assert_eq!(at_the_lid(0.0), 0.0);
+        assert!(at_the_lid(1.0) > 0.5, "{}", at_the_lid(1.0));
+    }
+}

@@ -5,6 +5,7 @@
 //! smaller than the recipe's ideal are painted enlarged, scaled back, and blended in.
 
 pub mod cel;
+mod check;
 pub mod faces;
 pub mod flatten;
 pub mod grade;

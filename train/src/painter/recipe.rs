@@ -1,5 +1,6 @@
 //! The recipe: every number of a look, read from TOML.
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 /// The `anime` recipe, compiled in.
@@ -195,8 +196,13 @@ impl Recipe {
         (name == "anime").then_some(ANIME)
     }
 
-    /// Reads a recipe. The error says what is wrong and where.
-    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+    /// Reads a recipe.
+    ///
+    /// # Errors
+    /// When the text is no recipe, or a number makes no sense; it says which and where.
+    pub fn parse(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text)?;
+        recipe.check()?;
+        Ok(recipe)
     }
 }
