@@ -2,11 +2,11 @@
 //!
 //! This is what training writes, what `export` reads, and what `distill --base` starts from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
 use nijigen::engine::topology::Topology;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -43,7 +43,7 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     write(path, &arrays, Dtype::F32, metadata)
 }
 
-/// Writes arrays and metadata as safetensors, beside `path` first.
+/// Writes arrays and metadata as safetensors, beside `path` first; the same bytes for the same content.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -57,8 +57,29 @@ pub fn write(
         .iter()
         .map(|(name, shape, data)| Ok((name.clone(), TensorView::new(dtype, shape.clone(), data)?)))
         .collect::<Result<Vec<_>>>()?;
-    let bytes = safetensors::serialize(views, Some(metadata))?;
+    let mut bytes = safetensors::serialize(views, Some(metadata))?;
+    sort_header(&mut bytes)?;
     crate::data::write_whole(path, &bytes)
+}
+
+/// Puts the header's entries in the order of their names: `safetensors` writes metadata in a random one, and a card
+/// tells a file by its checksum.
+fn sort_header(bytes: &mut [u8]) -> Result<()> {
+    const METADATA: &str = "__metadata__";
+    let (length, rest) = bytes.split_first_chunk_mut::<8>().context("a file without a header")?;
+    let length = usize::try_from(u64::from_le_bytes(*length))?;
+    let header = rest.get_mut(..length).context("a file with half a header")?;
+    let mut entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header)?;
+    if let Some(metadata) = entries.remove(METADATA) {
+        let sorted: BTreeMap<String, String> = serde_json::from_value(metadata)?;
+        entries.insert(METADATA.to_owned(), serde_json::to_value(sorted)?);
+    }
+    let mut sorted = serde_json::to_vec(&entries)?;
+    // Spaces fill a header up; the arrays behind it stay where they are.
+    ensure!(sorted.len() <= length, "the header has grown");
+    sorted.resize(length, b' ');
+    header.copy_from_slice(&sorted);
+    Ok(())
 }
 
 /// Reads what [`save`] wrote.
@@ -126,6 +147,24 @@ mod tests {
             assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
         }
         assert!(after.network.quantize().is_ok());
+    }
+
+    #[test]
+    fn the_same_weights_give_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let bytes = |_| {
+            save(&path, &weights()).unwrap();
+            fs::read(&path).unwrap()
+        };
+        let first = bytes(0);
+        assert!((1..12).map(bytes).all(|again| again == first));
+    }
+
+    #[test]
+    fn what_was_shipped_can_be_read() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/anime.safetensors");
+        assert_eq!(load(&shipped).unwrap().size, StudentName::M);
     }
 
     #[test]

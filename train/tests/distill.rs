@@ -149,15 +149,49 @@ fn photos_become_a_style_that_is_measured() {
         let said = good(command.arg("-q"));
         assert_eq!((text(&said.stdout), text(&said.stderr)), (String::new(), String::new()), "{command:?}");
         // Nobody reads what it prints.
-        let mut child =
-            Command::new(command.get_program()).args(command.get_args().filter(|arg| *arg != "-q")).stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
+        let mut child = Command::new(command.get_program())
+            .args(command.get_args().filter(|arg| *arg != "-q"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let said = child.wait_with_output().unwrap();
         assert!(said.status.success(), "{command:?}: {}", text(&said.stderr));
     }
+}
+
+/// A program `ffmpeg` that gives 20 equal frames, 3 of a clip named `short`.
+#[cfg(unix)]
+fn still_ffmpeg(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let script = "#!/bin/sh\n\
+                  case \"$*\" in *short*) n=3;; *) n=20;; esac\n\
+                  while [ $n -gt 0 ]; do printf 'P6 8 8 255 '; head -c 192 /dev/zero; n=$((n-1)); done\n";
+    std::fs::create_dir(folder).unwrap();
+    let program = folder.join("ffmpeg");
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn flicker_is_told_clip_by_clip() {
+    let workshop = Workshop::new();
+    good(&mut workshop.distill("config.toml", "run"));
+    good(&mut workshop.export("run/weights.safetensors", "models"));
+    still_ffmpeg(&workshop.at("programs"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut eval = workshop.eval("models/tiny.onnx");
+    eval.env("PATH", format!("{}:{path}", workshop.at("programs").display()));
+    eval.args(["--clip", "still.mkv", "--clip", "short.mkv", "--card"]).arg(workshop.at("models/tiny.toml"));
+    let said = good(&mut eval);
+    let told = text(&said.stdout);
+    assert!(told.contains("flicker of still.mkv: 0.0000 of 255, its input 0.0000"), "{told}");
+    assert!(!told.contains("flicker of short.mkv"), "{told}");
+    assert!(text(&said.stderr).contains("short.mkv: it has 3 frames"), "{}", text(&said.stderr));
+    let card = Card::parse(&std::fs::read_to_string(workshop.at("models/tiny.toml")).unwrap()).unwrap();
+    assert_eq!((card.metrics["flicker_input"], card.metrics["flicker_output"]), (0.0, 0.0));
 }
 
 #[cfg(unix)]
@@ -169,8 +203,7 @@ fn a_run_that_is_interrupted_goes_on_where_it_was() {
     let mut reached = 0;
     for _ in 0..2 {
         let before = lines(&curve);
-        let child =
-            workshop.distill("long.toml", "run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let child = workshop.distill("long.toml", "run").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let started = Instant::now();
         while lines(&curve) < before.max(1) + 1 && started.elapsed() < Duration::from_secs(120) {
             std::thread::sleep(Duration::from_millis(50));

@@ -125,9 +125,8 @@ fn what_is_named_is_held_out_and_what_was_painted_before_stays() {
     photo(&a, 0);
     photo(&b, 1);
     let pairs = dir.path().join("pairs");
-    let run = |input: &Path, more: &[&str]| {
-        said(paint().arg(input).arg("-o").arg(&pairs).args(["--scales", "1"]).args(more))
-    };
+    let run =
+        |input: &Path, more: &[&str]| said(paint().arg(input).arg("-o").arg(&pairs).args(["--scales", "1"]).args(more));
     assert!(run(&a, &["--hold-out", "a"]).0);
     let (good, told) = run(&b, &[]);
     assert!(good && told.contains("2 pairs") && told.contains("(1 held out)"), "{told}");

@@ -242,6 +242,7 @@ impl Job<'_> {
             let mut some = Vec::new();
             let mut fault = None;
             while some.len() < FRAMES_AT_ONCE {
+                self.go_on()?;
                 match frames.next_frame() {
                     Ok(Some(frame)) => some.push(frame),
                     Ok(None) => break,

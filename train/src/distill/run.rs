@@ -308,7 +308,9 @@ impl Distillation {
     fn diverged(&self) -> String {
         let best = self.out.join(WEIGHTS);
         let base = if best.is_file() { format!(" and --base {}", best.display()) } else { String::new() };
-        format!("training has diverged: lower 'rate' in the configuration and start with it in another folder (-o){base}")
+        format!(
+            "training has diverged: lower 'rate' in the configuration and start with it in another folder (-o){base}"
+        )
     }
 }
 

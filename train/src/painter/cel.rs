@@ -98,6 +98,6 @@ mod tests {
             assert!(values.windows(2).all(|w| w[1] >= w[0] - 1e-6), "steepness {steepness}");
         }
         assert!((step(0.3, 6.0, 0.01) - 0.3).abs() < 1e-3, "nearly a ramp");
-        assert!((step(0.3, 6.0, 500.0) - 1.5 / 6.0).abs() < 1e-3, "the middle of a tread");
+        assert!((step(0.3, 6.0, 500.0) - 2.0 / 6.0).abs() < 1e-3, "the nearest tread");
     }
 }
