@@ -17,8 +17,19 @@ const LAYERS: [(usize, bool); 5] = [(2, false), (5, false), (9, true), (12, fals
 /// The fixed network. Its weights are read from an `.npz` file that is never part of a style.
 #[derive(Debug)]
 pub struct Vgg<B: Backend> {
-    layers: Vec<(Tensor<B, 4>, Tensor<B, 1>, bool)>,
+    layers: Vec<Layer<B>>,
     half: bool,
+}
+
+/// One convolution with its ReLU.
+#[derive(Debug)]
+struct Layer<B: Backend> {
+    /// `[oc, ic, 3, 3]`.
+    weight: Tensor<B, 4>,
+    /// `[oc]`.
+    bias: Tensor<B, 1>,
+    /// Whether a pooling stands before it.
+    pool: bool,
 }
 
 /// Bytes of the largest array that is read; the real ones take at most 1.2 MB.
@@ -47,7 +58,7 @@ impl<B: ConvBackend> Vgg<B> {
             None => picture,
         };
         let mut all = Vec::with_capacity(self.layers.len());
-        for (weight, bias, pool) in &self.layers {
+        for Layer { weight, bias, pool } in &self.layers {
             if *pool {
                 x = burn::tensor::module::max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false);
             }
@@ -74,7 +85,7 @@ impl<B: ConvBackend> Vgg<B> {
 }
 
 /// The layers of an `.npz` file, the colour normalisation folded into the first.
-fn read_layers<B: Backend>(file: File, device: &B::Device) -> Result<Vec<(Tensor<B, 4>, Tensor<B, 1>, bool)>> {
+fn read_layers<B: Backend>(file: File, device: &B::Device) -> Result<Vec<Layer<B>>> {
     let mut archive = zip::ZipArchive::new(file).context("it is not an .npz file")?;
     let mut read = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
         let mut bytes = Vec::new();
@@ -102,7 +113,7 @@ fn read_layers<B: Backend>(file: File, device: &B::Device) -> Result<Vec<(Tensor
         }
         let weight = Tensor::from_data(TensorData::new(weight, [oc, ic, 3, 3]), device);
         let bias = Tensor::from_data(TensorData::new(bias, [oc]), device);
-        layers.push((weight, bias, pool));
+        layers.push(Layer { weight, bias, pool });
         channels = oc;
     }
     Ok(layers)

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn shading_that_shows_becomes_treads_and_risers() {
         let (low, high) = slopes(&cel(&ramp(0.008), &recipe()));
-        assert!(low >= 0.0 && low < 0.5 * 0.008, "no tread: {low}");
+        assert!((0.0..0.5 * 0.008).contains(&low), "no tread: {low}");
         assert!(high > 2.0 * 0.008, "no riser: {high}");
     }
 
