@@ -17,7 +17,10 @@ use crate::error::Result;
 
 /// The option that keeps every frame as it is: `-fps_mode` since ffmpeg 5.1, before that `-vsync`, which later versions
 /// take away.
-fn vsync_option() -> Result<&'static str> {
+///
+/// # Errors
+/// When ffmpeg cannot be started.
+pub fn vsync_option() -> Result<&'static str> {
     static OPTION: OnceLock<&str> = OnceLock::new();
     if let Some(option) = OPTION.get() {
         return Ok(option);

@@ -21,11 +21,13 @@ pub struct Frames {
 impl Frames {
     /// Starts to read every `every`th frame of a clip, the first among them.
     pub fn open(clip: &Path, every: u32) -> anyhow::Result<Self> {
+        // Where there is no ffmpeg, the next call says so.
+        let vsync = nijigen::ffmpeg::vsync_option().unwrap_or("-fps_mode");
         let mut ffmpeg = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-i"])
             .arg(clip)
             // Each frame once: by default those of a clip with a varying rate are repeated to fill a constant one.
-            .args(["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"])
+            .args(["-map", "0:v:0", vsync, "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
