@@ -6,11 +6,11 @@
 //! the next layer's.
 
 use anyhow::{Context, Result};
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use nijigen::engine::topology::Topology;
 
-use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
-use super::student::Student;
+use super::conv::{BlockShape, ConvBackend, block, space_to_depth};
+use super::student::{Student, finish_layer, lowered, run_layer};
 use crate::quantize::{round_activation, round_picture, straight_through};
 
 impl<B: ConvBackend> Student<B> {
@@ -32,9 +32,8 @@ impl<B: ConvBackend> Student<B> {
         let network = self.to_network(topology, scales).quantize().context("training has failed")?;
         let device = bytes.device();
         let half = B::half_precision().filter(|_| half);
-        let lower = |x: Tensor<B, 4>| half.map_or(x.clone(), |half| x.cast(half));
         let last = topology.layers.len() - 1;
-        let mut tensors = vec![lower(bytes)];
+        let mut tensors = vec![lowered(bytes, half)];
         for (i, (shape, layer)) in topology.layers.iter().zip(&self.layers).enumerate() {
             let (quantized, epilogue) = (&network.layers[i], network.epilogue(i));
             let oc = shape.out_channels;
@@ -49,41 +48,17 @@ impl<B: ConvBackend> Student<B> {
             let bias = straight_through(bias, per_channel(epilogue.bias));
             let multiplier = per_channel(epilogue.multiplier);
 
-            let mut x = tensors[shape.input].clone();
-            if shape.space_to_depth {
-                x = space_to_depth(x);
-            }
-            let mut shortcut = shape.add.map(|add| tensors[add].clone().mul_scalar(epilogue.shortcut));
-            let mut rectified = false;
-            let mut y = match half {
-                Some(half) => {
-                    let weight = lower(weight * multiplier.reshape([oc, 1, 1, 1]));
-                    // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
-                    let (inner, outer) = if i == last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
-                    rectified = i < last && !shape.depth_to_space;
-                    let added = if shape.depth_to_space { None } else { shortcut.take() };
-                    let y =
-                        block(x, weight, inner.cast(half), added, BlockShape { stride: shape.stride, relu: rectified });
-                    match outer {
-                        Some(bias) => y.cast(FloatDType::F32) + bias.reshape([1, oc, 1, 1]),
-                        None => y,
-                    }
-                }
-                None => {
-                    let nothing = bias.zeros_like();
-                    let sums = block(x, weight, nothing, None, BlockShape { stride: shape.stride, relu: false });
-                    sums * multiplier.reshape([1, oc, 1, 1]) + bias.reshape([1, oc, 1, 1])
-                }
+            let x = tensors[shape.input].clone();
+            let shortcut = shape.add.map(|add| tensors[add].clone().mul_scalar(epilogue.shortcut));
+            let y = if half.is_some() {
+                let weight = weight * multiplier.reshape([oc, 1, 1, 1]);
+                run_layer(shape, i == last, x, weight, bias, shortcut, half)
+            } else {
+                let x = if shape.space_to_depth { space_to_depth(x) } else { x };
+                let sums = block(x, weight, bias.zeros_like(), None, BlockShape { stride: shape.stride, relu: false });
+                let y = sums * multiplier.reshape([1, oc, 1, 1]) + bias.reshape([1, oc, 1, 1]);
+                finish_layer(shape, i == last, y, shortcut)
             };
-            if shape.depth_to_space {
-                y = depth_to_space(y);
-            }
-            if let Some(shortcut) = shortcut {
-                y = y + shortcut;
-            }
-            if i < last && !rectified {
-                y = burn::tensor::activation::relu(y);
-            }
             tensors.push(if i < last { round_activation(y) } else { round_picture(y) });
         }
         Ok(tensors.swap_remove(last + 1).div_scalar(255.0))

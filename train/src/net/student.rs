@@ -114,45 +114,17 @@ impl<B: ConvBackend> Student<B> {
         mut observe: impl FnMut(usize, &Tensor<B, 4>),
     ) -> Tensor<B, 4> {
         let half = B::half_precision().filter(|_| half);
-        let lower = |x: Tensor<B, 4>| match half {
-            Some(half) => x.cast(half),
-            None => x,
-        };
         // Whole numbers up to 255 are exact in bfloat16, their 255ths are not: the scale goes into the weights.
-        let mut tensors = vec![lower(bytes)];
+        let mut tensors = vec![lowered(bytes, half)];
         let last = topology.layers.len() - 1;
         for (i, (shape, layer)) in topology.layers.iter().zip(&self.layers).enumerate() {
             let (mut weight, bias) = (layer.weight.val(), layer.bias.val());
             if shape.input == 0 {
                 weight = weight.div_scalar(255.0);
             }
-            let mut x = tensors[shape.input].clone();
-            if shape.space_to_depth {
-                x = space_to_depth(x);
-            }
-            let plain = i < last && !shape.depth_to_space;
-            let block_shape = BlockShape { stride: shape.stride, relu: plain };
             let shortcut = shape.add.map(|add| tensors[add].clone());
-            // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
-            let (inner, outer) = if i == last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
-            let inner = match half {
-                Some(half) => inner.cast(half),
-                None => inner,
-            };
-            let mut y = block(x, lower(weight), inner, shortcut.clone().filter(|_| plain), block_shape);
-            if let Some(bias) = outer {
-                y = y.cast(FloatDType::F32) + bias.reshape([1, shape.out_channels, 1, 1]);
-            }
-            if shape.depth_to_space {
-                y = depth_to_space(y);
-            }
-            if let (Some(shortcut), false) = (shortcut, plain) {
-                y = y + shortcut;
-            }
+            let y = run_layer(shape, i == last, tensors[shape.input].clone(), weight, bias, shortcut, half);
             if i < last {
-                if !plain {
-                    y = burn::tensor::activation::relu(y);
-                }
                 observe(i, &y);
             }
             tensors.push(y);
@@ -171,6 +143,58 @@ impl<B: ConvBackend> Student<B> {
             blend(&mut to.bias, &from.bias, decay);
         }
     }
+}
+
+/// `x` in the 16-bit format, where there is one.
+pub(super) fn lowered<B: Backend>(x: Tensor<B, 4>, half: Option<FloatDType>) -> Tensor<B, 4> {
+    match half {
+        Some(half) => x.cast(half),
+        None => x,
+    }
+}
+
+/// One layer from its input to what it stores; the last one's picture is not clamped, and in 32 bits.
+pub(super) fn run_layer<B: ConvBackend>(
+    shape: &LayerShape,
+    is_last: bool,
+    mut x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+    shortcut: Option<Tensor<B, 4>>,
+    half: Option<FloatDType>,
+) -> Tensor<B, 4> {
+    if shape.space_to_depth {
+        x = space_to_depth(x);
+    }
+    let plain = !is_last && !shape.depth_to_space;
+    let block_shape = BlockShape { stride: shape.stride, relu: plain };
+    // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
+    let (inner, outer) = if is_last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
+    let inner = match half {
+        Some(half) => inner.cast(half),
+        None => inner,
+    };
+    let mut y = block(x, lowered(weight, half), inner, shortcut.clone().filter(|_| plain), block_shape);
+    if let Some(bias) = outer {
+        y = y.cast(FloatDType::F32) + bias.reshape([1, shape.out_channels, 1, 1]);
+    }
+    if plain { y } else { finish_layer(shape, is_last, y, shortcut) }
+}
+
+/// What stands behind a convolution and its bias: depth-to-space, the addition, and the ReLU of all layers but the last.
+pub(super) fn finish_layer<B: Backend>(
+    shape: &LayerShape,
+    is_last: bool,
+    mut y: Tensor<B, 4>,
+    shortcut: Option<Tensor<B, 4>>,
+) -> Tensor<B, 4> {
+    if shape.depth_to_space {
+        y = depth_to_space(y);
+    }
+    if let Some(shortcut) = shortcut {
+        y = y + shortcut;
+    }
+    if is_last { y } else { burn::tensor::activation::relu(y) }
 }
 
 impl<B: Backend> ConvLayer<B> {
