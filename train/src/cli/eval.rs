@@ -8,7 +8,7 @@ use nijigen::style::Card;
 
 use super::output;
 use crate::data::pairs::Split;
-use crate::data::{training_set, write_whole};
+use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
 use crate::eval::{ClipFlicker, Evaluation};
 use crate::{sheet, weights};
@@ -54,7 +54,7 @@ pub struct Args {
 /// # Errors
 /// When an input cannot be read or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let onnx = std::fs::read(&args.style).with_context(|| format!("cannot read {}", args.style.display()))?;
+    let onnx = read_file(&args.style)?;
     let mut loaded = load(&onnx, Stated::default(), args.threads)
         .map_err(|error| anyhow::anyhow!("the style {} {error}", args.style.display()))?;
     let report = dispatch(
@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
         sheet::save_png(&sheet::compose(&report.rows, 384), path)?;
     }
     if let Some(path) = &args.card {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_text(path)?;
         let mut card = Card::parse(&text).with_context(|| format!("in {}", path.display()))?;
         card.metrics.extend(report.metrics.clone());
         write_whole(path, card.to_toml()?.as_bytes())?;

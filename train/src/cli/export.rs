@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use nijigen::style::Card;
 
 use super::output;
-use crate::data::{photos, sha256};
+use crate::data::{photos, read_file, read_text, sha256};
 use crate::device::{Device, default_device};
 use crate::export::{Export, export};
 use crate::weights;
@@ -55,12 +55,12 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("'{}' cannot be a style's name: it is a file name without '.' and '/'", args.name);
     }
     let weights = weights::load(&args.weights)?;
-    let weights_sha256 = sha256(&std::fs::read(&args.weights)?);
-    let text = std::fs::read_to_string(&args.card).with_context(|| format!("cannot read {}", args.card.display()))?;
+    let weights_sha256 = sha256(&read_file(&args.weights)?);
+    let text = read_text(&args.card)?;
     let card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
     let mut pictures = Vec::new();
     for path in &args.photos {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = read_file(path)?;
         let photo = photos::decode(&bytes).with_context(|| format!("{} is no photo", path.display()))?;
         let photo = photos::reduced(&photo, args.max_side, 1.0);
         let (width, height) = (photo.width() / 8 * 8, photo.height() / 8 * 8);

@@ -19,7 +19,7 @@ use crate::data::licences::Licences;
 use crate::data::pairs::{Filled, Pair, PairWriter, Split};
 use crate::data::person_mask::PersonMask;
 use crate::data::photos::{self, Sources};
-use crate::data::sha256;
+use crate::data::{read_text, sha256};
 use crate::painter::{self, FaceBox, Recipe};
 
 /// Frames of a clip that are held in memory at a time.
@@ -154,7 +154,7 @@ fn recipe_text(name: &str) -> anyhow::Result<String> {
     if !name.ends_with(".toml") {
         return Err(Error::Usage(format!("--recipe {name}: want a TOML file or a built-in recipe: anime")).into());
     }
-    std::fs::read_to_string(name).with_context(|| format!("cannot read the recipe {name}"))
+    Ok(read_text(Path::new(name))?)
 }
 
 /// What was done, counted from many threads.

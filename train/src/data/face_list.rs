@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::read_text;
 use crate::painter::FaceBox;
 
 /// Faces by the file name of their photo or clip.
@@ -17,7 +18,7 @@ pub struct FaceList {
 impl FaceList {
     /// Reads the list.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_text(path)?;
         Self::parse(&text).with_context(|| format!("{} is no list of faces", path.display()))
     }
 

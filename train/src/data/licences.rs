@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::read_text;
+
 /// Licences by the beginning of a source's file name.
 #[derive(Debug, Default)]
 pub struct Licences(Vec<(String, String)>);
@@ -11,7 +13,7 @@ pub struct Licences(Vec<(String, String)>);
 impl Licences {
     /// Reads the list.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read_text(path)?;
         let mut list = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();

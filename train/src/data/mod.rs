@@ -25,3 +25,30 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     output.file().write_all(bytes).map_err(|error| nijigen::Error::io("write", path, error))?;
     Ok(output.commit()?)
 }
+
+/// The whole of a file.
+///
+/// # Errors
+/// When it cannot be read; the text names it and says what to do.
+pub fn read_file(path: &Path) -> nijigen::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| nijigen::Error::io("read", path, error))
+}
+
+/// The whole of a text file.
+///
+/// # Errors
+/// As [`read_file`], and where it is not UTF-8.
+pub fn read_text(path: &Path) -> nijigen::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| nijigen::Error::io("read", path, error))
+}
+
+/// What a TOML text holds.
+///
+/// # Errors
+/// When it is not of the wanted form; the text names the line.
+pub fn parse_toml<T: serde::de::DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+        anyhow::anyhow!("line {line}: {}", error.message().trim())
+    })
+}

@@ -11,6 +11,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use super::read_file;
 use super::{sha256, write_whole};
 use crate::painter::FaceBox;
 
@@ -74,7 +75,7 @@ pub struct Pair {
 /// When the index cannot be read.
 pub fn index_sha256(folder: &Path) -> anyhow::Result<String> {
     let path = folder.join(INDEX);
-    Ok(sha256(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?))
+    Ok(sha256(&read_file(&path)?))
 }
 
 /// Reads an index: its pairs in the order of their targets' names. Of two lines on one target the later counts (the
@@ -84,7 +85,7 @@ pub fn index_sha256(folder: &Path) -> anyhow::Result<String> {
 /// When it cannot be read, or another line is damaged.
 pub fn read_index(folder: &Path) -> anyhow::Result<Vec<Pair>> {
     let path = folder.join(INDEX);
-    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = read_file(&path)?;
     let mut pairs = BTreeMap::new();
     let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').collect();
     for (i, line) in lines.iter().enumerate() {

@@ -8,6 +8,7 @@ use fast_image_resize::FilterType;
 use image::RgbImage;
 use tract_onnx::prelude::*;
 
+use super::read_file;
 use crate::painter::{FaceBox, resized};
 
 /// Side of the model's input and output.
@@ -19,14 +20,17 @@ pub struct PersonMask(Arc<TypedRunnableModel>);
 impl PersonMask {
     /// Loads the model.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = read_file(path)?;
         let load = || -> TractResult<_> {
             onnx()
-                .model_for_path(path)?
+                .model_for_read(&mut bytes.as_slice())?
                 .with_input_fact(0, f32::fact([1, SIDE, SIDE, 3]).into())?
                 .into_optimized()?
                 .into_runnable()
         };
-        load().map(Self).with_context(|| format!("{} cannot be used as a person mask", path.display()))
+        load().map(Self).with_context(|| {
+            format!("{} is not the person segmentation model that --person-mask wants", path.display())
+        })
     }
 
     /// The face of the person in a picture, in its pixels; `None` where no head stands out.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augment;
 use crate::data::batches::Sampling;
+use crate::data::{parse_toml, read_text};
 
 /// Largest crop, pixels, and most crops in a step: beyond them a step wants more memory than machines have.
 const MAX_CROP: u32 = 2048;
@@ -122,9 +123,8 @@ impl Config {
     /// # Errors
     /// When it cannot be read, holds something unknown, or a value makes no sense.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self =
-            toml::from_str(&text).with_context(|| format!("{} is not a configuration", path.display()))?;
+        let text = read_text(path)?;
+        let config: Self = parse_toml(&text).with_context(|| format!("{} is not a configuration", path.display()))?;
         config.check().with_context(|| format!("in {}", path.display()))?;
         Ok(config)
     }

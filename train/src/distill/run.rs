@@ -22,8 +22,8 @@ use super::evaluate::{calibrate, mean_l1};
 use super::journal::{Entry, Journal};
 use super::sample_sheet;
 use crate::data::batches::{Batch, stream};
-use crate::data::sha256;
 use crate::data::training_set::LoadedPair;
+use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
 use crate::loss;
 use crate::net::student::{Arithmetic, Student};
@@ -292,10 +292,7 @@ impl Task for Distillation {
 impl Distillation {
     /// What this run is made from.
     fn origin(&self) -> Result<Origin> {
-        let vgg = self
-            .vgg
-            .as_ref()
-            .map(|path| std::fs::read(path).with_context(|| format!("cannot read the VGG weights {}", path.display())));
+        let vgg = self.vgg.as_ref().map(|path| read_file(path));
         Ok(Origin {
             config: sha256(toml::to_string(&self.config)?.as_bytes()),
             pairs: self.pairs_sha256.clone(),

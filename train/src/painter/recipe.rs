@@ -3,6 +3,8 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::data::parse_toml;
+
 /// The `anime` recipe, compiled in.
 const ANIME: &str = include_str!("../../recipes/anime.toml");
 
@@ -201,7 +203,7 @@ impl Recipe {
     /// # Errors
     /// When the text is no recipe, or a number makes no sense; it says which and where.
     pub fn parse(text: &str) -> Result<Self> {
-        let recipe: Self = toml::from_str(text)?;
+        let recipe: Self = parse_toml(text)?;
         recipe.check()?;
         Ok(recipe)
     }
