@@ -105,13 +105,13 @@ impl Tensor {
         &mut self.data[start..start + len]
     }
 
-    fn space_to_depth(&self) -> Self {
-        let mut out = Self::zeros(self.width / 2, self.height / 2, self.channels * 4);
+    fn space_to_depth(&self, block: usize) -> Self {
+        let mut out = Self::zeros(self.width / block, self.height / block, self.channels * block * block);
         let c = self.channels;
         for y in 0..self.height {
             for x in 0..self.width {
                 let from = self.at(x + 1, y + 1);
-                let to = out.at(x / 2 + 1, y / 2 + 1) + (y % 2 * 2 + x % 2) * c;
+                let to = out.at(x / block + 1, y / block + 1) + (y % block * block + x % block) * c;
                 out.data[to..to + c].copy_from_slice(&self.data[from..from + c]);
             }
         }
@@ -123,12 +123,12 @@ impl Layer {
     fn run(&self, tensors: &[Tensor]) -> Tensor {
         let shuffled;
         let mut input = &tensors[self.shape.input];
-        if self.shape.space_to_depth {
-            shuffled = input.space_to_depth();
+        if self.shape.space_to_depth > 1 {
+            shuffled = input.space_to_depth(self.shape.space_to_depth);
             input = &shuffled;
         }
         let (width, height) = (input.width / self.shape.stride, input.height / self.shape.stride);
-        let block = if self.shape.depth_to_space { 2 } else { 1 };
+        let block = self.shape.depth_to_space;
         let channels = self.shape.stored_channels();
         let mut out = Tensor::zeros(width * block, height * block, channels);
         let shortcut = self.shape.add.map(|index| &tensors[index]);
@@ -141,7 +141,7 @@ impl Layer {
                 for (oc, weight) in self.weight.chunks_exact(3 * run).enumerate() {
                     let acc: i32 = rows.iter().zip(weight.chunks_exact(run)).map(|(a, w)| dot(a, w)).sum();
                     let (place, c) = (oc / channels, oc % channels);
-                    let to = out.at(x * block + place % 2 + 1, y * block + place / 2 + 1) + c;
+                    let to = out.at(x * block + place % block + 1, y * block + place / block + 1) + c;
                     let kept = shortcut.map(|s| s.data[to]);
                     out.data[to] = self.finish(acc, oc, kept);
                 }

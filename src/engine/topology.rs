@@ -3,23 +3,23 @@
 use crate::engine::reach::Reach;
 use crate::frame::Size;
 
-/// One step: [space-to-depth 2] → 3×3 convolution (zero padding 1) → [depth-to-space 2] → [+ an earlier tensor] → ReLU.
+/// One step: [space-to-depth] → 3×3 convolution (zero padding 1) → [depth-to-space] → [+ an earlier tensor] → ReLU.
 ///
 /// The last layer of a [`Topology`] has no ReLU: it is the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerShape {
     /// The tensor it reads: 0 is the image, `i + 1` the output of layer `i`.
     pub input: usize,
-    /// Whether a space-to-depth by 2 (DCR order) stands before the convolution.
-    pub space_to_depth: bool,
+    /// The block side of the space-to-depth (DCR order) before the convolution: 1 (none), 2 or 4.
+    pub space_to_depth: usize,
     /// Input channels of the convolution, after space-to-depth.
     pub in_channels: usize,
     /// Output channels of the convolution, before depth-to-space.
     pub out_channels: usize,
     /// 1 or 2.
     pub stride: usize,
-    /// Whether a depth-to-space by 2 (DCR order) stands behind the convolution.
-    pub depth_to_space: bool,
+    /// The block side of the depth-to-space (DCR order) behind the convolution: 1 (none), 2 or 4.
+    pub depth_to_space: usize,
     /// The earlier tensor (shortcut or skip) that is added before the ReLU.
     pub add: Option<usize>,
 }
@@ -27,7 +27,7 @@ pub struct LayerShape {
 impl LayerShape {
     /// Channels of the tensor that the layer stores, after depth-to-space.
     pub fn stored_channels(&self) -> usize {
-        if self.depth_to_space { self.out_channels / 4 } else { self.out_channels }
+        self.out_channels / (self.depth_to_space * self.depth_to_space)
     }
 
     /// The number of weights: out × in × 3 × 3.
@@ -75,6 +75,8 @@ const MAX_CHANNELS: usize = 1024;
 /// The most layers, and the coarsest scale (1/64): sanity limits for topologies read from a file.
 const MAX_LAYERS: usize = 256;
 const MAX_SCALE: i64 = 64;
+/// The most positions of its input by which a layer moves from one output to the next.
+pub const MAX_STEP: usize = 4;
 
 impl Topology {
     /// The student's network: two scales and a coarse one, output not added to the input
@@ -98,16 +100,16 @@ impl Topology {
     /// [`Topology::two_scale`] with other channels (each at least 1) at 1/2, 1/4 and 1/8.
     pub fn two_scale_with(half: usize, quarter: usize, coarse: usize) -> Self {
         let mut net = Builder { layers: Vec::new() };
-        let e = net.push(0, 12, half, LayerShape { space_to_depth: true, ..PLAIN });
-        let y = net.push(e, 4 * half, quarter, LayerShape { space_to_depth: true, ..PLAIN });
+        let e = net.push(0, 12, half, LayerShape { space_to_depth: 2, ..PLAIN });
+        let y = net.push(e, 4 * half, quarter, LayerShape { space_to_depth: 2, ..PLAIN });
         let y = net.residuals(y, quarter, 2);
         let c = net.push(y, quarter, coarse, LayerShape { stride: 2, ..PLAIN });
         let c = net.residuals(c, coarse, 4);
-        let y = net.push(c, coarse, 4 * quarter, LayerShape { depth_to_space: true, add: Some(y), ..PLAIN });
+        let y = net.push(c, coarse, 4 * quarter, LayerShape { depth_to_space: 2, add: Some(y), ..PLAIN });
         let y = net.residuals(y, quarter, 2);
-        let e = net.push(y, quarter, 4 * half, LayerShape { depth_to_space: true, add: Some(e), ..PLAIN });
+        let e = net.push(y, quarter, 4 * half, LayerShape { depth_to_space: 2, add: Some(e), ..PLAIN });
         let e = net.residuals(e, half, 1);
-        net.push(e, half, 12, LayerShape { depth_to_space: true, ..PLAIN });
+        net.push(e, half, 12, LayerShape { depth_to_space: 2, ..PLAIN });
         Self { layers: net.layers }
     }
 
@@ -136,10 +138,15 @@ impl Topology {
         Ok(tensors)
     }
 
-    /// The image's sides must be multiples of this: the coarsest scale at which any tensor lives. 1 for a topology
-    /// whose layers do not fit together.
+    /// The image's sides must be multiples of this: the coarsest scale at which a layer computes. 1 for a topology whose
+    /// layers do not fit together.
     pub fn multiple(&self) -> u32 {
-        self.tensors().map_or(1, |tensors| tensors.iter().map(TensorShape::scale).max().unwrap_or(1))
+        let Ok(tensors) = self.tensors() else { return 1 };
+        let scales = self.layers.iter().zip(&tensors[1..]).map(|(layer, stored)| {
+            // A layer may be finer in what it stores than in its convolution.
+            stored.scale() * layer.depth_to_space as u32
+        });
+        scales.max().unwrap_or(1)
     }
 
     /// How many image pixels around a place can change its output: the radius of the receptive field.
@@ -155,7 +162,7 @@ impl Topology {
             .iter()
             .zip(&tensors[1..])
             .map(|(layer, stored)| {
-                let scale = u64::from(if layer.depth_to_space { stored.scale() * 2 } else { stored.scale() });
+                let scale = u64::from(stored.scale()) * layer.depth_to_space as u64;
                 area / (scale * scale) * layer.weights() as u64
             })
             .sum()
@@ -170,11 +177,11 @@ impl Topology {
 /// A layer that only convolves.
 const PLAIN: LayerShape = LayerShape {
     input: 0,
-    space_to_depth: false,
+    space_to_depth: 1,
     in_channels: 0,
     out_channels: 0,
     stride: 1,
-    depth_to_space: false,
+    depth_to_space: 1,
     add: None,
 };
 
@@ -199,28 +206,28 @@ impl Builder {
 fn next_tensor(tensors: &[TensorShape], layer: &LayerShape) -> Result<TensorShape, String> {
     let earlier = |index: usize| tensors.get(index).copied().ok_or(format!("tensor {index} does not exist yet"));
     let TensorShape { mut channels, mut reach } = earlier(layer.input)?;
-    if layer.space_to_depth {
-        channels *= 4;
-        reach = reach.space_to_depth(2);
+    let blocks = [layer.space_to_depth, layer.depth_to_space];
+    if let Some(block) = blocks.into_iter().find(|block| !matches!(block, 1 | 2 | 4)) {
+        return Err(format!("space-to-depth and depth-to-space are by 2 or 4, not by {block}"));
     }
+    channels *= blocks[0] * blocks[0];
+    reach = reach.space_to_depth(blocks[0] as i64);
     if channels != layer.in_channels {
         return Err(format!("it reads {} channels, its input has {channels}", layer.in_channels));
     }
     if layer.out_channels == 0 || layer.out_channels > MAX_CHANNELS || layer.in_channels > MAX_CHANNELS {
         return Err(format!("channels must lie within 1 to {MAX_CHANNELS}"));
     }
-    if !matches!(layer.stride, 1 | 2) {
-        return Err(format!("stride {} is not 1 or 2", layer.stride));
+    if !matches!(layer.stride, 1 | 2) || layer.stride * blocks[0] > MAX_STEP {
+        return Err(format!("stride {} behind space-to-depth by {} is not taken", layer.stride, blocks[0]));
     }
     channels = layer.out_channels;
     reach = reach.window(3, layer.stride as i64, 1, 1);
-    if layer.depth_to_space {
-        reach = reach
-            .depth_to_space(2)
-            .filter(|_| channels % 4 == 0)
-            .ok_or_else(|| format!("depth-to-space does not fit {channels} channels at 1/{}", reach.scale))?;
-        channels /= 4;
-    }
+    reach = reach
+        .depth_to_space(blocks[1] as i64)
+        .filter(|_| channels.is_multiple_of(blocks[1] * blocks[1]))
+        .ok_or_else(|| format!("depth-to-space does not fit {channels} channels at 1/{}", reach.scale))?;
+    channels /= blocks[1] * blocks[1];
     if reach.scale > MAX_SCALE {
         return Err(format!("1/{} is coarser than 1/{MAX_SCALE}", reach.scale));
     }

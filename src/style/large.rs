@@ -176,19 +176,19 @@ mod tests {
     fn small_network() -> Box<dyn Generator> {
         let layer = |input, in_channels, out_channels| LayerShape {
             input,
-            space_to_depth: false,
+            space_to_depth: 1,
             in_channels,
             out_channels,
             stride: 1,
-            depth_to_space: false,
+            depth_to_space: 1,
             add: None,
         };
         let layers = vec![
-            LayerShape { space_to_depth: true, ..layer(0, 12, 4) },
+            LayerShape { space_to_depth: 2, ..layer(0, 12, 4) },
             LayerShape { stride: 2, ..layer(1, 4, 6) },
             LayerShape { add: Some(2), ..layer(2, 6, 6) },
-            LayerShape { depth_to_space: true, add: Some(1), ..layer(3, 6, 16) },
-            LayerShape { depth_to_space: true, ..layer(4, 4, 12) },
+            LayerShape { depth_to_space: 2, add: Some(1), ..layer(3, 6, 16) },
+            LayerShape { depth_to_space: 2, ..layer(4, 4, 12) },
         ];
         let onnx = FloatNetwork::random(Topology { layers }, 4).to_qdq_onnx().unwrap();
         load(&onnx, Stated::default(), 1).unwrap().generator

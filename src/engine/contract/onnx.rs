@@ -110,12 +110,13 @@ impl Graph {
         for (i, layer) in topology.layers.iter().enumerate() {
             let name = layer_name(i);
             let mut x = tensors[layer.input].clone();
-            if layer.space_to_depth {
-                x = self.node("SpaceToDepth", format!("{name}.s2d"), vec![x], vec![int("blocksize", 2)]);
+            if layer.space_to_depth > 1 {
+                let block = int("blocksize", layer.space_to_depth as i64);
+                x = self.node("SpaceToDepth", format!("{name}.s2d"), vec![x], vec![block]);
             }
             x = conv(self, i, x);
-            if layer.depth_to_space {
-                let attributes = vec![int("blocksize", 2), text("mode", "DCR")];
+            if layer.depth_to_space > 1 {
+                let attributes = vec![int("blocksize", layer.depth_to_space as i64), text("mode", "DCR")];
                 x = self.node("DepthToSpace", format!("{name}.d2s"), vec![x], attributes);
             }
             if let Some(other) = layer.add {

@@ -185,26 +185,35 @@ pub fn block<B: ConvBackend>(
     Tensor::from_primitive(TensorPrimitive::Float(output))
 }
 
-/// Space-to-depth by 2, DCR order: `[b, c, 2h, 2w]` to `[b, 4c, h, w]`, channel `(dy·2 + dx)·c + k`.
+/// Space-to-depth by `side` (1: none), DCR order: `[b, c, side·h, side·w]` to `[b, side²·c, h, w]`, channel
+/// `(dy·side + dx)·c + k`.
 ///
 /// Tensors are laid out pixel by pixel in memory (channels innermost) and seen as `[b, c, h, w]`:
 /// that is the layout in which CPU back ends convolve fastest, and these two need no shuffle but a copy in it.
-pub fn space_to_depth<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+pub fn space_to_depth<B: Backend>(x: Tensor<B, 4>, side: usize) -> Tensor<B, 4> {
+    if side == 1 {
+        return x;
+    }
     let [b, c, h, w] = x.dims();
     x.permute([0, 2, 3, 1])
-        .reshape([b, h / 2, 2, w / 2, 2, c])
+        .reshape([b, h / side, side, w / side, side, c])
         .permute([0, 1, 3, 2, 4, 5])
-        .reshape([b, h / 2, w / 2, 4 * c])
+        .reshape([b, h / side, w / side, side * side * c])
         .permute([0, 3, 1, 2])
 }
 
-/// Depth-to-space by 2, DCR order: `[b, 4c, h, w]` to `[b, c, 2h, 2w]`; the inverse of [`space_to_depth`].
-pub fn depth_to_space<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+/// Depth-to-space by `side` (1: none), DCR order: `[b, side²·c, h, w]` to `[b, c, side·h, side·w]`; the inverse of
+/// [`space_to_depth`].
+pub fn depth_to_space<B: Backend>(x: Tensor<B, 4>, side: usize) -> Tensor<B, 4> {
+    if side == 1 {
+        return x;
+    }
     let [b, c, h, w] = x.dims();
+    let c = c / (side * side);
     x.permute([0, 2, 3, 1])
-        .reshape([b, h, w, 2, 2, c / 4])
+        .reshape([b, h, w, side, side, c])
         .permute([0, 1, 3, 2, 4, 5])
-        .reshape([b, 2 * h, 2 * w, c / 4])
+        .reshape([b, side * h, side * w, c])
         .permute([0, 3, 1, 2])
 }
 
@@ -279,10 +288,10 @@ mod tests {
     fn space_to_depth_is_in_dcr_order_and_undone_by_depth_to_space() {
         let device = Default::default();
         let x = Tensor::<NdArray, 1, burn::tensor::Int>::arange(0..32, &device).float().reshape([1, 2, 4, 4]);
-        let deep = space_to_depth(x.clone());
+        let deep = space_to_depth(x.clone(), 2);
         // The position (0, 0): both channels of the pixel above left, then of the one to its right, then of the row below.
         let first: Vec<f32> = deep.clone().narrow(2, 0, 1).narrow(3, 0, 1).into_data().iter().collect();
         assert_eq!(first, [0.0, 16.0, 1.0, 17.0, 4.0, 20.0, 5.0, 21.0]);
-        assert_eq!(depth_to_space(deep).into_data(), x.into_data());
+        assert_eq!(depth_to_space(deep, 2).into_data(), x.into_data());
     }
 }

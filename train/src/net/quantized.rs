@@ -54,7 +54,7 @@ impl<B: ConvBackend> Student<B> {
                 let weight = weight * multiplier.reshape([oc, 1, 1, 1]);
                 run_layer(shape, i == last, x, weight, bias, shortcut, half)
             } else {
-                let x = if shape.space_to_depth { space_to_depth(x) } else { x };
+                let x = space_to_depth(x, shape.space_to_depth);
                 let sums = block(x, weight, bias.zeros_like(), None, BlockShape { stride: shape.stride, relu: false });
                 let y = sums * multiplier.reshape([1, oc, 1, 1]) + bias.reshape([1, oc, 1, 1]);
                 finish_layer(shape, i == last, y, shortcut)

@@ -163,10 +163,8 @@ pub(super) fn run_layer<B: ConvBackend>(
     shortcut: Option<Tensor<B, 4>>,
     half: Option<FloatDType>,
 ) -> Tensor<B, 4> {
-    if shape.space_to_depth {
-        x = space_to_depth(x);
-    }
-    let plain = !is_last && !shape.depth_to_space;
+    x = space_to_depth(x, shape.space_to_depth);
+    let plain = !is_last && shape.depth_to_space == 1;
     let block_shape = BlockShape { stride: shape.stride, relu: plain };
     // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
     let (inner, outer) = if is_last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
@@ -188,9 +186,7 @@ pub(super) fn finish_layer<B: Backend>(
     mut y: Tensor<B, 4>,
     shortcut: Option<Tensor<B, 4>>,
 ) -> Tensor<B, 4> {
-    if shape.depth_to_space {
-        y = depth_to_space(y);
-    }
+    y = depth_to_space(y, shape.depth_to_space);
     if let Some(shortcut) = shortcut {
         y = y + shortcut;
     }

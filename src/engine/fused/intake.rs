@@ -1,0 +1,91 @@
+//! From the caller's frame into the tensor that the first layers read.
+
+use rayon::prelude::*;
+
+use super::changed::{BLOCK, Changed};
+use super::tensor::Tensor;
+use crate::engine::kernels::TILE;
+use crate::frame::Size;
+
+/// Bytes of a pixel.
+const PIXEL: usize = 3;
+
+/// Takes the pixels of `frame` (RGB, `size`) that may have changed, marks those that did, and pads right and below with
+/// the edge pixels. `flip` is xored with every byte.
+pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>, flip: u8, rows_per_band: usize) {
+    image.clear();
+    let (layout, bit_layout) = (image.layout, image.bit_layout);
+    let (pitch, bit_pitch) = (layout.pitch(), bit_layout.pitch());
+    let (width, height) = (size.width as usize, size.height as usize);
+    let (data, bits) = image.rows_mut();
+    let take_row = |y: usize, row: &mut [u8], bits: &mut [u8]| {
+        // Below the frame its last row goes on.
+        let y = y.min(height - 1);
+        let source = &frame[y * width * PIXEL..][..width * PIXEL];
+        let row = &mut row[layout.border * PIXEL..][..layout.width * PIXEL];
+        let bits = &mut bits[1..=bit_layout.bytes()];
+        match changed {
+            Changed::Whole => {
+                copy(&mut row[..width * PIXEL], source, flip);
+                pad(row, width);
+                false
+            }
+            Changed::Unknown => take_tiles(row, source, bits, flip, |_| true),
+            Changed::Blocks(mask) => take_tiles(row, source, bits, flip, |tile| mask.get(tile * TILE / BLOCK, y / BLOCK)),
+        }
+    };
+    image.any = data
+        .par_chunks_mut(rows_per_band * pitch)
+        .zip(bits.par_chunks_mut(rows_per_band * bit_pitch))
+        .enumerate()
+        .map(|(band, (data, bits))| {
+            let rows = data.chunks_exact_mut(pitch).zip(bits.chunks_exact_mut(bit_pitch));
+            // Every row is taken: `any` would stop at the first.
+            rows.enumerate().fold(false, |any, (y, (row, bits))| take_row(band * rows_per_band + y, row, bits) | any)
+        })
+        .reduce(|| false, |a, b| a | b);
+}
+
+/// Takes those tiles of a row for which `look` and that differ; returns whether there was one.
+fn take_tiles(row: &mut [u8], source: &[u8], bits: &mut [u8], flip: u8, look: impl Fn(usize) -> bool) -> bool {
+    let width = source.len() / PIXEL;
+    let mut any = false;
+    for (tile, source) in source.chunks(TILE * PIXEL).enumerate() {
+        let kept = &mut row[tile * TILE * PIXEL..][..source.len()];
+        if !look(tile) || same(kept, source, flip) {
+            continue;
+        }
+        copy(kept, source, flip);
+        bits[tile] = u8::MAX;
+        any = true;
+        if (tile + 1) * TILE >= width {
+            pad(row, width);
+            bits[tile..].fill(u8::MAX);
+        }
+    }
+    any
+}
+
+fn same(kept: &[u8], source: &[u8], flip: u8) -> bool {
+    // Whole tiles as arrays: the compiler then compares words.
+    match (kept.as_array::<{ TILE * PIXEL }>(), source.as_array::<{ TILE * PIXEL }>()) {
+        (Some(kept), Some(source)) if flip == 0 => kept == source,
+        _ => kept.iter().zip(source).all(|(kept, source)| *kept == source ^ flip),
+    }
+}
+
+fn copy(to: &mut [u8], from: &[u8], flip: u8) {
+    if flip == 0 {
+        to.copy_from_slice(from);
+    } else {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = from ^ flip);
+    }
+}
+
+/// Repeats the last of `width` pixels up to the row's end.
+fn pad(row: &mut [u8], width: usize) {
+    let (pixels, rest) = row.split_at_mut(width * PIXEL);
+    if let Some(last) = pixels.last_chunk::<PIXEL>() {
+        rest.as_chunks_mut::<PIXEL>().0.fill(*last);
+    }
+}

@@ -1,0 +1,121 @@
+//! The fused engine: a quantized generator on u8 pixels, in bands of rows, computing only what changed.
+//!
+//! [`FusedGenerator`] holds a network packed for a [kernel](crate::engine::kernels) and a plan for each size that it was
+//! given: one buffer for each layer's output. What a layer stores stays there, so that the next frame needs to compute
+//! only those tiles that read a value that has changed. Nothing but the layers' outputs is ever written: space-to-depth,
+//! depth-to-space, bias, shortcut, ReLU and rounding happen in the kernel's loads and stores.
+
+mod changed;
+mod intake;
+mod layer;
+mod layout;
+mod network;
+mod pack;
+mod picture;
+mod plan;
+mod tensor;
+#[cfg(test)]
+mod tests;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+pub use changed::{BLOCK, BlockMask, Changed};
+
+use self::network::Network;
+use self::plan::Plan;
+use crate::engine::Generator;
+use crate::engine::contract::QuantizedNetwork;
+use crate::engine::kernels::Isa;
+use crate::error::{Error, Result};
+use crate::frame::Size;
+
+/// Sizes whose plans are kept: a live stream needs one, a picture in tiles up to four.
+const KEPT_PLANS: usize = 4;
+
+/// A quantized generator ready to run.
+pub struct FusedGenerator {
+    network: Network,
+    isa: Isa,
+    threads: usize,
+    pool: ThreadPool,
+    /// Most recently used first.
+    plans: Vec<Plan>,
+}
+
+impl FusedGenerator {
+    /// Packs `net` for `isa` and starts `threads` (at least 1) workers.
+    ///
+    /// # Errors
+    /// [`Error::Style`] where the network is not one that can be fused, or threads cannot be started.
+    pub fn new(net: &QuantizedNetwork, isa: Isa, threads: usize) -> Result<Self> {
+        let network = Network::new(net, isa).map_err(Error::Style)?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|i| format!("band-{i}"))
+            .build()
+            .map_err(|error| Error::Style(format!("the engine's threads cannot be started: {error}")))?;
+        Ok(Self { network, isa, threads: threads.max(1), pool, plans: Vec::new() })
+    }
+
+    /// The instruction set that it runs on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
+    /// parts that `changed` names. A value that differs from the one kept by no more than `dead_zone` steps (of 127)
+    /// stays as it is; with 0 the result is that of a whole run on the pixels taken so far. Returns the
+    /// multiply-accumulates that were computed.
+    ///
+    /// What is kept belongs to the size: the first frame of each is computed whole.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a length does not fit the size.
+    pub fn run_changed(
+        &mut self,
+        frame: &[u8],
+        size: Size,
+        changed: Changed<'_>,
+        dead_zone: u8,
+        out: &mut [u8],
+    ) -> Result<u64> {
+        if size.area() == 0 || frame.len() != size.rgb_len() || out.len() != size.rgb_len() {
+            return Err(Error::Input(format!("a frame of {} bytes is not one of {size}", frame.len())));
+        }
+        match self.plans.iter().position(|plan| plan.size == size) {
+            Some(i) => self.plans[..=i].rotate_right(1),
+            None => {
+                self.plans.truncate(KEPT_PLANS - 1);
+                self.plans.insert(0, Plan::new(&self.network, size, self.isa, self.threads));
+            }
+        }
+        let (network, plan) = (&self.network, &mut self.plans[0]);
+        Ok(self.pool.install(|| {
+            let macs = plan.run(network, frame, changed, dead_zone);
+            plan.copy_picture(out);
+            macs
+        }))
+    }
+}
+
+impl Generator for FusedGenerator {
+    fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
+        self.run_changed(input, size, Changed::Whole, 0, output).map(|_| ())
+    }
+
+    fn macs(&self, size: Size) -> u64 {
+        self.network.topology.macs(size)
+    }
+
+    fn engine(&self) -> &'static str {
+        "fused"
+    }
+
+    fn halo(&self) -> Option<u32> {
+        Some(self.network.topology.halo())
+    }
+
+    fn multiple(&self) -> u32 {
+        self.network.topology.multiple()
+    }
+}

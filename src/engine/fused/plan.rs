@@ -1,0 +1,146 @@
+//! The plan of a generator for one size: its buffers, and the run through its layers.
+
+use rayon::prelude::*;
+
+use super::changed::Changed;
+use super::intake;
+use super::layer::{Band, LayerRun, Work};
+use super::layout::{Layout, Reading, padded_channels};
+use super::network::Network;
+use super::tensor::Tensor;
+use crate::engine::kernels::{Isa, TILE};
+use crate::frame::Size;
+
+/// Bands for each thread: what one thread finishes early another one takes over.
+const BANDS_PER_THREAD: usize = 4;
+
+/// A layer's place in a plan.
+pub(super) struct PlannedLayer {
+    /// Rows of its convolution.
+    pub(super) rows: usize,
+    /// Positions in a row of its convolution.
+    pub(super) columns: usize,
+    /// Per row: for each tile whether it is computed, then for each tile which of its positions changed.
+    marks: Vec<u8>,
+    /// Multiply-accumulates of a tile.
+    tile_macs: u64,
+}
+
+/// Everything that a frame of one size needs.
+pub(super) struct Plan {
+    pub(super) size: Size,
+    /// The image, then what each layer stores; the last one is the picture.
+    pub(super) tensors: Vec<Tensor>,
+    layers: Vec<PlannedLayer>,
+    threads: usize,
+    isa: Isa,
+    /// Whether a frame went through it.
+    filled: bool,
+}
+
+impl Plan {
+    pub(super) fn new(network: &Network, size: Size, isa: Isa, threads: usize) -> Self {
+        let padded = size.round_up(network.topology.multiple());
+        let border = network.topology.layers.iter().map(|layer| Reading::of(layer).before).max().unwrap_or(1);
+        let last = network.shapes.len() - 1;
+        let tensors = network.shapes.iter().enumerate().map(|(i, shape)| {
+            let scale = shape.scale() as usize;
+            let (width, height) = (padded.width as usize / scale, padded.height as usize / scale);
+            // The picture stands alone: nothing reads it, and its rows are copied out as they are.
+            let (channels, border) = match i {
+                0 => (shape.channels, border),
+                _ if i == last => (shape.channels, 0),
+                _ => (padded_channels(shape.channels), border),
+            };
+            Tensor::new(Layout { width, height, channels, border }, if i == 0 { isa.image_flip() } else { 0 })
+        });
+        let tensors: Vec<_> = tensors.collect();
+        let layers = network.topology.layers.iter().zip(&tensors[1..]).map(|(layer, output)| {
+            let block = layer.depth_to_space;
+            let (rows, columns) = (output.layout.height / block, output.layout.width / block);
+            PlannedLayer {
+                rows,
+                columns,
+                marks: vec![0; rows * 2 * columns.div_ceil(TILE)],
+                tile_macs: (TILE * layer.weights()) as u64,
+            }
+        });
+        Self { size, layers: layers.collect(), tensors, threads, isa, filled: false }
+    }
+
+    /// Takes `frame` through the network; to be called within the pool. Returns the multiply-accumulates done, tiles
+    /// counted whole.
+    pub(super) fn run(&mut self, network: &Network, frame: &[u8], changed: Changed<'_>, dead_zone: u8) -> u64 {
+        let changed = if self.filled { changed } else { Changed::Whole };
+        let whole = matches!(changed, Changed::Whole);
+        let image_rows = self.rows_per_band(self.tensors[0].layout.height);
+        intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip(), image_rows);
+        self.filled = true;
+        (0..self.layers.len()).map(|i| self.run_layer(network, i, (!whole).then_some(dead_zone))).sum()
+    }
+
+    fn rows_per_band(&self, rows: usize) -> usize {
+        // Even, so that rows can be computed two by two.
+        rows.div_ceil(self.threads * BANDS_PER_THREAD).next_multiple_of(2)
+    }
+
+    pub(super) fn run_layer(&mut self, network: &Network, i: usize, dead_zone: Option<u8>) -> u64 {
+        let shape = &network.topology.layers[i];
+        let rows_per_band = self.rows_per_band(self.layers[i].rows);
+        let (inputs, outputs) = self.tensors.split_at_mut(i + 1);
+        let (input, output, planned) = (&inputs[shape.input], &mut outputs[0], &mut self.layers[i]);
+        let shortcut = shape.add.map(|add| &inputs[add]);
+        if dead_zone.is_some() {
+            output.clear();
+            if !input.any && !shortcut.is_some_and(|shortcut| shortcut.any) {
+                return 0;
+            }
+        }
+        let run = LayerRun {
+            isa: self.isa,
+            shape,
+            packed: &network.packed[i],
+            reading: Reading::of(shape),
+            input,
+            shortcut,
+            columns: planned.columns,
+            output_layout: output.layout,
+            bit_layout: output.bit_layout,
+            is_picture: i + 1 == network.packed.len(),
+            // The picture is exact: nothing is computed from it that a small change could spare.
+            dead_zone: dead_zone.map(|dead_zone| if i + 1 == network.packed.len() { 0 } else { dead_zone }),
+        };
+        let block = shape.depth_to_space;
+        let pitch = output.layout.pitch() * rows_per_band * block;
+        let bit_pitch = output.bit_layout.pitch() * rows_per_band * block;
+        let mark_pitch = 2 * planned.columns.div_ceil(TILE) * rows_per_band;
+        let (data, bits) = output.rows_mut();
+        let work = data
+            .par_chunks_mut(pitch)
+            .zip(bits.par_chunks_mut(bit_pitch))
+            .zip(planned.marks.par_chunks_mut(mark_pitch))
+            .enumerate()
+            .map(|(band, ((output, bits), marks))| run.band(Band { first: band * rows_per_band, output, bits, marks }))
+            .reduce(Work::default, Work::and);
+        output.any = work.changed;
+        work.tiles * planned.tile_macs
+    }
+
+    /// Copies the picture's pixels (RGB) to `out`.
+    pub(super) fn copy_picture(&self, out: &mut [u8]) {
+        let Some(picture) = self.tensors.last() else { return };
+        let (width, channels) = (self.size.width as usize, picture.layout.channels);
+        let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
+        for (to, from) in rows {
+            let from = &from[..width * channels];
+            if channels == 3 {
+                to.copy_from_slice(from);
+            } else {
+                // A fourth channel is not a colour.
+                for (to, from) in to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0) {
+                    to.copy_from_slice(&from[..3]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::contract::FloatNetwork;
+use crate::engine::reference::Reference;
+use crate::engine::topology::{LayerShape, StudentSize, Topology};
+
+/// A small generator of numbers.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+
+    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+}
+
+/// Any network of the contract's operators: strides, blocks, shortcuts from anywhere, up to 70 channels.
+fn random_topology(seed: u64) -> Topology {
+    let mut n = Numbers(seed);
+    let mut layers: Vec<LayerShape> = Vec::new();
+    let mut scales: Vec<(usize, usize)> = vec![(3, 1)];
+    for i in 0..1 + n.below(7) {
+        let input = if i == 0 { 0 } else { n.below(scales.len()) };
+        let (channels, scale) = scales[input];
+        let (space_to_depth, stride) =
+            n.one_of(&[(1, 1), (1, 1), (1, 1), (1, 2), (2, 1), (2, 1), (2, 2), (4, 1)]);
+        let room = scale * space_to_depth * stride <= 8 && channels * space_to_depth * space_to_depth <= 300;
+        let (space_to_depth, stride) = if room { (space_to_depth, stride) } else { (1, 1) };
+        let scale = scale * space_to_depth * stride;
+        let depth_to_space = n.one_of(&[1, 1, 2, 4]);
+        let depth_to_space = if scale % depth_to_space == 0 { depth_to_space } else { 1 };
+        let scale = scale / depth_to_space;
+        // The image is no activation: only the picture may add it.
+        let partners: Vec<usize> = (1..scales.len())
+            .filter(|t| scales[*t].1 == scale && scales[*t].0 * depth_to_space * depth_to_space <= 600)
+            .collect();
+        let add = (!partners.is_empty() && n.below(2) == 0).then(|| n.one_of(&partners));
+        let stored = add.map_or_else(|| 1 + n.below(if depth_to_space == 1 { 70 } else { 20 }), |add| scales[add].0);
+        layers.push(LayerShape {
+            input,
+            space_to_depth,
+            in_channels: channels * space_to_depth * space_to_depth,
+            out_channels: stored * depth_to_space * depth_to_space,
+            stride,
+            depth_to_space,
+            add,
+        });
+        scales.push((stored, scale));
+    }
+    let plain = |input, in_channels, out_channels, depth_to_space, add| LayerShape {
+        input,
+        space_to_depth: 1,
+        in_channels,
+        out_channels,
+        stride: 1,
+        depth_to_space,
+        add,
+    };
+    while scales[scales.len() - 1].1 > 4 {
+        let (channels, scale) = scales[scales.len() - 1];
+        layers.push(plain(scales.len() - 1, channels, 4 * 5, 2, None));
+        scales.push((5, scale / 2));
+    }
+    let (channels, scale) = scales[scales.len() - 1];
+    let colours = n.one_of(&[3, 3, 4]);
+    let add = (colours == 3 && n.below(2) == 0).then_some(0);
+    layers.push(plain(scales.len() - 1, channels, colours * scale * scale, scale, add));
+    let topology = Topology { layers };
+    topology.tensors().unwrap();
+    topology
+}
+
+fn network(topology: Topology, seed: u64) -> QuantizedNetwork {
+    FloatNetwork::random(topology, seed).quantize().unwrap()
+}
+
+fn noise(size: Size, seed: u64) -> Vec<u8> {
+    let mut n = Numbers(seed);
+    (0..size.rgb_len()).map(|i| (i / 7 % 97 + n.below(120)) as u8).collect()
+}
+
+/// The reference's picture, its fourth channel left out.
+fn expected(net: &QuantizedNetwork, frame: &[u8], size: Size) -> Vec<u8> {
+    let picture = Reference::new(net).run(frame, size);
+    let channels = picture.len() / size.area();
+    picture.chunks_exact(channels).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+}
+
+/// A few pixels of `frame` made different.
+fn touch(frame: &mut [u8], size: Size, n: &mut Numbers) {
+    let (x0, y0) = (n.below(size.width as usize), n.below(size.height as usize));
+    for y in y0..(y0 + 1 + n.below(9)).min(size.height as usize) {
+        for x in x0..(x0 + 1 + n.below(9)).min(size.width as usize) {
+            frame[(y * size.width as usize + x) * 3 + n.below(3)] ^= n.below(256) as u8;
+        }
+    }
+}
+
+fn random_mask(size: Size, n: &mut Numbers) -> BlockMask {
+    let mut mask = BlockMask::new(size);
+    for row in 0..mask.rows() {
+        for column in 0..mask.columns() {
+            mask.set(column, row, n.below(3) == 0);
+        }
+    }
+    mask
+}
+
+/// What the engine has taken of `frame` by a mask.
+fn take(kept: &mut [u8], frame: &[u8], size: Size, mask: &BlockMask) {
+    for (i, (kept, pixel)) in kept.chunks_exact_mut(3).zip(frame.chunks_exact(3)).enumerate() {
+        let (x, y) = (i % size.width as usize, i / size.width as usize);
+        if mask.get(x / BLOCK, y / BLOCK) {
+            kept.copy_from_slice(pixel);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_engine_draws_the_reference(seed: u64, width in 1_u32..70, height in 1_u32..50) {
+        let net = network(random_topology(seed), seed);
+        let size = Size::new(width, height);
+        let frame = noise(size, seed);
+        let expected = expected(&net, &frame, size);
+        for isa in Isa::available() {
+            for threads in [1, 3] {
+                let mut engine = FusedGenerator::new(&net, isa, threads).unwrap();
+                let mut out = vec![0; size.rgb_len()];
+                engine.run(&frame, size, &mut out).unwrap();
+                prop_assert!(out == expected, "{isa} on {threads} threads differs: {:?}", net.topology);
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_dead_zone_what_is_kept_is_what_a_whole_run_gives(seed: u64, width in 1_u32..90, height in 1_u32..60) {
+        let net = network(random_topology(seed), seed);
+        let size = Size::new(width, height);
+        let mut n = Numbers(seed);
+        let mut engines: Vec<_> =
+            Isa::available().into_iter().map(|isa| FusedGenerator::new(&net, isa, 1 + n.below(3)).unwrap()).collect();
+        let mut whole = FusedGenerator::new(&net, Isa::best(), 1).unwrap();
+        let mut frame = noise(size, seed);
+        let mut kept = frame.clone();
+        for i in 0..5 {
+            let mask = random_mask(size, &mut n);
+            let by_mask = n.below(2) == 0;
+            let changed = if by_mask { Changed::Blocks(&mask) } else { Changed::Unknown };
+            match (i, by_mask) {
+                (1.., true) => take(&mut kept, &frame, size, &mask),
+                _ => kept.copy_from_slice(&frame),
+            }
+            let mut expected = vec![0; size.rgb_len()];
+            whole.run(&kept, size, &mut expected).unwrap();
+            for engine in &mut engines {
+                let mut out = vec![0; size.rgb_len()];
+                engine.run_changed(&frame, size, changed, 0, &mut out).unwrap();
+                prop_assert!(out == expected, "frame {i}, {}: {:?}", engine.isa(), net.topology);
+            }
+            touch(&mut frame, size, &mut n);
+        }
+    }
+
+    #[test]
+    fn a_dead_zone_bounds_what_a_kept_value_is_off(seed: u64, dead_zone in 1_u8..5) {
+        let net = network(random_topology(seed), seed);
+        let size = Size::new(61, 37);
+        let mut n = Numbers(seed);
+        let mut engines: Vec<_> =
+            Isa::available().into_iter().map(|isa| FusedGenerator::new(&net, isa, 1 + n.below(3)).unwrap()).collect();
+        let mut frame = noise(size, seed);
+        for _ in 0..5 {
+            let mask = random_mask(size, &mut n);
+            let mut pictures = engines.iter_mut().map(|engine| {
+                let mut out = vec![0; size.rgb_len()];
+                engine.run_changed(&frame, size, Changed::Blocks(&mask), dead_zone, &mut out).unwrap();
+                out
+            });
+            let first = pictures.next().unwrap();
+            prop_assert!(pictures.all(|picture| picture == first), "the kernels differ: {:?}", net.topology);
+            touch(&mut frame, size, &mut n);
+            touch(&mut frame, size, &mut n);
+        }
+        let engine = &mut engines[0];
+        let last = net.topology.layers.len() - 1;
+        for i in 0..=last {
+            let mut again = Plan::new(&engine.network, size, engine.isa, 1);
+            for (to, from) in again.tensors.iter_mut().zip(&engine.plans[0].tensors) {
+                to.data.copy_from_slice(&from.data);
+            }
+            again.run_layer(&engine.network, i, None);
+            let allowed = if i == last { 0 } else { dead_zone };
+            let (kept, computed) = (&engine.plans[0].tensors[i + 1].data, &again.tensors[i + 1].data);
+            let worst = kept.iter().zip(computed).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            prop_assert!(worst <= allowed, "layer {i} is off by {worst}");
+        }
+    }
+}
+
+#[test]
+fn the_student_is_drawn_at_every_size_that_its_multiple_does_not_divide() {
+    let net = network(Topology::two_scale(StudentSize::M), 3);
+    let mut engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
+    for size in [Size::new(1, 1), Size::new(65, 33), Size::new(72, 40), Size::new(3, 100)] {
+        let frame = noise(size, 5);
+        let mut out = vec![0; size.rgb_len()];
+        engine.run(&frame, size, &mut out).unwrap();
+        assert!(out == expected(&net, &frame, size), "{size}");
+    }
+}
+
+#[test]
+fn a_frame_that_stands_still_costs_nothing() {
+    let net = network(Topology::two_scale(StudentSize::S), 3);
+    let mut engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
+    let size = Size::new(64, 48);
+    let (frame, mut out) = (noise(size, 1), vec![0; size.rgb_len()]);
+    assert!(engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap() >= engine.macs(size));
+    let first = out.clone();
+    assert_eq!(engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap(), 0);
+    let nothing = BlockMask::new(size);
+    assert_eq!(engine.run_changed(&noise(size, 2), size, Changed::Blocks(&nothing), 0, &mut out).unwrap(), 0);
+    assert!(out == first);
+}
+
+#[test]
+fn a_frame_of_the_wrong_length_is_refused() {
+    let net = network(Topology::two_scale(StudentSize::S), 3);
+    let mut engine = FusedGenerator::new(&net, Isa::best(), 1).unwrap();
+    let size = Size::new(8, 8);
+    assert!(engine.run(&[0; 10], size, &mut vec![0; size.rgb_len()]).is_err());
+    assert!(engine.run(&vec![0; size.rgb_len()], size, &mut [0; 10]).is_err());
+}

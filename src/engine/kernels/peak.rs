@@ -1,0 +1,85 @@
+//! What a core can do at most: the same instructions as the kernels', on registers alone. For benchmarks.
+
+#![allow(clippy::missing_panics_doc)]
+
+use super::Isa;
+
+/// Sums that do not wait for one another: enough for every instruction's latency.
+const CHAINS: usize = 12;
+
+/// Runs `rounds` rounds of `isa`'s multiplying instructions on registers. Returns the multiply-accumulates done, and a
+/// number that depends on all of them. `None` where this processor lacks it, or there is nothing to measure (scalar).
+pub fn run(isa: Isa, rounds: u64) -> Option<(u64, i32)> {
+    if !isa.is_available() {
+        return None;
+    }
+    // SAFETY: the processor has the instructions, as has just been found.
+    #[allow(unused_unsafe)]
+    let (lanes, sum) = unsafe {
+        match isa {
+            Isa::Scalar => return None,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => (32, x86::avx2(rounds)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => (32, x86::avxvnni(rounds)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => (64, x86::avx512vnni(rounds)),
+            #[allow(unreachable_patterns)]
+            _ => return None,
+        }
+    };
+    Some((rounds * CHAINS as u64 * lanes, sum))
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+    use std::hint::black_box;
+
+    use super::CHAINS;
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn avx512vnni(rounds: u64) -> i32 {
+        let (a, b) = black_box((_mm512_set1_epi8(3), _mm512_set1_epi8(5)));
+        let mut sums = [_mm512_setzero_si512(); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm512_dpbusd_epi32(*sum, a, b);
+            }
+        }
+        let total = sums.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_add_epi32(a, b));
+        _mm512_reduce_add_epi32(total)
+    }
+
+    /// The sum of the first lanes.
+    #[target_feature(enable = "avx2")]
+    fn first_lanes(sums: [__m256i; CHAINS]) -> i32 {
+        sums.into_iter().map(|sum| _mm256_extract_epi32::<0>(sum)).fold(0, i32::wrapping_add)
+    }
+
+    #[target_feature(enable = "avx2,avxvnni")]
+    pub(super) fn avxvnni(rounds: u64) -> i32 {
+        let (a, b) = black_box((_mm256_set1_epi8(3), _mm256_set1_epi8(5)));
+        let mut sums = [_mm256_setzero_si256(); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm256_dpbusd_avx_epi32(*sum, a, b);
+            }
+        }
+        first_lanes(sums)
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn avx2(rounds: u64) -> i32 {
+        let (b, ones) = black_box((_mm256_set1_epi8(5), _mm256_set1_epi16(1)));
+        let mut sums = [_mm256_setzero_si256(); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                // The sum's own bytes are multiplied, so that no product can be computed once for all.
+                let pairs = _mm256_maddubs_epi16(*sum, b);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+            }
+        }
+        first_lanes(sums)
+    }
+}

@@ -1,0 +1,156 @@
+//! Every kernel against the scalar one, on random spans: bit for bit, and nothing written outside.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A small generator of numbers: proptest's own values would be shrunk one by one.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.next() as usize % limit
+    }
+
+    fn within(&mut self, low: i32, high: i32) -> i32 {
+        low + self.below((high - low + 1) as usize) as i32
+    }
+}
+
+/// A span's numbers, in the form in which every kernel can be given its own copy.
+#[derive(Debug, Clone)]
+struct Case {
+    group: Group,
+    window: Window,
+    input: Vec<u8>,
+    input_at: usize,
+    rows: usize,
+    positions: usize,
+    output: Vec<u8>,
+    places: Places,
+    shortcut: Option<(Vec<u8>, f32)>,
+    dead_zone: Option<u8>,
+    highest: f32,
+}
+
+impl Case {
+    /// `reads_image`: bytes up to 255 and weights within ±63; else bytes up to 127 and weights within ±127.
+    fn new(seed: u64, vectors: usize, reads_image: bool, keep: bool) -> Self {
+        let mut n = Numbers(seed);
+        let (byte_limit, weight_limit) = if reads_image { (256, 63) } else { (128, 127) };
+        // Extremes more often than chance would have them.
+        let byte = |n: &mut Numbers| if n.below(4) == 0 { (byte_limit - 1) as u8 } else { n.below(byte_limit) as u8 };
+        let weight = |n: &mut Numbers| match n.below(4) {
+            0 => weight_limit as i8,
+            1 => -weight_limit as i8,
+            _ => n.within(-weight_limit, weight_limit) as i8,
+        };
+        let rows = if vectors == 1 { 1 + n.below(2) } else { 1 };
+        let positions = 1 + n.below(3 * TILE);
+        let window = Window {
+            rows: 1 + n.below(6),
+            quads: 1 + n.below(14),
+            pitch: 64 + n.below(64),
+            step: 1 + n.below(40),
+        };
+        let input_at = n.below(50);
+        let whole = positions.next_multiple_of(TILE) - 1;
+        let length = input_at + whole * window.step + (window.rows + rows) * window.pitch + window.quads * 4;
+        let input = (0..length).map(|_| byte(&mut n)).collect();
+        let count = window.rows * window.quads * vectors;
+        let weights = (0..count).map(|_| WeightVector(std::array::from_fn(|_| weight(&mut n)))).collect();
+        let group = Group {
+            weights,
+            initial: (0..vectors).map(|_| std::array::from_fn(|_| n.within(-1000, 1000))).collect(),
+            multiplier: (0..vectors).map(|_| std::array::from_fn(|_| n.next() as f32 / 1e13)).collect(),
+            bias: (0..vectors).map(|_| std::array::from_fn(|_| n.within(-50, 50) as f32 / 3.0)).collect(),
+        };
+        let step = vectors * LANES + n.below(9);
+        let places = Places { at: [3, 3 + LANES, 3 + 2 * LANES], step, row: positions * step + 7 };
+        let bytes = 3 + rows * places.row + step + LANES;
+        let highest = if n.below(2) == 0 { 127.0 } else { 255.0 };
+        let output = (0..bytes).map(|_| n.below(256) as u8).collect();
+        let shortcut = (n.below(2) == 0).then(|| ((0..bytes).map(|_| n.below(128) as u8).collect(), n.next() as f32 / 1e9));
+        let dead_zone = keep.then(|| n.below(4) as u8);
+        Self { group, window, input, input_at, rows, positions, output, places, shortcut, dead_zone, highest }
+    }
+
+    /// The output and the flags of what changed.
+    fn run(&self, isa: Isa) -> (Vec<u8>, Vec<u8>) {
+        let tiles = self.positions.div_ceil(TILE);
+        let (mut output, mut changed) = (self.output.clone(), vec![0; 2 * tiles]);
+        let mut span = Span {
+            input: &self.input,
+            input_at: self.input_at,
+            input_row: self.window.pitch,
+            window: self.window,
+            rows: self.rows,
+            positions: self.positions,
+            output: &mut output,
+            places: self.places,
+            highest: self.highest,
+            shortcut: self.shortcut.as_ref().map(|(data, scale)| Shortcut { data, places: self.places, scale: *scale }),
+            keep: self.dead_zone.map(|dead_zone| Keep { dead_zone, changed: &mut changed, row: tiles }),
+        };
+        run(isa, &self.group, &mut span);
+        (output, changed)
+    }
+
+    /// The same case with the image's bytes as this instruction set stores them.
+    fn stored_for(&self, isa: Isa) -> Self {
+        let mut case = self.clone();
+        if isa.image_flip() != 0 {
+            case.input.iter_mut().for_each(|byte| *byte ^= isa.image_flip());
+            let vectors = case.group.vectors();
+            for (i, weights) in case.group.weights.iter().enumerate() {
+                for (lane, weights) in weights.0.as_chunks::<4>().0.iter().enumerate() {
+                    let sum: i32 = weights.iter().map(|weight| i32::from(*weight)).sum();
+                    case.group.initial[i % vectors][lane] += 128 * sum;
+                }
+            }
+        }
+        case
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_kernel_gives_the_bytes_of_the_scalar_one(seed: u64, vectors in 1..=MAX_VECTORS, reads_image: bool, keep: bool) {
+        let case = Case::new(seed, vectors, reads_image, keep);
+        let expected = case.run(Isa::Scalar);
+        for isa in Isa::available() {
+            let case = if reads_image { case.stored_for(isa) } else { case.clone() };
+            prop_assert!(case.run(isa) == expected, "{isa} differs from scalar: {case:?}");
+        }
+    }
+}
+
+#[test]
+fn a_span_beyond_its_slices_is_refused() {
+    let case = Case::new(1, 2, false, true);
+    let refused = |change: &dyn Fn(&mut Case)| {
+        let mut case = case.clone();
+        change(&mut case);
+        std::panic::catch_unwind(|| case.run(Isa::best())).is_err()
+    };
+    assert!(!refused(&|_| {}));
+    assert!(refused(&|case| case.input.truncate(case.input.len() / 2)));
+    assert!(refused(&|case| case.output.truncate(case.places.end(2, case.rows, case.positions) - 1)));
+    assert!(refused(&|case| case.group.weights.truncate(1)));
+    assert!(refused(&|case| case.group.bias.truncate(1)));
+    assert!(refused(&|case| case.positions = 0));
+    assert!(refused(&|case| case.rows = 2));
+}
+
+#[test]
+fn instruction_sets_are_found_by_name() {
+    for isa in Isa::available() {
+        assert_eq!(isa.name().parse::<Isa>(), Ok(isa));
+    }
+    assert!("sse9".parse::<Isa>().unwrap_err().contains("scalar"));
+}
