@@ -31,7 +31,9 @@ pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Change
                 false
             }
             Changed::Unknown => take_tiles(row, source, bits, flip, |_| true),
-            Changed::Blocks(mask) => take_tiles(row, source, bits, flip, |tile| mask.get(tile * TILE / BLOCK, y / BLOCK)),
+            Changed::Blocks(mask) => {
+                take_tiles(row, source, bits, flip, |tile| mask.get(tile * TILE / BLOCK, y / BLOCK))
+            }
         }
     };
     image.any = data

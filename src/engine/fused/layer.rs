@@ -76,13 +76,8 @@ impl LayerRun<'_> {
         let together = if groups.len() == 1 && groups[0].group.vectors() == 1 { 2 } else { 1 };
         let mut work = Work::default();
         for row in (0..band_rows).step_by(together) {
-            let run = Run {
-                y: band.first + row,
-                row,
-                rows: together.min(band_rows - row),
-                x: 0,
-                positions: self.columns,
-            };
+            let run =
+                Run { y: band.first + row, row, rows: together.min(band_rows - row), x: 0, positions: self.columns };
             if self.dead_zone.is_none() {
                 self.compute(&mut band, run);
                 work.tiles += (run.rows * tiles) as u64;
@@ -156,7 +151,11 @@ impl LayerRun<'_> {
             for packed in &self.packed.groups {
                 let shortcut = self.shortcut.map(|shortcut| Shortcut {
                     data: &shortcut.data,
-                    places: self.places(packed, run, shortcut.layout.before(run.y * self.shape.depth_to_space, 0, shortcut.layout.border)),
+                    places: self.places(
+                        packed,
+                        run,
+                        shortcut.layout.before(run.y * self.shape.depth_to_space, 0, shortcut.layout.border),
+                    ),
                     scale: self.packed.shortcut,
                 });
                 let places = self.places(packed, run, run.row * self.shape.depth_to_space * self.output_layout.pitch());
@@ -200,8 +199,7 @@ impl LayerRun<'_> {
         for packed in &self.packed.groups {
             let at = std::array::from_fn(|v| (packed.first + v) * LANES);
             let places = Places { at, step: stride, row };
-            let shortcut =
-                self.shortcut.map(|_| Shortcut { data: &added, places, scale: self.packed.shortcut });
+            let shortcut = self.shortcut.map(|_| Shortcut { data: &added, places, scale: self.packed.shortcut });
             self.run_kernel(packed, run, Output { data: &mut drawn, places }, shortcut, None);
         }
         let pitch = self.output_layout.pitch();

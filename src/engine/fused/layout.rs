@@ -1,7 +1,7 @@
 //! Where things lie: positions of a stored tensor, its border, and the bits that say what changed in it. Pure
 //! arithmetic.
 
-use crate::engine::kernels::{LANES, TILE};
+use crate::engine::kernels::{LANES, READ_BEYOND, TILE};
 use crate::engine::topology::{LayerShape, MAX_STEP};
 
 /// How a tensor lies in memory: position by position, channels innermost, with a border of zeros on every side.
@@ -23,9 +23,9 @@ impl Layout {
         (self.width + 2 * self.border) * self.channels
     }
 
-    /// Bytes of the whole. Behind the last row there is room for what the last tile reads beyond it.
+    /// Bytes of the whole. Behind the last row there is room for what a kernel reads beyond it.
     pub(super) fn len(&self) -> usize {
-        (self.height + 2 * self.border) * self.pitch() + TILE * MAX_STEP * self.channels + LANES
+        (self.height + 2 * self.border) * self.pitch() + READ_BEYOND * MAX_STEP * self.channels + LANES
     }
 
     /// Where the position at column `x` of row `y` begins.

@@ -30,9 +30,7 @@ fn lanes(out_channels: usize, block: usize, is_picture: bool) -> Vec<Option<usiz
     }
     let stored = out_channels / (block * block);
     let padded = padded_channels(stored);
-    (0..block * block)
-        .flat_map(|place| (0..padded).map(move |c| (c < stored).then_some(place * stored + c)))
-        .collect()
+    (0..block * block).flat_map(|place| (0..padded).map(move |c| (c < stored).then_some(place * stored + c))).collect()
 }
 
 /// How many vectors each group has: as many as go together, and never one alone beside three.
@@ -51,7 +49,13 @@ fn group_sizes(vectors: usize) -> Vec<usize> {
 
 /// Packs layer `layer` of `net`, for a tensor in front of it whose positions are `input_bytes` long and hold
 /// `input_channels` channels.
-pub(super) fn pack(net: &QuantizedNetwork, layer: usize, input_channels: usize, input_bytes: usize, isa: Isa) -> PackedLayer {
+pub(super) fn pack(
+    net: &QuantizedNetwork,
+    layer: usize,
+    input_channels: usize,
+    input_bytes: usize,
+    isa: Isa,
+) -> PackedLayer {
     let (shape, quantized) = (&net.topology.layers[layer], &net.layers[layer]);
     let (reading, epilogue) = (Reading::of(shape), net.epilogue(layer));
     let block = shape.space_to_depth;

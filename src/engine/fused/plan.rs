@@ -12,7 +12,7 @@ use crate::engine::kernels::{Isa, TILE};
 use crate::frame::Size;
 
 /// Bands for each thread: what one thread finishes early another one takes over.
-const BANDS_PER_THREAD: usize = 4;
+const BANDS_PER_THREAD: usize = 2;
 
 /// A layer's place in a plan.
 pub(super) struct PlannedLayer {

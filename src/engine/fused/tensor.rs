@@ -32,9 +32,6 @@ impl Tensor {
     pub(super) fn rows_mut(&mut self) -> (&mut [u8], &mut [u8]) {
         let Layout { border, height, .. } = self.layout;
         let (pitch, bit_pitch) = (self.layout.pitch(), self.bit_layout.pitch());
-        (
-            &mut self.data[border * pitch..][..height * pitch],
-            &mut self.bits[border * bit_pitch..][..height * bit_pitch],
-        )
+        (&mut self.data[border * pitch..][..height * pitch], &mut self.bits[border * bit_pitch..][..height * bit_pitch])
     }
 }

@@ -29,8 +29,7 @@ fn random_topology(seed: u64) -> Topology {
     for i in 0..1 + n.below(7) {
         let input = if i == 0 { 0 } else { n.below(scales.len()) };
         let (channels, scale) = scales[input];
-        let (space_to_depth, stride) =
-            n.one_of(&[(1, 1), (1, 1), (1, 1), (1, 2), (2, 1), (2, 1), (2, 2), (4, 1)]);
+        let (space_to_depth, stride) = n.one_of(&[(1, 1), (1, 1), (1, 1), (1, 2), (2, 1), (2, 1), (2, 2), (4, 1)]);
         let room = scale * space_to_depth * stride <= 8 && channels * space_to_depth * space_to_depth <= 300;
         let (space_to_depth, stride) = if room { (space_to_depth, stride) } else { (1, 1) };
         let scale = scale * space_to_depth * stride;

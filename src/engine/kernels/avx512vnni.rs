@@ -26,7 +26,7 @@ unsafe fn tiles<const V: usize, const R: usize>(group: &Group, span: &mut Span<'
     let window = span.window;
     for tile in 0..span.positions.div_ceil(TILE) {
         let mut sums = [[[_mm512_setzero_si512(); V]; TILE]; R];
-        // SAFETY: `check` made sure that the windows of every tile, the last one whole, lie within the input, and that
+        // SAFETY: `check` made sure that the windows of the positions, and of some beyond the last, lie within the input, and that
         // there are `rows * quads * V` weight vectors and `V` initial ones.
         unsafe {
             for row in &mut sums {
@@ -58,7 +58,16 @@ unsafe fn tiles<const V: usize, const R: usize>(group: &Group, span: &mut Span<'
                     weights = weights.add(V);
                 }
             }
-            finish(group, span, tile, &sums);
+            // A copy: what is read in a loop must lie in memory, and the sums shall stay in registers.
+            let mut stored = [[[[0; LANES]; V]; TILE]; R];
+            for (to, row) in stored.iter_mut().zip(sums) {
+                for (to, position) in to.iter_mut().zip(row) {
+                    for (to, sum) in to.iter_mut().zip(position) {
+                        _mm512_storeu_si512(to.as_mut_ptr().cast(), sum);
+                    }
+                }
+            }
+            finish(group, span, tile, &stored);
         }
     }
 }
@@ -73,7 +82,7 @@ unsafe fn finish<const V: usize, const R: usize>(
     group: &Group,
     span: &mut Span<'_>,
     tile: usize,
-    sums: &[[[__m512i; V]; TILE]; R],
+    sums: &[[[[i32; LANES]; V]; TILE]; R],
 ) {
     let positions = TILE.min(span.positions - tile * TILE);
     let (zero, highest) = (_mm512_setzero_ps(), _mm512_set1_ps(span.highest));
@@ -88,7 +97,8 @@ unsafe fn finish<const V: usize, const R: usize>(
                     unsafe {
                         let multiplier = _mm512_loadu_ps(group.multiplier.as_ptr().add(v).cast());
                         let bias = _mm512_loadu_ps(group.bias.as_ptr().add(v).cast());
-                        let mut value = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(*sum), multiplier), bias);
+                        let sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sum.as_ptr().cast()));
+                        let mut value = _mm512_add_ps(_mm512_mul_ps(sum, multiplier), bias);
                         if let Some(shortcut) = &span.shortcut {
                             let places = &shortcut.places;
                             let from = places.at[v] + r * places.row + (tile * TILE + p) * places.step;
@@ -119,5 +129,3 @@ unsafe fn finish<const V: usize, const R: usize>(
         }
     }
 }
-
-const _: () = assert!(LANES == 16);

@@ -25,10 +25,10 @@ mod neon;
 mod neondot;
 pub mod peak;
 mod scalar;
-#[cfg(target_arch = "x86_64")]
-mod x86_256;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86_256;
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,9 +39,8 @@ pub const LANES: usize = 16;
 pub const TILE: usize = 8;
 /// Vectors that are computed together, at most.
 pub const MAX_VECTORS: usize = 3;
-/// Bytes behind the last window's first byte that a kernel may read beyond the window itself: the span's last tile is
-/// always computed whole.
-const TILE_REACH: usize = TILE - 1;
+/// Positions beyond a span's last one whose windows a kernel may read: it computes several at once, needed or not.
+pub const READ_BEYOND: usize = TILE - 1;
 
 /// An instruction set that there is a kernel for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +60,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    const ALL: [Self; 6] =
-        [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Neon, Self::NeonDot];
+    const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Neon, Self::NeonDot];
 
     /// Those that this processor has, the fastest last.
     pub fn available() -> Vec<Self> {
@@ -282,10 +280,13 @@ fn check(group: &Group, span: &Span<'_>) {
     assert!(window.rows > 0 && window.quads > 0 && span.positions > 0, "an empty span");
     assert!(span.rows == 1 || span.rows == 2 && vectors == 1, "two rows are for one vector");
     let tiles = span.positions.div_ceil(TILE);
-    let last = (tiles - 1) * TILE + TILE_REACH;
+    let last = span.positions - 1 + READ_BEYOND;
     let read = span.input_at + (span.rows - 1) * span.input_row + last * window.step + window.extent();
     assert!(read <= span.input.len(), "a span reads beyond its input");
-    assert!(span.places.end(vectors, span.rows, span.positions) <= span.output.len(), "a span writes beyond its output");
+    assert!(
+        span.places.end(vectors, span.rows, span.positions) <= span.output.len(),
+        "a span writes beyond its output"
+    );
     if let Some(shortcut) = &span.shortcut {
         let end = shortcut.places.end(vectors, span.rows, span.positions);
         assert!(end <= shortcut.data.len(), "a span reads beyond its shortcut");

@@ -35,7 +35,7 @@ unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize
     let (vectors, step) = (group.vectors(), window.step);
     // Two lanes for each output channel: they are added at the end.
     let mut sums = [[vdupq_n_s32(0); 8]; POSITIONS];
-    // SAFETY: `check` made sure that the windows of every tile, the last one whole, lie within the input, and that
+    // SAFETY: `check` made sure that the windows of the positions, and of some beyond the last, lie within the input, and that
     // there are `rows * quads * vectors` weight vectors and `vectors` initial ones.
     unsafe {
         let start = span.input.as_ptr().add(span.input_at + row * span.input_row + first * step);
@@ -45,9 +45,11 @@ unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize
         for y in 0..window.rows {
             let mut at = start.add(y * window.pitch);
             for _ in 0..window.quads / 2 {
-                let quads: [_; POSITIONS] = std::array::from_fn(|p| [quad(at.add(p * step)), quad(at.add(p * step + 4))]);
+                let quads: [_; POSITIONS] =
+                    std::array::from_fn(|p| [quad(at.add(p * step)), quad(at.add(p * step + 4))]);
                 for quarter in 0..4 {
-                    let w = [vld1q_s8(weights.add(16 * quarter)), vld1q_s8(weights.wrapping_add(stride).add(16 * quarter))];
+                    let w =
+                        [vld1q_s8(weights.add(16 * quarter)), vld1q_s8(weights.wrapping_add(stride).add(16 * quarter))];
                     for (sum, a) in sums.iter_mut().zip(quads) {
                         let low = vmull_s8(vget_low_s8(w[0]), vget_low_s8(a[0]));
                         let low = vmlal_s8(low, vget_low_s8(w[1]), vget_low_s8(a[1]));

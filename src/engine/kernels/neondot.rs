@@ -53,7 +53,7 @@ unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize
     let window = span.window;
     let (vectors, step) = (group.vectors(), window.step);
     let mut sums = [[vdupq_n_s32(0); 4]; POSITIONS];
-    // SAFETY: `check` made sure that the windows of every tile, the last one whole, lie within the input, and that
+    // SAFETY: `check` made sure that the windows of the positions, and of some beyond the last, lie within the input, and that
     // there are `rows * quads * vectors` weight vectors and `vectors` initial ones.
     unsafe {
         let initial: *const i32 = group.initial.as_ptr().add(vector).cast();

@@ -52,15 +52,11 @@ impl Case {
         };
         let rows = if vectors == 1 { 1 + n.below(2) } else { 1 };
         let positions = 1 + n.below(3 * TILE);
-        let window = Window {
-            rows: 1 + n.below(6),
-            quads: 1 + n.below(14),
-            pitch: 64 + n.below(64),
-            step: 1 + n.below(40),
-        };
+        let window =
+            Window { rows: 1 + n.below(6), quads: 1 + n.below(14), pitch: 64 + n.below(64), step: 1 + n.below(40) };
         let input_at = n.below(50);
-        let whole = positions.next_multiple_of(TILE) - 1;
-        let length = input_at + whole * window.step + (window.rows + rows) * window.pitch + window.quads * 4;
+        let last = positions - 1 + READ_BEYOND;
+        let length = input_at + last * window.step + (window.rows + rows) * window.pitch + window.quads * 4;
         let input = (0..length).map(|_| byte(&mut n)).collect();
         let count = window.rows * window.quads * vectors;
         let weights = (0..count).map(|_| WeightVector(std::array::from_fn(|_| weight(&mut n)))).collect();
@@ -75,7 +71,8 @@ impl Case {
         let bytes = 3 + rows * places.row + step + LANES;
         let highest = if n.below(2) == 0 { 127.0 } else { 255.0 };
         let output = (0..bytes).map(|_| n.below(256) as u8).collect();
-        let shortcut = (n.below(2) == 0).then(|| ((0..bytes).map(|_| n.below(128) as u8).collect(), n.next() as f32 / 1e9));
+        let shortcut =
+            (n.below(2) == 0).then(|| ((0..bytes).map(|_| n.below(128) as u8).collect(), n.next() as f32 / 1e9));
         let dead_zone = keep.then(|| n.below(4) as u8);
         Self { group, window, input, input_at, rows, positions, output, places, shortcut, dead_zone, highest }
     }
