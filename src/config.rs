@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
+use crate::engine::Options;
 use crate::frame::{Rate, Size};
 use crate::source::CameraSelector;
 
@@ -28,8 +29,8 @@ pub struct StyleConfig {
     pub strength: f32,
     /// Where to look for styles before anywhere else.
     pub folder: Option<PathBuf>,
-    /// Worker threads of the engine, at least 1.
-    pub threads: usize,
+    /// What runs it, on how many threads.
+    pub engine: Options,
 }
 
 /// The folders in which styles are looked for, besides those that the user names: the user's data folder, then the

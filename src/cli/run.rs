@@ -120,7 +120,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         size: info.size.to_string(),
         style: stylizer.name().to_string(),
         engine: stylizer.engine(),
-        threads: config.style.threads,
+        threads: config.style.engine.threads,
         version: env!("CARGO_PKG_VERSION"),
     };
     // From here on there may be half-written files, which an interrupt must not leave behind.

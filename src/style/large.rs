@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::engine::contract::FloatNetwork;
     use crate::engine::topology::{LayerShape, Topology};
-    use crate::engine::{Stated, load};
+    use crate::engine::{Options, Stated, load};
 
     /// A network of two scales with a halo of some 20 pixels, so that small tiles will do.
     fn small_network() -> Box<dyn Generator> {
@@ -191,7 +191,7 @@ mod tests {
             LayerShape { depth_to_space: 2, ..layer(4, 4, 12) },
         ];
         let onnx = FloatNetwork::random(Topology { layers }, 4).to_qdq_onnx().unwrap();
-        load(&onnx, Stated::default(), 1).unwrap().generator
+        load(&onnx, Stated::default(), Options::threads(1)).unwrap().generator
     }
 
     fn picture(size: Size) -> Vec<u8> {
@@ -234,6 +234,9 @@ mod tests {
             }
             fn engine(&self) -> &'static str {
                 "test"
+            }
+            fn isa(&self) -> &'static str {
+                "none"
             }
             fn halo(&self) -> Option<u32> {
                 None

@@ -80,6 +80,11 @@ impl Stylizer {
         self.generator.as_ref().map_or("none", |g| g.engine())
     }
 
+    /// The instruction set in statistics, "none" where no style is applied.
+    pub fn isa(&self) -> &'static str {
+        self.generator.as_ref().map_or("none", |g| g.isa())
+    }
+
     /// Multiply-accumulates of one picture of `size`.
     pub fn macs(&self, size: Size) -> u64 {
         self.generator.as_ref().map_or(0, |g| g.macs(size))

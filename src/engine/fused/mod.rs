@@ -15,7 +15,7 @@ mod picture;
 mod plan;
 mod tensor;
 #[cfg(test)]
-mod tests;
+pub(in crate::engine) mod tests;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -55,11 +55,6 @@ impl FusedGenerator {
             .build()
             .map_err(|error| Error::Style(format!("the engine's threads cannot be started: {error}")))?;
         Ok(Self { network, isa, threads: threads.max(1), pool, plans: Vec::new() })
-    }
-
-    /// The instruction set that it runs on.
-    pub fn isa(&self) -> Isa {
-        self.isa
     }
 
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
@@ -109,6 +104,10 @@ impl Generator for FusedGenerator {
 
     fn engine(&self) -> &'static str {
         "fused"
+    }
+
+    fn isa(&self) -> &'static str {
+        self.isa.name()
     }
 
     fn halo(&self) -> Option<u32> {
