@@ -26,8 +26,8 @@ Examples:
   nijigen bench --size 1280x720 --threads 4
   nijigen bench --json > today.json
 
-The frames are those of the source 'synthetic', the same every time, each computed whole. One frame at a time goes
-through source, style and sink: the latency is what a frame takes when nothing else waits. rss_mb is the most memory
+The frames are those of the source 'synthetic', the same every time, each computed whole. One frame at a time goes \
+through source, style and sink: the latency is what a frame takes when nothing else waits. rss_mb is the most memory \
 that the process held, in 10^6 bytes, the ring of made-up frames included.";
 
 /// Measure how fast styles run on this machine

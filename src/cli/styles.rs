@@ -17,8 +17,8 @@ use crate::style::{Found, OpenStyle, Registry};
   nijigen styles --styles ~/styles
   nijigen -v styles                  also which engine runs each, and why
 
-A style is an ONNX file, best with a card NAME.toml beside it. Styles are looked for in the folder given, in the program
-itself, in the data folder ($XDG_DATA_HOME/nijigen/styles, ~/.local/share/nijigen/styles) and in share/nijigen/styles
+A style is an ONNX file, best with a card NAME.toml beside it. Styles are looked for in the folder given, in the program \
+itself, in the data folder ($XDG_DATA_HOME/nijigen/styles, ~/.local/share/nijigen/styles) and in share/nijigen/styles \
 beside the program's bin folder.")]
 pub struct StylesArgs {
     /// A further folder to look for styles in

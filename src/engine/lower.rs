@@ -197,7 +197,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let is_layer = computed.is_some_and(|node| {
             matches!(node.op_type.as_str(), "Relu" | "Add" | "Conv" | "DepthToSpace" | "SpaceToDepth")
         });
-        let index = if !is_layer && !is_picture {
+        let index = if stored.kind == DataType::Uint8 && !is_layer && !is_picture {
             self.take_image(value, quantize, stored)?
         } else {
             let expected = if is_picture { DataType::Uint8 } else { DataType::Int8 };

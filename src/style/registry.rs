@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, StyleConfig};
+use crate::engine::form::{Layout, Range};
 use crate::engine::{self, Generator, Guess, MAX_FILE, Options, Stated};
 use crate::error::{Error, Result};
 use crate::style::{Card, Stylizer};
@@ -79,8 +80,8 @@ impl Registry {
     /// Opens a style by name, or an ONNX file by its path (which ends in `.onnx` or has a folder in it).
     ///
     /// # Errors
-    /// [`Error::Style`] with the names that exist where there is none of this name, or with what is wrong with its
-    /// file; [`Error::Io`] where the file cannot be read.
+    /// [`Error::Usage`] with the names that exist where there is none of this name, [`Error::Style`] with what is wrong
+    /// with its file, [`Error::Io`] where the file cannot be read.
     pub fn open(&self, name_or_path: &str, options: Options) -> Result<OpenStyle> {
         let path = Path::new(name_or_path);
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1 {
@@ -91,7 +92,7 @@ impl Registry {
             Some(style) => Self::open_found(style, options),
             None => {
                 let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
-                Err(Error::Style(format!(
+                Err(Error::Usage(format!(
                     "there is no style '{name_or_path}'; there are: {}, off. The path of an ONNX file will also do",
                     names.join(", ")
                 )))
@@ -180,6 +181,22 @@ fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: 
     });
     let remarks = loaded.remarks.iter().map(|remark| format!("{what}: {remark}"));
     let notes = guesses.chain(remarks).collect();
+    let generator = &loaded.generator;
+    let threads = options.threads;
+    let many = if threads == 1 { "thread" } else { "threads" };
+    log::info!("style {what}: {} bytes, {} ({}) on {threads} {many}", onnx.len(), generator.engine(), generator.isa());
+    if let Some(why) = &loaded.obstacle {
+        log::info!("style {what} is not wholly fused: {why}");
+    }
+    let layout = stated.layout.map_or("layout as the file shows", Layout::name);
+    let range = stated.range.map_or("range as the file shows", Range::name);
+    let halo = generator.halo().map_or("looks at the whole picture".into(), |halo| format!("looks {halo} pixels far"));
+    let gmac = generator.macs(config::DEFAULT_SIZE) as f64 / 1e9;
+    let multiple = generator.multiple();
+    log::info!(
+        "style {what}: {layout}, {range}, sides are multiples of {multiple}, {halo}, {gmac:.2} GMAC at {}",
+        config::DEFAULT_SIZE
+    );
     Ok(OpenStyle { card, generator: loaded.generator, bytes: onnx.len(), notes, obstacle: loaded.obstacle })
 }
 
