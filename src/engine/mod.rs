@@ -21,6 +21,7 @@ mod tract;
 pub use checks::MAX_FILE;
 pub use load::{Guess, Loaded, Options, Stated, Which, load};
 
+use crate::engine::fused::FusedGenerator;
 use crate::error::Result;
 use crate::frame::Size;
 
@@ -42,6 +43,11 @@ pub trait Generator: Send {
 
     /// The instruction set in statistics.
     fn isa(&self) -> &'static str;
+
+    /// The fused engine itself, where it runs the whole network: it can compute only what changed.
+    fn as_fused(&mut self) -> Option<&mut FusedGenerator> {
+        None
+    }
 
     /// How many pixels around a place can change its output, or `None` where the whole picture can.
     fn halo(&self) -> Option<u32>;

@@ -111,6 +111,10 @@ impl Generator for FusedGenerator {
         self.isa.name()
     }
 
+    fn as_fused(&mut self) -> Option<&mut FusedGenerator> {
+        Some(self)
+    }
+
     fn halo(&self) -> Option<u32> {
         Some(self.network.topology.halo())
     }

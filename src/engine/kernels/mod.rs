@@ -11,6 +11,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "aarch64")]
 mod arm;
 #[cfg(target_arch = "x86_64")]
@@ -40,7 +42,7 @@ pub const TILE: usize = 8;
 /// Vectors that are computed together, at most.
 pub const MAX_VECTORS: usize = 3;
 /// Positions beyond a span's last one whose windows a kernel may read: it computes several at once, needed or not.
-pub const READ_BEYOND: usize = TILE - 1;
+pub const READ_BEYOND: usize = 15;
 
 /// An instruction set that there is a kernel for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub enum Isa {
     AvxVnni,
     /// x86-64 with AVX512-VNNI: `vpdpbusd` on 512 bits.
     Avx512Vnni,
+    /// x86-64 with AMX (Xeons since 2023): `tdpbusd` on tiles.
+    Amx,
     /// 64-bit Arm (Raspberry Pi 4): `smull`, `sadalp`.
     Neon,
     /// 64-bit Arm with dot products (Raspberry Pi 5): `sdot`.
@@ -60,7 +64,8 @@ pub enum Isa {
 }
 
 impl Isa {
-    const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Neon, Self::NeonDot];
+    const ALL: [Self; 7] =
+        [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Amx, Self::Neon, Self::NeonDot];
 
     /// Those that this processor has, the fastest last.
     pub fn available() -> Vec<Self> {
@@ -87,6 +92,8 @@ impl Isa {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Self::Avx512Vnni.is_available() && amx::is_available(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
             #[cfg(target_arch = "aarch64")]
@@ -103,6 +110,7 @@ impl Isa {
             Self::Avx2 => "avx2",
             Self::AvxVnni => "avxvnni",
             Self::Avx512Vnni => "avx512vnni",
+            Self::Amx => "amx",
             Self::Neon => "neon",
             Self::NeonDot => "neondot",
         }
@@ -262,6 +270,8 @@ pub fn run(isa: Isa, group: &Group, span: &mut Span<'_>) {
         Isa::AvxVnni => avxvnni::run(group, span),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => avx512vnni::run(group, span),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx => amx::run(group, span),
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => neon::run(group, span),
         #[cfg(target_arch = "aarch64")]

@@ -13,6 +13,11 @@ pub fn run(isa: Isa, rounds: u64) -> Option<(u64, i32)> {
     if !isa.is_available() {
         return None;
     }
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        super::amx::peak(rounds);
+        return Some((rounds * super::amx::PEAK_PRODUCTS * 16 * 16 * 64, 0));
+    }
     // SAFETY: the processor has the instructions, as has just been found.
     #[allow(unused_unsafe)]
     let (lanes, sum) = unsafe {

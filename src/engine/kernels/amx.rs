@@ -1,0 +1,401 @@
+//! AMX (Xeons since 2023): `tdpbusd` multiplies 16 positions' 64 bytes with 16 output channels' at once.
+//!
+//! The tensors' and weights' order is already that of tiles: 16 positions lie one step apart, each with a run of bytes;
+//! 16 weight vectors are 64 bytes of 16 channels.
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::sync::OnceLock;
+
+use super::avx512vnni::{self, Finish};
+use super::{Group, LANES, Span};
+
+/// Rows of a tile: positions, or quads.
+const ROWS: usize = 16;
+/// Tiles of positions that are computed together.
+const TILES: usize = 2;
+
+/// Whether the processor has it, the system saves it, and this process may use it.
+pub(super) fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| has_instructions() && is_permitted())
+}
+
+fn has_instructions() -> bool {
+    // Intel's manual, volume 2A, CPUID: leaf 7, EDX 24 (AMX-TILE) and 25 (AMX-INT8); leaf 1, ECX 27 (OSXSAVE).
+    let largest = __cpuid(0).eax;
+    if largest < 7 || __cpuid(1).ecx >> 27 & 1 == 0 || __cpuid_count(7, 0).edx >> 24 & 3 != 3 {
+        return false;
+    }
+    // XCR0 17 and 18: the system keeps the tiles' state.
+    // SAFETY: OSXSAVE says that the instruction is there.
+    let enabled = unsafe { xcr0() };
+    enabled >> 17 & 3 == 3
+}
+
+/// # Safety
+/// The processor has OSXSAVE.
+#[target_feature(enable = "xsave")]
+unsafe fn xcr0() -> u64 {
+    // SAFETY: the caller's.
+    unsafe { _xgetbv(0) }
+}
+
+/// Linux gives the tiles' large state only to processes that ask for it (arch_prctl, ARCH_REQ_XCOMP_PERM).
+#[cfg(target_os = "linux")]
+fn is_permitted() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XFEATURE_XTILEDATA: libc::c_long = 18;
+    // SAFETY: this call takes two numbers and touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_permitted() -> bool {
+    false
+}
+
+/// What `ldtilecfg` reads.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    /// Bytes of a row, for each tile.
+    bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// What the loop in assembly reads, at the offsets that it names.
+#[repr(C)]
+struct Work {
+    /// 0: what the sums begin with, 64 bytes per vector.
+    initial: *const i32,
+    /// 8: the first position's window.
+    input: *const u8,
+    /// 16: bytes from a tile's first position to the next tile's.
+    next_tile: usize,
+    /// 24: bytes from a position to its neighbour.
+    step: usize,
+    /// 32
+    weights: *const i8,
+    /// 40: bytes from a quad's weights to the next one's.
+    quad: usize,
+    /// 48: rows of the window.
+    rows: usize,
+    /// 56: parts of a row of the window.
+    parts: usize,
+    /// 64: bytes of such a part.
+    part_bytes: usize,
+    /// 72: bytes of such a part's weights.
+    part_weights: usize,
+    /// 80: bytes from behind a row's last part to the next row's first.
+    next_row: usize,
+    /// 88: where the sums go.
+    sums: *mut i32,
+}
+
+/// Sums of up to [`TILES`] tiles and three vectors: `[tile][vector][position][lane]`.
+#[repr(C, align(64))]
+struct Sums([[[i32; LANES]; ROWS]; TILES * 3]);
+
+pub(super) fn run(group: &Group, span: &mut Span<'_>) {
+    assert!(is_available(), "this processor has no AMX, or it is not permitted");
+    let window = span.window;
+    let vectors = group.vectors();
+    // As many quads as fill a tile, all parts of a row alike.
+    let quads = (1..=ROWS).rev().find(|quads| window.quads.is_multiple_of(*quads)).unwrap_or(1);
+    let mut configuration =
+        Configuration { palette: 1, start_row: 0, reserved: [0; 14], bytes: [64; 16], rows: [ROWS as u8; 16] };
+    for (tile, (bytes, rows)) in configuration.bytes.iter_mut().zip(&mut configuration.rows).enumerate() {
+        match role(tile, vectors) {
+            Role::Sums => {}
+            Role::Positions => *bytes = (quads * 4) as u16,
+            Role::Weights => *rows = quads as u8,
+            Role::None => (*bytes, *rows) = (0, 0),
+        }
+    }
+    let mut sums = Sums([[[0; LANES]; ROWS]; TILES * 3]);
+    // SAFETY: the processor has AMX and the process may use it, as asserted; the configuration is one of palette 1. It
+    // lasts until `tilerelease`, since nothing else in this thread uses tiles.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, preserves_flags)) };
+    for row in 0..span.rows {
+        for first in (0..span.positions).step_by(TILES * ROWS) {
+            let tiles = if span.positions - first > ROWS { 2 } else { 1 };
+            let part_bytes = quads * 4;
+            let parts = window.quads / quads;
+            let work = Work {
+                initial: group.initial.as_ptr().cast(),
+                input: span.input[span.input_at + row * span.input_row + first * window.step..].as_ptr(),
+                next_tile: ROWS * window.step,
+                step: window.step,
+                weights: group.weights.as_ptr().cast(),
+                quad: vectors * 64,
+                rows: window.rows,
+                parts,
+                part_bytes,
+                part_weights: quads * vectors * 64,
+                next_row: window.pitch.wrapping_sub(parts * part_bytes),
+                sums: sums.0.as_mut_ptr().cast(),
+            };
+            // SAFETY: `check` made sure that the windows of the positions, and of 15 beyond the last, lie within the
+            // input, and that there are `rows * quads * vectors` weight vectors and `vectors` initial ones; `sums` has
+            // room for all tiles.
+            unsafe {
+                match (vectors, tiles) {
+                    (1, 1) => one_by_one(&work),
+                    (1, _) => two_by_one(&work),
+                    (2, 1) => one_by_two(&work),
+                    (2, _) => two_by_two(&work),
+                    (_, 1) => one_by_three(&work),
+                    _ => two_by_three(&work),
+                }
+            }
+            for tile in 0..tiles {
+                let first = first + tile * ROWS;
+                let positions = ROWS.min(span.positions - first);
+                for vector in 0..vectors {
+                    let sums = sums.0[tile * vectors + vector].as_ptr().cast();
+                    // SAFETY: a processor with AMX has AVX-512; these are within what `check` checked.
+                    unsafe {
+                        avx512vnni::finish(group, span, &Finish { row, first, positions, vector, sums, stride: LANES });
+                    }
+                }
+            }
+        }
+    }
+    // SAFETY: the processor has AMX.
+    unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+}
+
+/// `rounds` times [`PEAK_PRODUCTS`] products of whole tiles, on registers alone.
+pub(super) fn peak(rounds: u64) {
+    assert!(is_available(), "this processor has no AMX, or it is not permitted");
+    let mut configuration =
+        Configuration { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
+    configuration.bytes[..8].fill(64);
+    configuration.rows[..8].fill(ROWS as u8);
+    // SAFETY: the processor has AMX and the process may use it, as asserted; the configuration is one of palette 1.
+    unsafe {
+        asm!(
+            "ldtilecfg [{configuration}]",
+            "2:",
+            "tdpbusd tmm0, tmm6, tmm7",
+            "tdpbusd tmm1, tmm6, tmm7",
+            "tdpbusd tmm2, tmm6, tmm7",
+            "tdpbusd tmm3, tmm6, tmm7",
+            "tdpbusd tmm4, tmm6, tmm7",
+            "tdpbusd tmm5, tmm6, tmm7",
+            "dec {rounds}",
+            "jnz 2b",
+            "tilerelease",
+            configuration = in(reg) &raw const configuration,
+            rounds = inout(reg) rounds => _,
+            out("tmm0") _,
+            out("tmm1") _,
+            out("tmm2") _,
+            out("tmm3") _,
+            out("tmm4") _,
+            out("tmm5") _,
+            out("tmm6") _,
+            out("tmm7") _,
+            options(nostack)
+        );
+    }
+}
+
+/// Products in a round of [`peak`].
+pub(super) const PEAK_PRODUCTS: u64 = 6;
+
+/// What a tile register holds, by the number of vectors; see the loops below.
+enum Role {
+    Sums,
+    Positions,
+    Weights,
+    None,
+}
+
+fn role(tile: usize, vectors: usize) -> Role {
+    match (tile, vectors) {
+        (8.., _) => Role::None,
+        (6, 3) | (4 | 5, 1 | 2) => Role::Positions,
+        (7, 3) | (6 | 7, 1 | 2) => Role::Weights,
+        _ => Role::Sums,
+    }
+}
+
+/// A loop over the rows and parts of a window: `$begin` loads the sums, `$part` takes a part, `$end` stores the sums.
+macro_rules! tile_loop {
+    ($name:ident, $begin:expr, $part:expr, $end:expr) => {
+        /// # Safety
+        /// The tiles are configured for this number of vectors, and all of `work`'s addresses are valid as far as the
+        /// loop goes.
+        unsafe fn $name(work: &Work) {
+            // SAFETY: the caller's. All tiles that are written are named.
+            unsafe {
+                asm!(
+                    "mov {t}, [{work}]",
+                    "xor {stride:e}, {stride:e}",
+                    $begin,
+                    "mov {a}, [{work} + 8]",
+                    "mov {b}, {a}",
+                    "add {b}, [{work} + 16]",
+                    "mov {step}, [{work} + 24]",
+                    "mov {w}, [{work} + 32]",
+                    "mov {stride}, [{work} + 40]",
+                    "mov {rows}, [{work} + 48]",
+                    "2:",
+                    "mov {t}, [{work} + 56]",
+                    "3:",
+                    $part,
+                    "add {a}, [{work} + 64]",
+                    "add {b}, [{work} + 64]",
+                    "add {w}, [{work} + 72]",
+                    "dec {t}",
+                    "jnz 3b",
+                    "add {a}, [{work} + 80]",
+                    "add {b}, [{work} + 80]",
+                    "dec {rows}",
+                    "jnz 2b",
+                    "mov {t}, [{work} + 88]",
+                    "mov {stride:e}, 64",
+                    $end,
+                    work = in(reg) work,
+                    a = out(reg) _,
+                    b = out(reg) _,
+                    w = out(reg) _,
+                    t = out(reg) _,
+                    step = out(reg) _,
+                    stride = out(reg) _,
+                    rows = out(reg) _,
+                    out("tmm0") _,
+                    out("tmm1") _,
+                    out("tmm2") _,
+                    out("tmm3") _,
+                    out("tmm4") _,
+                    out("tmm5") _,
+                    out("tmm6") _,
+                    out("tmm7") _,
+                    options(nostack)
+                );
+            }
+        }
+    };
+}
+
+tile_loop!(
+    one_by_one,
+    "tileloadd tmm0, [{t} + {stride}]",
+    concat!("tileloadd tmm4, [{a} + {step}]\n", "tileloadd tmm6, [{w} + {stride}]\n", "tdpbusd tmm0, tmm4, tmm6",),
+    "tilestored [{t} + {stride}], tmm0"
+);
+
+tile_loop!(
+    two_by_one,
+    concat!("tileloadd tmm0, [{t} + {stride}]\n", "tileloadd tmm1, [{t} + {stride}]"),
+    concat!(
+        "tileloadd tmm6, [{w} + {stride}]\n",
+        "tileloadd tmm4, [{a} + {step}]\n",
+        "tileloadd tmm5, [{b} + {step}]\n",
+        "tdpbusd tmm0, tmm4, tmm6\n",
+        "tdpbusd tmm1, tmm5, tmm6",
+    ),
+    concat!("tilestored [{t} + {stride}], tmm0\n", "tilestored [{t} + {stride} + 1024], tmm1")
+);
+
+tile_loop!(
+    one_by_two,
+    concat!("tileloadd tmm0, [{t} + {stride}]\n", "tileloadd tmm1, [{t} + {stride} + 64]"),
+    concat!(
+        "tileloadd tmm4, [{a} + {step}]\n",
+        "tileloadd tmm6, [{w} + {stride}]\n",
+        "tileloadd tmm7, [{w} + {stride} + 64]\n",
+        "tdpbusd tmm0, tmm4, tmm6\n",
+        "tdpbusd tmm1, tmm4, tmm7",
+    ),
+    concat!("tilestored [{t} + {stride}], tmm0\n", "tilestored [{t} + {stride} + 1024], tmm1")
+);
+
+tile_loop!(
+    two_by_two,
+    concat!(
+        "tileloadd tmm0, [{t} + {stride}]\n",
+        "tileloadd tmm1, [{t} + {stride} + 64]\n",
+        "tileloadd tmm2, [{t} + {stride}]\n",
+        "tileloadd tmm3, [{t} + {stride} + 64]",
+    ),
+    concat!(
+        "tileloadd tmm4, [{a} + {step}]\n",
+        "tileloadd tmm6, [{w} + {stride}]\n",
+        "tdpbusd tmm0, tmm4, tmm6\n",
+        "tileloadd tmm7, [{w} + {stride} + 64]\n",
+        "tdpbusd tmm1, tmm4, tmm7\n",
+        "tileloadd tmm5, [{b} + {step}]\n",
+        "tdpbusd tmm2, tmm5, tmm6\n",
+        "tdpbusd tmm3, tmm5, tmm7",
+    ),
+    concat!(
+        "tilestored [{t} + {stride}], tmm0\n",
+        "tilestored [{t} + {stride} + 1024], tmm1\n",
+        "tilestored [{t} + {stride} + 2048], tmm2\n",
+        "tilestored [{t} + {stride} + 3072], tmm3",
+    )
+);
+
+tile_loop!(
+    one_by_three,
+    concat!(
+        "tileloadd tmm0, [{t} + {stride}]\n",
+        "tileloadd tmm1, [{t} + {stride} + 64]\n",
+        "tileloadd tmm2, [{t} + {stride} + 128]",
+    ),
+    concat!(
+        "tileloadd tmm6, [{a} + {step}]\n",
+        "tileloadd tmm7, [{w} + {stride}]\n",
+        "tdpbusd tmm0, tmm6, tmm7\n",
+        "tileloadd tmm7, [{w} + {stride} + 64]\n",
+        "tdpbusd tmm1, tmm6, tmm7\n",
+        "tileloadd tmm7, [{w} + {stride} + 128]\n",
+        "tdpbusd tmm2, tmm6, tmm7",
+    ),
+    concat!(
+        "tilestored [{t} + {stride}], tmm0\n",
+        "tilestored [{t} + {stride} + 1024], tmm1\n",
+        "tilestored [{t} + {stride} + 2048], tmm2",
+    )
+);
+
+tile_loop!(
+    two_by_three,
+    concat!(
+        "tileloadd tmm0, [{t} + {stride}]\n",
+        "tileloadd tmm1, [{t} + {stride} + 64]\n",
+        "tileloadd tmm2, [{t} + {stride} + 128]\n",
+        "tileloadd tmm3, [{t} + {stride}]\n",
+        "tileloadd tmm4, [{t} + {stride} + 64]\n",
+        "tileloadd tmm5, [{t} + {stride} + 128]",
+    ),
+    concat!(
+        "tileloadd tmm6, [{a} + {step}]\n",
+        "tileloadd tmm7, [{w} + {stride}]\n",
+        "tdpbusd tmm0, tmm6, tmm7\n",
+        "tileloadd tmm7, [{w} + {stride} + 64]\n",
+        "tdpbusd tmm1, tmm6, tmm7\n",
+        "tileloadd tmm7, [{w} + {stride} + 128]\n",
+        "tdpbusd tmm2, tmm6, tmm7\n",
+        "tileloadd tmm6, [{b} + {step}]\n",
+        "tdpbusd tmm5, tmm6, tmm7\n",
+        "tileloadd tmm7, [{w} + {stride} + 64]\n",
+        "tdpbusd tmm4, tmm6, tmm7\n",
+        "tileloadd tmm7, [{w} + {stride}]\n",
+        "tdpbusd tmm3, tmm6, tmm7",
+    ),
+    concat!(
+        "tilestored [{t} + {stride}], tmm0\n",
+        "tilestored [{t} + {stride} + 1024], tmm1\n",
+        "tilestored [{t} + {stride} + 2048], tmm2\n",
+        "tilestored [{t} + {stride} + 3072], tmm3\n",
+        "tilestored [{t} + {stride} + 4096], tmm4\n",
+        "tilestored [{t} + {stride} + 5120], tmm5",
+    )
+);
