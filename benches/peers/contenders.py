@@ -7,7 +7,7 @@ from files import Files
 from peer import Candidate
 
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
-"""Holds oneDNN to AVX2, and OpenVINO's own kernels in the versions that know the second name."""
+"""Holds oneDNN to AVX2 by the one name and OpenVINO's own kernels by the other."""
 NO_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI", "OV_CPU_MAX_ISA": "AVX512_CORE_VNNI"}
 
 
@@ -30,15 +30,23 @@ def machine_has(flag: str) -> bool:
 def openvino_int8(files: Files, precisions: list[str], environment: dict[str, str]) -> tuple[Candidate, ...]:
     """Its own quantizer's file and ours, with each precision for what is not int8."""
     return tuple(
-        Candidate("openvino", f"{name}, {precision}", file, {"INFERENCE_PRECISION_HINT": precision}, environment)
-        for name, file in [("NNCF", files.openvino), ("style", files.own), ("style, reordered", files.reordered)]
+        Candidate("openvino", f"{name}, {precision}", file, {"INFERENCE_PRECISION_HINT": precision}, environment, u8)
+        for name, file, u8 in [
+            ("NNCF", files.openvino, False),
+            ("style", files.own, False),
+            ("style, u8 to u8", files.bytes, True),
+        ]
         for precision in precisions
     )
 
 
 def rows(files: Files) -> list[Row]:
     precisions = ["f32", "bf16"] if machine_has("avx512_bf16") or machine_has("amx_bf16") else ["f32"]
-    onnxruntime_int8 = [("style", files.own), ("style, reordered", files.reordered), *files.onnxruntime.items()]
+    onnxruntime_int8 = [
+        Candidate("onnxruntime", "style", files.own),
+        Candidate("onnxruntime", "style, u8 to u8", files.bytes, u8=True),
+        *(Candidate("onnxruntime", name, file) for name, file in files.onnxruntime.items()),
+    ]
     openvino_float = [
         Candidate("openvino", precision, files.float32, {"INFERENCE_PRECISION_HINT": precision})
         for precision in precisions
@@ -48,11 +56,7 @@ def rows(files: Files) -> list[Row]:
     ]
     found = [
         Row("onnxruntime float", (Candidate("onnxruntime", "f32", files.float32),), False),
-        Row(
-            "onnxruntime int8",
-            tuple(Candidate("onnxruntime", name, file) for name, file in onnxruntime_int8),
-            True,
-        ),
+        Row("onnxruntime int8", tuple(onnxruntime_int8), True),
         Row("OpenVINO float", tuple(openvino_float), False),
         Row("OpenVINO int8", openvino_int8(files, precisions, {}), True),
         Row("OpenVINO int8, AVX2", openvino_int8(files, ["f32"], AVX2), True, all_instructions=False),

@@ -6,6 +6,7 @@ from contenders import Row
 from measure import Result
 
 OURS, OURS_AVX2, TRACT = "nijigen", "nijigen, AVX2", "tract alone"
+NO_AMX = "OpenVINO int8, no AMX"
 JUDGED_SIZES = [(640, 480), (1280, 720)]
 
 
@@ -17,6 +18,7 @@ class Verdict:
     reached: float | None
     """None where a result it depends on does not count."""
     note: str
+    """Whom it was reached against."""
 
     @property
     def word(self) -> str:
@@ -39,10 +41,12 @@ def judge(rows: list[Row], size: tuple[int, int], threads: int, results: dict[st
         return []
     where = f"{size[0]}×{size[1]}, {threads} {'thread' if threads == 1 else 'threads'}"
     int8 = [results[row.name] for row in rows if row.int8 and row.all_instructions]
-    return [
+    judged = [
         verdict("faster than the fastest other int8 runtime", where, 1.5, int8, results[OURS]),
-        verdict(
-            "AVX2 only, against OpenVINO", where, 1.0, [results["OpenVINO int8, AVX2"]], results[OURS_AVX2]
-        ),
+        verdict("AVX2 only, against OpenVINO", where, 1.0, [results["OpenVINO int8, AVX2"]], results[OURS_AVX2]),
         verdict("faster than tract alone", where, 15.0, [results[TRACT]], results[OURS]),
     ]
+    if NO_AMX in results:
+        no_amx = [results["onnxruntime int8"], results[NO_AMX]]
+        judged.append(verdict("for information: the first, OpenVINO without AMX", where, 1.5, no_amx, results[OURS]))
+    return judged

@@ -7,10 +7,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import make_bytes
 import make_ncnn
 import make_onnxruntime
 import make_openvino
-import make_reordered
 import photos
 
 HERE = Path(__file__).resolve().parent
@@ -25,8 +25,8 @@ class Files:
     float32: Path
     own: Path
     """The style itself: QDQ, quantized while it was trained."""
-    reordered: Path
-    """The same in the order of operators that other runtimes recognise."""
+    bytes: Path
+    """The same from u8 to u8, in the order of operators that other runtimes recognise."""
     onnxruntime: dict[str, Path]
     openvino: Path
     ncnn: Path
@@ -35,7 +35,7 @@ class Files:
 def fingerprint(float32: Path, pictures: list[Path]) -> str:
     """Changes with whatever the made files depend on."""
     digest = hashlib.sha256()
-    for path in [float32, *pictures, HERE / "requirements.txt", *sorted(HERE.glob("make_*.py")), HERE / "photos.py"]:
+    for path in [float32, STYLE, *pictures, HERE / "requirements.txt", *sorted(HERE.glob("make_*.py")), HERE / "photos.py"]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -64,12 +64,12 @@ def make(cache: Path, trainer: Path, pictures: list[Path]) -> Files:
             make_onnxruntime.quantize(ready / "float.onnx", ready, calibration)
             make_openvino.quantize(ready / "float.onnx", ready, calibration)
             make_ncnn.convert(ready / "float.onnx", ready)
-            make_reordered.reorder(STYLE, ready)
+            make_bytes.rewrite(STYLE, ready)
             ready.rename(folder)
     return Files(
         float32=folder / "float.onnx",
         own=STYLE,
-        reordered=folder / make_reordered.NAME,
+        bytes=folder / make_bytes.NAME,
         onnxruntime=make_onnxruntime.paths(folder),
         openvino=folder / make_openvino.NAME,
         ncnn=folder / make_ncnn.NAME,

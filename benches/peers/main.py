@@ -72,7 +72,7 @@ def main() -> None:
                 peers = {
                     row.name: measure.fastest(row, allowed, shape, threads, frame, given.seconds) for row in rows
                 }
-                share = isa.held_to_avx2(peers["OpenVINO int8, AVX2"], shape, frame)
+                isa.check_avx2(peers["OpenVINO int8, AVX2"], shape, frame)
                 ours = {
                     criteria.OURS: Nijigen(given.nijigen, "fused", None, shape, threads),
                     criteria.OURS_AVX2: Nijigen(given.nijigen, "fused", "avx2", shape, threads),
@@ -85,7 +85,7 @@ def main() -> None:
                 judged += criteria.judge(rows, shape, threads, results)
                 print(report.figures(results, isas), flush=True)
     conditions = f"{given.rounds} rounds of {given.seconds:g} s"
-    text = report.section(command(), conditions, rows, decibels, share, measured, isas, judged)
+    text = report.section(command(), conditions, rows, decibels, measured, isas, judged)
     report.write(given.results, text)
     for one in judged:
         reached = "–" if one.reached is None else f"{one.reached:.2f}"

@@ -40,9 +40,8 @@ class Result:
 
     @property
     def counts(self) -> bool:
-        """Whether it is not slower here than by its own tool, round by round."""
-        pairs = list(zip(self.medians, self.tool))
-        return not pairs or statistics.median(here / there for here, there in pairs) <= TOLERANCE
+        """Whether it is not slower here than by its own tool, each in its best of the rounds that both were run in."""
+        return not self.tool or min(self.medians[: len(self.tool)]) <= TOLERANCE * min(self.tool)
 
     def over(self, other: "Result") -> float:
         """How many times as long as the other it took: the median of the rounds' ratios, which no drift touches."""
@@ -53,9 +52,13 @@ def percentiles(times: list[float]) -> tuple[float, float]:
     return statistics.median(times), float(np.percentile(times, 95))
 
 
-def fastest(row: Row, allowed: set[Candidate], size: tuple[int, int], threads: int, frame: Path, seconds: float):
+def fastest(
+    row: Row, allowed: set[Candidate], size: tuple[int, int], threads: int, frame: Path, seconds: float
+) -> Candidate:
     """The candidate of a row that is fastest here, of those whose pictures are right."""
     candidates = [candidate for candidate in row.candidates if candidate in allowed]
+    if not candidates:
+        raise SystemExit(f"{row.name}: no file gives the right picture")
     if len(candidates) == 1:
         return candidates[0]
     best = {}

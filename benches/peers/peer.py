@@ -21,9 +21,8 @@ class Candidate:
     file: Path
     options: dict = field(default_factory=dict, hash=False)
     environment: dict[str, str] = field(default_factory=dict, hash=False)
-
-    def with_options(self, **options) -> "Candidate":
-        return Candidate(self.runtime, self.name, self.file, self.options | options, self.environment)
+    u8: bool = False
+    """Whether the file's input and output are bytes instead of float32."""
 
 
 class Peer:

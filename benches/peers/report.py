@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from contenders import Row
+from contenders import Row, machine_has
 from criteria import OURS, OURS_AVX2, Verdict
 from measure import TOLERANCE, Result
 from peer import Candidate
@@ -17,10 +17,11 @@ PACKAGES = ["onnxruntime", "openvino", "nncf", "ncnn", "pnnx", "onnx", "numpy"]
 
 
 def machine() -> str:
-    models = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    flags = Path("/proc/cpuinfo").read_text().split()
-    sets = [flag for flag in ["avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"] if flag in flags]
-    return f"{models[0]}, {os.cpu_count()} cores ({', '.join(sets)}), Linux {platform.release()}"
+    about = Path("/proc/cpuinfo").read_text()
+    model = next(line.split(":", 1)[1].strip() for line in about.splitlines() if line.startswith("model name"))
+    sets = ["avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"]
+    has = ", ".join(flag for flag in sets if machine_has(flag))
+    return f"{model}, {os.cpu_count()} cores ({has}), Linux {platform.release()}"
 
 
 def table(heads: list[str], lines: list[list[str]]) -> str:
@@ -74,7 +75,6 @@ def section(
     conditions: str,
     rows: list[Row],
     decibels: dict[Candidate, float],
-    avx512_share: float,
     measured: dict[tuple[tuple[int, int], int], dict[str, Result]],
     isas: dict[str, str],
     judged: list[Verdict],
@@ -83,16 +83,22 @@ def section(
     parts = [
         "## Against other runtimes",
         f"{datetime.date.today()}, `{command}`: {conditions}. {machine()}. {versions}.",
-        f"""The style `anime` on every runtime, interleaved: in each round everyone takes a turn, each peer in a process of its
-own, nothing pinned to cores. Times are medians over the rounds of each round's median and 95th percentile; ratios are medians
-of the rounds' ratios, of rows held to AVX2 to nijigen held to AVX2. nijigen and tract are timed from u8 pixels to u8 pixels;
-the peers are given float32 NCHW tensors made beforehand and are not charged for making them or for turning their output into
-pixels, which is in their favour. Of the ways to run a peer (`as`) each table has the one that was fastest there: a file of
-the peer's own quantizer, the style's file, or that with its operators in the order which the peers recognise; f32 or bf16 is
-what the rest is computed in. A peer's time counts if it is not more than {TOLERANCE - 1:.0%} above what its own tool gives for the same file
-in the same rounds: `benchmark_app -hint latency -api sync` for OpenVINO, the loop of `onnxruntime_test` for onnxruntime
-(`onnxruntime_perf_test` is not in its package); the packages of ncnn and tract have none. ncnn is float, since its quantizer
-(`ncnn2table`, `ncnn2int8`) is in no package.""",
+        f"""\
+The style `anime` on every runtime, interleaved: in each round everyone takes a turn, each peer in a process of its own,
+nothing pinned to cores. Times are medians over the rounds of each round's median and 95th percentile. Ratios are medians of
+the rounds' ratios, those of rows held to AVX2 to nijigen held to AVX2. nijigen and tract are timed from interleaved u8
+pixels to interleaved u8 pixels; the peers get their NCHW tensors made beforehand and are not charged for them, nor for
+making pixels of their output, which is in their favour.
+
+Of the ways to run a peer (column `as`) each table has the one that was fastest at that size: a file of the peer's own
+quantizer, the style's file (QDQ, f32 to f32), or the same network rewritten from u8 to u8 so that peers stay in int8
+throughout; f32 or bf16 is what they compute the rest in. A peer's time counts if its best round is at most {TOLERANCE - 1:.0%} above the
+best that its own tool says of the same file in the same rounds: `benchmark_app` with one stream and one request at a time for OpenVINO, the
+loop of `onnxruntime_test` for onnxruntime (`onnxruntime_perf_test` is not in its package); the packages of ncnn and tract
+have none. ncnn is float because its quantizer (`ncnn2table`, `ncnn2int8`) is in no package.
+
+OpenVINO's rows `AVX2` and `no AMX` are held by `ONEDNN_MAX_CPU_ISA` and `OV_CPU_MAX_ISA`; for AVX2 this run checked that
+oneDNN (`ONEDNN_VERBOSE`) reports AVX2 and that none of the kernels is one of AVX-512, AMX or VNNI.""",
     ]
     if judged:
         parts += ["### What is to be reached", verdicts(judged)]
@@ -100,9 +106,7 @@ in the same rounds: `benchmark_app -hint latency -api sync` for OpenVINO, the lo
         parts += [f"### {width}×{height}, {threads} {'thread' if threads == 1 else 'threads'}", figures(results, isas)]
     parts += [
         "### How right they are",
-        "Against the float network in onnxruntime, on the photos of `examples/`. "
-        f"Held to AVX2, oneDNN reports AVX2 and no kernel beyond it; OpenVINO's own kernels for moving data, which cannot be "
-        f"held back, still use AVX-512 for {avx512_share:.0%} of the time, in its favour.",
+        "Against the float network in onnxruntime, on the photos of `examples/`.",
         qualities(rows, decibels),
     ]
     return "\n\n".join(parts)

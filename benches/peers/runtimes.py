@@ -1,13 +1,21 @@
 """The peers, each behind the same words: load, prepare the input, run, the output.
 
-Whatever can be done before a frame is done before: fixed shapes, the input as the tensor that the runtime wants, the
-output's memory. Nothing is pinned to cores.
+Whatever can be done before a frame is done before: fixed shapes, the input as the tensor that the file wants, the
+output's memory. Nothing is pinned to cores. Frames and outputs are float32 of 0..1, whatever the file takes and gives.
 """
 
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+
+
+def as_wanted(frame: np.ndarray, u8: bool) -> np.ndarray:
+    return np.rint(frame * 255).astype(np.uint8) if u8 else frame
+
+
+def as_float(picture: np.ndarray) -> np.ndarray:
+    return picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
 
 
 class OnnxRuntime:
@@ -24,6 +32,7 @@ class OnnxRuntime:
         self.value = onnxruntime.OrtValue.ortvalue_from_numpy
 
     def prepare(self, frame: np.ndarray) -> None:
+        frame = as_wanted(frame, self.session.get_inputs()[0].type == "tensor(uint8)")
         self.input, self.result = self.value(frame), self.value(np.empty_like(frame))
         self.binding.bind_ortvalue_input(self.session.get_inputs()[0].name, self.input)
         self.binding.bind_ortvalue_output(self.session.get_outputs()[0].name, self.result)
@@ -32,7 +41,7 @@ class OnnxRuntime:
         self.session.run_with_iobinding(self.binding)
 
     def output(self) -> np.ndarray:
-        return self.result.numpy()
+        return as_float(self.result.numpy())
 
 
 class OpenVino:
@@ -50,20 +59,22 @@ class OpenVino:
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,
         }
+        self.u8 = model.input().element_type == openvino.Type.u8
         self.request = core.compile_model(model, "CPU", properties | options).create_infer_request()
         self.tensor = openvino.Tensor
 
     def prepare(self, frame: np.ndarray) -> None:
         # The request keeps neither array alive.
-        self.input, self.result = frame, np.empty_like(frame)
-        self.request.set_input_tensor(self.tensor(frame, shared_memory=True))
+        self.input = as_wanted(frame, self.u8)
+        self.result = np.empty_like(self.input)
+        self.request.set_input_tensor(self.tensor(self.input, shared_memory=True))
         self.request.set_output_tensor(self.tensor(self.result, shared_memory=True))
 
     def run(self) -> None:
         self.request.infer(share_outputs=True)
 
     def output(self) -> np.ndarray:
-        return self.result
+        return as_float(self.result)
 
     def kernels(self) -> dict[str, float]:
         """Milliseconds by kind of kernel in the last run; wants the option PERF_COUNT."""

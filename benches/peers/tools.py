@@ -35,8 +35,12 @@ def time(candidate: Candidate, size: tuple[int, int], threads: int, seconds: flo
         command, found = [sys.executable, "-c", ONNXRUNTIME, *arguments], r"avg latency: ([\d.]+) ms"
     elif candidate.runtime == "openvino":
         command = [Path(sys.executable).with_name("benchmark_app"), "-m", candidate.file, "-d", "CPU"]
-        command += ["-hint", "latency", "-api", "sync", "-pin", "NO", "-nthreads", threads, "-niter", runs]
-        command += ["-shape", f"[1,3,{height},{width}]"]
+        # It refuses -nthreads together with -hint latency; one stream and one request at a time is what the hint sets.
+        command += ["-hint", "none", "-nstreams", 1, "-nireq", 1, "-api", "sync"]
+        command += ["-pin", "NO", "-nthreads", threads, "-niter", runs]
+        # Left alone, it makes the input u8 without the division by 255.
+        kind = "u8" if candidate.u8 else "f32"
+        command += ["-shape", f"[1,3,{height},{width}]", "-ip", kind, "-op", kind]
         command += ["-infer_precision", candidate.options["INFERENCE_PRECISION_HINT"]]
         found = r"Median:\s+([\d.]+) ms"
     else:
