@@ -63,5 +63,6 @@ def rows(files: Files) -> list[Row]:
         Row("ncnn float", tuple(ncnn), False),
     ]
     if machine_has("amx_int8"):
-        found.insert(4, Row("OpenVINO int8, no AMX", openvino_int8(files, ["f32"], NO_AMX), True, all_instructions=False))
+        held = openvino_int8(files, ["f32"], NO_AMX)
+        found.insert(4, Row("OpenVINO int8, no AMX", held, True, all_instructions=False))
     return found

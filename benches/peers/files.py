@@ -35,7 +35,8 @@ class Files:
 def fingerprint(float32: Path, pictures: list[Path]) -> str:
     """Changes with whatever the made files depend on."""
     digest = hashlib.sha256()
-    for path in [float32, STYLE, *pictures, HERE / "requirements.txt", *sorted(HERE.glob("make_*.py")), HERE / "photos.py"]:
+    makers = [HERE / "requirements.txt", HERE / "photos.py", *sorted(HERE.glob("make_*.py"))]
+    for path in [float32, STYLE, *pictures, *makers]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

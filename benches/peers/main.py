@@ -68,7 +68,7 @@ def main() -> None:
         for shape in given.sizes:
             np.save(frame, photos.frame(examples[0], shape))
             for threads in given.threads:
-                say(f"{shape[0]}x{shape[1]}, {threads} threads: choosing the fastest files")
+                say(f"{shape[0]}x{shape[1]}, --threads {threads}: choosing the fastest files")
                 peers = {
                     row.name: measure.fastest(row, allowed, shape, threads, frame, given.seconds) for row in rows
                 }
@@ -78,13 +78,13 @@ def main() -> None:
                     criteria.OURS_AVX2: Nijigen(given.nijigen, "fused", "avx2", shape, threads),
                     criteria.TRACT: Nijigen(given.nijigen, "tract", None, shape, threads),
                 }
-                say(f"{shape[0]}x{shape[1]}, {threads} threads: {given.rounds} rounds")
+                say(f"{shape[0]}x{shape[1]}, --threads {threads}: rounds")
                 results = measure.rounds(ours, peers, shape, threads, frame, given.rounds, given.seconds)
                 isas |= {name: ours[name].used_isa for name in (criteria.OURS, criteria.OURS_AVX2)}
                 measured[shape, threads] = results
                 judged += criteria.judge(rows, shape, threads, results)
                 print(report.figures(results, isas), flush=True)
-    conditions = f"{given.rounds} rounds of {given.seconds:g} s"
+    conditions = f"{given.rounds} rounds, turns of {given.seconds:g} s"
     text = report.section(command(), conditions, rows, decibels, measured, isas, judged)
     report.write(given.results, text)
     for one in judged:

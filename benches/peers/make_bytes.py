@@ -1,8 +1,8 @@
 """The style's own file as other runtimes do it fastest: bytes in, bytes out, and int8 all the way.
 
-Value for value the same network. The QuantizeLinear at its input and the DequantizeLinear at its output are left off, so
-that its input and output are u8 of 0..255, and each SpaceToDepth stands before the DequantizeLinear that was in front of
-it, so that runtimes see that the convolution behind may stay in int8.
+Value for value the same network. The QuantizeLinear at its input and the DequantizeLinear at its output are left
+off, so that its input and output are u8 of 0..255, and each SpaceToDepth stands before the DequantizeLinear that
+was in front of it, so that runtimes see that the convolution behind may stay in int8.
 """
 
 from pathlib import Path

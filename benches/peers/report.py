@@ -13,6 +13,8 @@ from measure import TOLERANCE, Result
 from peer import Candidate
 
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
+METHOD = Path(__file__).with_name("method.md")
+"""How it was measured, the same for each run."""
 PACKAGES = ["onnxruntime", "openvino", "nncf", "ncnn", "pnnx", "onnx", "numpy"]
 
 
@@ -83,27 +85,13 @@ def section(
     parts = [
         "## Against other runtimes",
         f"{datetime.date.today()}, `{command}`: {conditions}. {machine()}. {versions}.",
-        f"""\
-The style `anime` on every runtime, interleaved: in each round everyone takes a turn, each peer in a process of its own,
-nothing pinned to cores. Times are medians over the rounds of each round's median and 95th percentile. Ratios are medians of
-the rounds' ratios, those of rows held to AVX2 to nijigen held to AVX2. nijigen and tract are timed from interleaved u8
-pixels to interleaved u8 pixels; the peers get their NCHW tensors made beforehand and are not charged for them, nor for
-making pixels of their output, which is in their favour.
-
-Of the ways to run a peer (column `as`) each table has the one that was fastest at that size: a file of the peer's own
-quantizer, the style's file (QDQ, f32 to f32), or the same network rewritten from u8 to u8 so that peers stay in int8
-throughout; f32 or bf16 is what they compute the rest in. A peer's time counts if its best round is at most {TOLERANCE - 1:.0%} above the
-best that its own tool says of the same file in the same rounds: `benchmark_app` with one stream and one request at a time for OpenVINO, the
-loop of `onnxruntime_test` for onnxruntime (`onnxruntime_perf_test` is not in its package); the packages of ncnn and tract
-have none. ncnn is float because its quantizer (`ncnn2table`, `ncnn2int8`) is in no package.
-
-OpenVINO's rows `AVX2` and `no AMX` are held by `ONEDNN_MAX_CPU_ISA` and `OV_CPU_MAX_ISA`; for AVX2 this run checked that
-oneDNN (`ONEDNN_VERBOSE`) reports AVX2 and that none of the kernels is one of AVX-512, AMX or VNNI.""",
+        METHOD.read_text().strip().replace("TOLERANCE", f"{TOLERANCE - 1:.0%}"),
     ]
     if judged:
         parts += ["### What is to be reached", verdicts(judged)]
     for ((width, height), threads), results in measured.items():
-        parts += [f"### {width}×{height}, {threads} {'thread' if threads == 1 else 'threads'}", figures(results, isas)]
+        plural = "" if threads == 1 else "s"
+        parts += [f"### {width}×{height}, {threads} thread{plural}", figures(results, isas)]
     parts += [
         "### How right they are",
         "Against the float network in onnxruntime, on the photos of `examples/`.",
