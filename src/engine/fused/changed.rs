@@ -45,6 +45,11 @@ impl BlockMask {
         column < self.columns && self.flags.get(row * self.columns + column).is_some_and(|flag| *flag)
     }
 
+    /// Whether any block has changed.
+    pub fn any(&self) -> bool {
+        self.flags.contains(&true)
+    }
+
     /// Says whether the block in this column and row has changed.
     ///
     /// # Panics

@@ -12,6 +12,9 @@ const PIXEL: usize = 3;
 /// the edge pixels. `flip` is xored with every byte.
 pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>, flip: u8) {
     image.clear();
+    if matches!(changed, Changed::Blocks(mask) if !mask.any()) {
+        return;
+    }
     let (layout, bit_layout) = (image.layout, image.bit_layout);
     let (width, height) = (size.width as usize, size.height as usize);
     let (data, bits) = image.rows_mut();

@@ -1,6 +1,6 @@
 //! A band of rows of one layer: which tiles are computed, and where their bytes come from and go to.
 
-use super::layout::{BitLayout, Layout, Reading, reads_change, spread};
+use super::layout::{BitLayout, Layout, Reading, flag_readers, spread};
 use super::pack::{PackedGroup, PackedLayer};
 use super::picture::{self, Place};
 use super::tensor::Tensor;
@@ -106,25 +106,23 @@ impl LayerRun<'_> {
     /// flags of what changed.
     fn mark(&self, band: &mut Band<'_>, run: Run) {
         let tiles = self.tiles();
-        for tile in 0..tiles {
-            let needed = (run.y..run.y + run.rows).any(|y| {
-                reads_change(&self.input.bits, &self.input.bit_layout, &self.reading, y, tile)
-                    || self.shortcut.is_some_and(|shortcut| self.adds_change(shortcut, y, tile))
-            });
-            band.marks[run.row * 2 * tiles + tile] = u8::from(needed);
+        let flags = &mut band.marks[run.row * 2 * tiles..][..tiles];
+        flags.fill(0);
+        for y in run.y..run.y + run.rows {
+            flag_readers(flags, &self.input.bits, &self.input.bit_layout, &self.reading, y);
+            if let Some(shortcut) = self.shortcut.filter(|shortcut| shortcut.any) {
+                let block = self.shape.depth_to_space;
+                for y in y * block..(y + 1) * block {
+                    let bits = &shortcut.bits[shortcut.bit_layout.row(y)..][..tiles * block];
+                    for (flag, bits) in flags.iter_mut().zip(bits.chunks_exact(block)) {
+                        *flag |= u8::from(bits.iter().any(|bits| *bits != 0));
+                    }
+                }
+            }
         }
         for row in run.row..run.row + run.rows {
             band.marks[(row * 2 + 1) * tiles..][..tiles].fill(0);
         }
-    }
-
-    /// Whether anything changed that is added to this tile.
-    fn adds_change(&self, shortcut: &Tensor, y: usize, tile: usize) -> bool {
-        let block = self.shape.depth_to_space;
-        (y * block..(y + 1) * block).any(|y| {
-            let row = shortcut.bit_layout.row(y);
-            shortcut.bits[row + tile * block..][..block].iter().any(|bits| *bits != 0)
-        })
     }
 
     /// Turns the flags of what changed into the bits of the positions that are stored. Returns whether there is one.

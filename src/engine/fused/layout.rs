@@ -96,18 +96,32 @@ impl BitLayout {
     }
 }
 
-/// Whether any bit is set that the windows of tile `tile` in output row `y` read.
-pub(super) fn reads_change(bits: &[u8], layout: &BitLayout, reading: &Reading, y: usize, tile: usize) -> bool {
+/// Tiles whose flags are found together.
+const FLAGS: usize = 64;
+
+/// Sets the flags of those tiles in output row `y` whose windows read a bit that is set; the others stay as they are.
+pub(super) fn flag_readers(flags: &mut [u8], bits: &[u8], layout: &BitLayout, reading: &Reading, y: usize) {
     let columns = (TILE - 1) * reading.step + reading.side;
     let mask = (1_u64 << columns) - 1;
     // From the byte in front of the tile's first position on, so that what is left of it is there as well.
     let shift = 8 - reading.before;
-    let first = layout.row(y * reading.step) - reading.before * layout.pitch() + tile * reading.step - 1;
-    let any = (0..reading.side).fold(0, |any, row| {
-        let at = first + row * layout.pitch();
-        any | bits[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    });
-    any >> shift & mask != 0
+    let above = layout.row(y * reading.step) - reading.before * layout.pitch() - 1;
+    for (part, flags) in flags.chunks_mut(FLAGS).enumerate() {
+        // The window's rows as one: a tile then looks once.
+        let mut any = [0_u8; FLAGS * MAX_STEP + 8];
+        let any = &mut any[..flags.len() * reading.step + 8];
+        for row in 0..reading.side {
+            let from = above + row * layout.pitch() + part * FLAGS * reading.step;
+            any.iter_mut().zip(&bits[from..]).for_each(|(any, bits)| *any |= bits);
+        }
+        if any.iter().all(|any| *any == 0) {
+            continue;
+        }
+        for (tile, flag) in flags.iter_mut().enumerate() {
+            let window = any[tile * reading.step..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            *flag |= u8::from(window >> shift & mask != 0);
+        }
+    }
 }
 
 /// Each bit of `tile` `block` times, block ≤ 4: the stored positions that come of the positions of a convolution.
@@ -140,6 +154,10 @@ mod tests {
             for (x, y) in (0..height).flat_map(|y| (0..width).map(move |x| (x, y))) {
                 let mut bits = vec![0; bit_layout.len()];
                 bits[bit_layout.row(y) + x / TILE] |= 1 << (x % TILE);
+                let mut flags = [[0; 3]; 2];
+                for (row, flags) in flags.iter_mut().enumerate() {
+                    flag_readers(flags, &bits, &bit_layout, &reading, row);
+                }
                 for (tile, row) in (0..2).flat_map(|row| (0..3).map(move |tile| (tile, row))) {
                     let reads = |at: usize, first: usize, last: usize| {
                         let (at, before) = (at as i64, reading.before as i64);
@@ -147,7 +165,7 @@ mod tests {
                         (first..last - before + reading.side as i64).contains(&at)
                     };
                     let expected = reads(x, tile * TILE, tile * TILE + TILE - 1) && reads(y, row, row);
-                    assert_eq!(reads_change(&bits, &bit_layout, &reading, row, tile), expected, "{x},{y} {tile},{row}");
+                    assert_eq!(flags[row][tile] != 0, expected, "{x},{y} {tile},{row}");
                 }
             }
         }

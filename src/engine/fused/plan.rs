@@ -133,6 +133,10 @@ impl Plan {
     pub(super) fn copy_picture(&self, out: &mut [u8]) {
         let Some(picture) = self.tensors.last() else { return };
         let (width, channels) = (self.size.width as usize, picture.layout.channels);
+        if channels == 3 && picture.layout.width == width {
+            out.copy_from_slice(&picture.data[..out.len()]);
+            return;
+        }
         let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
         for (to, from) in rows {
             let from = &from[..width * channels];

@@ -5,6 +5,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use super::avx512vnni::{self, Finish};
@@ -56,6 +57,7 @@ fn is_permitted() -> bool {
 }
 
 /// What `ldtilecfg` reads.
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -103,22 +105,13 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
     assert!(is_available(), "this processor has no AMX, or it is not permitted");
     let window = span.window;
     let vectors = group.vectors();
-    // As many quads as fill a tile, all parts of a row alike.
-    let quads = (1..=ROWS).rev().find(|quads| window.quads.is_multiple_of(*quads)).unwrap_or(1);
-    let mut configuration =
-        Configuration { palette: 1, start_row: 0, reserved: [0; 14], bytes: [64; 16], rows: [ROWS as u8; 16] };
-    for (tile, (bytes, rows)) in configuration.bytes.iter_mut().zip(&mut configuration.rows).enumerate() {
-        match role(tile, vectors) {
-            Role::Sums => {}
-            Role::Positions => *bytes = (quads * 4) as u16,
-            Role::Weights => *rows = quads as u8,
-            Role::None => (*bytes, *rows) = (0, 0),
-        }
-    }
-    let mut sums = Sums([[[0; LANES]; ROWS]; TILES * 3]);
+    let quads = quads_per_part(window.quads);
+    let configuration = &CONFIGURATIONS[vectors - 1][quads - 1];
+    // A span can be a single tile: nothing is done here that its products do not need.
+    let mut sums = MaybeUninit::<Sums>::uninit();
     // SAFETY: the processor has AMX and the process may use it, as asserted; the configuration is one of palette 1. It
     // lasts until `tilerelease`, since nothing else in this thread uses tiles.
-    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const configuration, options(nostack, preserves_flags)) };
+    unsafe { asm!("ldtilecfg [{}]", in(reg) configuration, options(nostack, preserves_flags)) };
     for row in 0..span.rows {
         for first in (0..span.positions).step_by(TILES * ROWS) {
             let tiles = if span.positions - first > ROWS { 2 } else { 1 };
@@ -136,7 +129,7 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
                 part_bytes,
                 part_weights: quads * vectors * 64,
                 next_row: window.pitch.wrapping_sub(parts * part_bytes),
-                sums: sums.0.as_mut_ptr().cast(),
+                sums: sums.as_mut_ptr().cast(),
             };
             // SAFETY: `check` made sure that the windows of the positions, and of 15 beyond the last, lie within the
             // input, and that there are `rows * quads * vectors` weight vectors and `vectors` initial ones; `sums` has
@@ -155,9 +148,10 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
                 let first = first + tile * ROWS;
                 let positions = ROWS.min(span.positions - first);
                 for vector in 0..vectors {
-                    let sums = sums.0[tile * vectors + vector].as_ptr().cast();
-                    // SAFETY: a processor with AMX has AVX-512; these are within what `check` checked.
+                    // SAFETY: a processor with AMX has AVX-512; these are within what `check` checked, and the sums of
+                    // these tiles have just been stored.
                     unsafe {
+                        let sums = sums.as_ptr().cast::<i32>().add((tile * vectors + vector) * ROWS * LANES);
                         avx512vnni::finish(group, span, &Finish { row, first, positions, vector, sums, stride: LANES });
                     }
                 }
@@ -168,11 +162,71 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
     unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
 }
 
+/// As many quads as fill a tile, all parts of a row alike.
+fn quads_per_part(quads: usize) -> usize {
+    /// Of each number of quads that the layers of today's styles have.
+    const PARTS: [u8; 128] = {
+        let mut parts = [1; 128];
+        let mut quads = 1;
+        while quads < parts.len() {
+            let mut part = 1;
+            while part <= ROWS {
+                if quads % part == 0 {
+                    parts[quads] = part as u8;
+                }
+                part += 1;
+            }
+            quads += 1;
+        }
+        parts
+    };
+    let searched = || (1..=ROWS).rev().find(|part| quads.is_multiple_of(*part)).unwrap_or(1);
+    PARTS.get(quads).map_or_else(searched, |part| usize::from(*part))
+}
+
+/// `[vectors − 1][quads − 1]`
+static CONFIGURATIONS: [[Configuration; ROWS]; 3] = {
+    let mut all = [[Configuration::EMPTY; ROWS]; 3];
+    let mut vectors = 1;
+    while vectors <= 3 {
+        let mut quads = 1;
+        while quads <= ROWS {
+            all[vectors - 1][quads - 1] = Configuration::new(vectors, quads);
+            quads += 1;
+        }
+        vectors += 1;
+    }
+    all
+};
+
+impl Configuration {
+    const EMPTY: Self = Self { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
+
+    /// For a number of vectors, and quads in a part of a window's row.
+    const fn new(vectors: usize, quads: usize) -> Self {
+        let mut configuration = Self::EMPTY;
+        let mut tile = 0;
+        while tile < 8 {
+            let (bytes, rows) = match (tile, vectors) {
+                // Positions.
+                (6, 3) | (4 | 5, 1 | 2) => (quads * 4, ROWS),
+                // Weights.
+                (7, 3) | (6 | 7, 1 | 2) => (64, quads),
+                // Sums.
+                _ => (64, ROWS),
+            };
+            configuration.bytes[tile] = bytes as u16;
+            configuration.rows[tile] = rows as u8;
+            tile += 1;
+        }
+        configuration
+    }
+}
+
 /// `rounds` times [`PEAK_PRODUCTS`] products of whole tiles, on registers alone.
 pub(super) fn peak(rounds: u64) {
     assert!(is_available(), "this processor has no AMX, or it is not permitted");
-    let mut configuration =
-        Configuration { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
+    let mut configuration = Configuration::EMPTY;
     configuration.bytes[..8].fill(64);
     configuration.rows[..8].fill(ROWS as u8);
     // SAFETY: the processor has AMX and the process may use it, as asserted; the configuration is one of palette 1.
@@ -206,23 +260,6 @@ pub(super) fn peak(rounds: u64) {
 
 /// Products in a round of [`peak`].
 pub(super) const PEAK_PRODUCTS: u64 = 6;
-
-/// What a tile register holds, by the number of vectors; see the loops below.
-enum Role {
-    Sums,
-    Positions,
-    Weights,
-    None,
-}
-
-fn role(tile: usize, vectors: usize) -> Role {
-    match (tile, vectors) {
-        (8.., _) => Role::None,
-        (6, 3) | (4 | 5, 1 | 2) => Role::Positions,
-        (7, 3) | (6 | 7, 1 | 2) => Role::Weights,
-        _ => Role::Sums,
-    }
-}
 
 /// A loop over the rows and parts of a window: `$begin` loads the sums, `$part` takes a part, `$end` stores the sums.
 macro_rules! tile_loop {
