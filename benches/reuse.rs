@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench reuse` takes the clip in `examples`; `NIJIGEN_CLIPS=DIR` another folder of videos (read through
 //! ffmpeg). A block counts as changed when its bytes differ from those last processed by more than [`THRESHOLD`] on
-//! average; its neighbours are computed with it.
+//! average; its neighbours are computed with it. `NIJIGEN_ISA=NAME` chooses the instruction set.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn main() {
     let folder = std::env::var_os("NIJIGEN_CLIPS").map_or_else(|| PathBuf::from("examples"), PathBuf::from);
     for threads in [1, 2] {
         let heading = format!("{threads} threads");
-        println!("{heading:<24} time  work  PSNR, dB   (a whole run is 1)");
+        println!("{heading:<24} time  work  PSNR, dB   (a whole run is 1; {})", anime(1).isa());
         let shares: Vec<Share> = clips(&folder).iter().map(|clip| clip_share(clip, threads)).collect();
         let mean = |value: fn(&Share) -> f64| shares.iter().map(value).sum::<f64>() / shares.len() as f64;
         print_line("mean", &Share { time: mean(|s| s.time), work: mean(|s| s.work), psnr: mean(|s| s.psnr) });
@@ -55,7 +55,11 @@ fn clips(folder: &Path) -> Vec<PathBuf> {
 /// The built-in style.
 fn anime(threads: usize) -> Box<dyn Generator> {
     let registry = Registry::discover(None);
-    registry.open("anime", Options::threads(threads)).expect("the built-in style can be opened").generator
+    let isa = std::env::var("NIJIGEN_ISA").ok().map(|name| name.parse().expect("an instruction set of this processor"));
+    registry
+        .open("anime", Options { isa, ..Options::threads(threads) })
+        .expect("the built-in style can be opened")
+        .generator
 }
 
 fn fused(generator: &mut Box<dyn Generator>) -> &mut FusedGenerator {

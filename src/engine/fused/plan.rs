@@ -11,8 +11,10 @@ use super::tensor::Tensor;
 use crate::engine::kernels::{Isa, TILE};
 use crate::frame::Size;
 
-/// Bands for each thread: what one thread finishes early another one takes over.
+/// Bands for each thread where everything is computed: neighbouring rows stay in the same core's cache.
 const BANDS_PER_THREAD: usize = 2;
+/// Likewise where only what changed is: the work lies here and there, and who has little takes over from others.
+const PARTIAL_BANDS_PER_THREAD: usize = 8;
 
 /// A layer's place in a plan.
 pub(super) struct PlannedLayer {
@@ -82,14 +84,15 @@ impl Plan {
         (0..self.layers.len()).map(|i| self.run_layer(network, i, dead_zone)).sum()
     }
 
-    fn rows_per_band(&self, rows: usize) -> usize {
+    fn rows_per_band(&self, rows: usize, whole: bool) -> usize {
+        let bands = if whole { BANDS_PER_THREAD } else { PARTIAL_BANDS_PER_THREAD };
         // Even, so that rows can be computed two by two.
-        rows.div_ceil(self.threads * BANDS_PER_THREAD).next_multiple_of(2)
+        rows.div_ceil(self.threads * bands).next_multiple_of(2)
     }
 
     pub(super) fn run_layer(&mut self, network: &Network, i: usize, dead_zone: Option<u8>) -> u64 {
         let shape = &network.topology.layers[i];
-        let rows_per_band = self.rows_per_band(self.layers[i].rows);
+        let rows_per_band = self.rows_per_band(self.layers[i].rows, dead_zone.is_none());
         let (inputs, outputs) = self.tensors.split_at_mut(i + 1);
         let (input, output, planned) = (&inputs[shape.input], &mut outputs[0], &mut self.layers[i]);
         let shortcut = shape.add.map(|add| &inputs[add]);
