@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::reference::Reference;
 use nijigen::engine::topology::{StudentSize, Topology};
-use nijigen::engine::{Stated, load};
+use nijigen::engine::{Options, Stated, Which, load};
 use nijigen::frame::Size;
 use nijigen::pixels::blend::blend;
 use nijigen::pixels::yuv::{Chroma, Range, rgb_to_yuv, yuv_to_rgb};
@@ -29,7 +29,8 @@ fn networks(c: &mut Criterion) {
         let network = FloatNetwork::random(topology, 1).quantize().expect("a random network is a sound one");
         let reference = Reference::new(&network);
         group.bench_function(format!("reference {name}"), |b| b.iter(|| black_box(reference.run(&photo, SIZE))));
-        let mut tract = load(&network.to_qdq_onnx(), Stated::default(), 1).expect("tract reads our files");
+        let options = Options { engine: Which::Tract, ..Options::threads(1) };
+        let mut tract = load(&network.to_qdq_onnx(), Stated::default(), options).expect("tract reads our files");
         group.bench_function(format!("tract {name}"), |b| {
             b.iter(|| tract.generator.run(&photo, SIZE, black_box(&mut output)).is_ok());
         });

@@ -1,8 +1,10 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tempfile::NamedTempFile;
 
@@ -14,6 +16,7 @@ use crate::error::{Error, Result};
 pub struct Output {
     path: PathBuf,
     place: Place,
+    began: Instant,
     _listed: Option<Listed>,
 }
 
@@ -63,6 +66,27 @@ fn resolve(path: &Path) -> PathBuf {
     path
 }
 
+/// Checks that the folder that `path` is to lie in exists.
+///
+/// # Errors
+/// [`Error::Io`] that names the folder.
+pub fn check_folder(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = folder.display();
+            let missing = io::Error::other(format!("the folder {folder} is missing; make it, or name another"));
+            Err(Error::io("write", path, missing))
+        }
+        // Whatever else is wrong with it is said when the file is made.
+        _ => Ok(()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 impl Output {
     /// Begins the file `path`; what stands there stays until the new one is whole.
     ///
@@ -70,6 +94,7 @@ impl Output {
     /// When the folder does not exist or cannot be written to, or the file there may not be replaced.
     pub fn create(path: &Path) -> Result<Self> {
         let failed = |e| Error::io("write", path, e);
+        let began = Instant::now();
         // A link stays, and what it points to is replaced.
         let path = resolve(path);
         let mut permissions = None;
@@ -77,11 +102,12 @@ impl Output {
             // Opening what is there tells whether it may be written to, and changes nothing.
             let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
             if !metadata.is_file() {
-                return Ok(Self { path, place: Place::Direct(file), _listed: None });
+                return Ok(Self { path, place: Place::Direct(file), began, _listed: None });
             }
             permissions = Some(metadata.permissions());
         }
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        check_folder(&path)?;
+        let folder = folder_of(&path);
         let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -97,7 +123,7 @@ impl Output {
             // Those of the file that it replaces.
             beside.as_file().set_permissions(permissions).map_err(failed)?;
         }
-        Ok(Self { path, place: Place::Beside(beside), _listed: Some(listed) })
+        Ok(Self { path, place: Place::Beside(beside), began, _listed: Some(listed) })
     }
 
     /// Where it will lie.
@@ -133,7 +159,11 @@ impl Output {
     pub fn commit(self) -> Result<()> {
         match self.place {
             Place::Beside(file) => {
-                file.persist(&self.path).map_err(|e| Error::io("write", &self.path, e.error))?;
+                let file = file.persist(&self.path).map_err(|e| Error::io("write", &self.path, e.error))?;
+                if let Ok(metadata) = file.metadata() {
+                    let (path, seconds) = (self.path.display(), self.began.elapsed().as_secs_f64());
+                    log::info!("{path}: {} bytes in {seconds:.2} s", metadata.len());
+                }
             }
             Place::Direct(_) => {}
         }
@@ -206,7 +236,7 @@ mod tests {
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
 
         let error = Output::create(&folder.path().join("none/a")).unwrap_err().to_string();
-        assert!(!error.contains(".nijigen-"), "{error}");
+        assert!(!error.contains(".nijigen-") && error.contains("none is missing"), "{error}");
         assert!(Output::create(folder.path()).is_err(), "a folder is no file");
     }
 }

@@ -46,8 +46,28 @@ fn the_json_has_its_stable_keys() {
             assert!(report["stages_ms"][stage][share].is_number(), "{stage} {share}");
         }
     }
-    let names = ["avx512vnni", "avxvnni", "avx2", "neondot", "neon", "scalar"];
-    assert!(names.contains(&report["isa"].as_str().unwrap()));
+    // Without a style there is no engine.
+    assert_eq!((report["engine"].as_str(), report["isa"].as_str()), (Some("none"), Some("none")));
+}
+
+#[test]
+fn engines_and_instruction_sets_are_chosen_and_said() {
+    let report = |more: &[&str]| -> Value {
+        let output = nijigen()
+            .args(["bench", "--style", "anime", "--size", "64x48", "--frames", "1", "--threads", "1", "--json"])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let best = report(&[]);
+    assert_eq!(best["engine"], "fused");
+    assert!(["avx512vnni", "avxvnni", "avx2", "neondot", "neon", "scalar"].contains(&best["isa"].as_str().unwrap()));
+    let scalar = report(&["--isa", "scalar", "--engine", "fused"]);
+    assert_eq!((&scalar["engine"], &scalar["isa"]), (&"fused".into(), &"scalar".into()));
+    assert_eq!(scalar["macs_per_frame"], best["macs_per_frame"]);
+    assert_eq!(report(&["--engine", "tract"])["engine"], "tract");
 }
 
 #[test]
@@ -63,5 +83,6 @@ fn people_get_a_table() {
 #[test]
 fn wrong_usage_is_said() {
     assert_fails(&nijigen().args(SMALL).args(["--engine", "abacus"]).output().unwrap(), 2, "abacus");
+    assert_fails(&nijigen().args(SMALL).args(["--isa", "abacus"]).output().unwrap(), 2, "scalar");
     assert_fails(&nijigen().args(["bench", "--frames", "0"]).output().unwrap(), 2, "0");
 }

@@ -85,14 +85,60 @@ proptest! {
 fn a_picture_in_tiles_is_drawn_like_its_parts() {
     let room = Room::new();
     let photo = room.photo("large.png", 2203, 1207);
-    succeeded(&room.run(&[&photo], &room.at("out.png"), &[]));
+    succeeded(&room.run(&[&photo], &room.at("out.png"), &["--detail", "full"]));
     // The upper left corner alone, cut far beyond the network's reach.
     image::open(&photo).unwrap().crop_imm(0, 0, 1000, 800).save(room.at("part.png")).unwrap();
-    succeeded(&room.run(&[&room.at("part.png")], &room.at("part-out.png"), &[]));
+    succeeded(&room.run(&[&room.at("part.png")], &room.at("part-out.png"), &["--detail", "full"]));
     let whole = image::open(room.at("out.png")).unwrap();
     assert_eq!(whole.dimensions(), (2203, 1207));
     let part = image::open(room.at("part-out.png")).unwrap();
     assert_eq!(whole.crop_imm(0, 0, 880, 680).to_rgb8(), part.crop_imm(0, 0, 880, 680).to_rgb8());
+}
+
+#[test]
+fn a_large_photo_is_drawn_reduced_and_keeps_its_size() {
+    let room = Room::new();
+    let photo = room.photo("large.png", 1300, 900);
+    let drawn = |photo: &Path, rest: &[&str]| {
+        let out = room.at("out.png");
+        succeeded(&room.run(&[photo], &out, rest));
+        image::open(out).unwrap().into_rgb8()
+    };
+    let (usual, full, coarse) =
+        (drawn(&photo, &[]), drawn(&photo, &["--detail", "full"]), drawn(&photo, &["--detail", "64"]));
+    for picture in [&usual, &full, &coarse] {
+        assert_eq!(picture.dimensions(), (1300, 900));
+    }
+    assert!(usual != full && coarse != full && coarse != usual);
+
+    // A strength of 0 is the photo itself, with all that reducing would lose.
+    assert_eq!(drawn(&photo, &["--strength", "0"]).into_raw(), waves(1300, 900));
+    let ordinary = room.photo("ordinary.png", 640, 480);
+    assert!(drawn(&ordinary, &[]) == drawn(&ordinary, &["--detail", "full"]));
+    refused(&room.run(&[&photo], &room.at("no.png"), &["--style", "nosuch", "--detail", "9"]), 2, &["nosuch"]);
+    let clap = room.run(&[&photo], &room.at("no.png"), &["--detail", "much"]);
+    assert_eq!(clap.status.code(), Some(2));
+    assert!(stderr(&clap).contains("'much' is no detail"), "{}", stderr(&clap));
+}
+
+#[test]
+fn one_line_says_where_it_went_and_more_when_asked() {
+    let room = Room::new();
+    let photo = room.photo("in.png", 40, 30);
+    let out = room.at("out.png");
+    let said = |rest: &[&str]| {
+        let output = room.run(&[&photo], &out, rest);
+        succeeded(&output);
+        stderr(&output)
+    };
+    let usual = said(&[]);
+    assert_eq!(usual.lines().count(), 1, "{usual}");
+    assert!(usual.contains("out.png: 40x30 in "), "{usual}");
+    assert_eq!(said(&["-q"]), "");
+    let more = said(&["-v", "--detail", "20"]);
+    for words in ["tiny.onnx", "1 thread", "in.png: 40x30, drawn at 20x15 and enlarged", "out.png: ", " bytes in "] {
+        assert!(more.contains(words), "'{words}' is not in: {more}");
+    }
 }
 
 #[test]
@@ -220,6 +266,8 @@ fn wrong_usage_is_found_before_anything_is_written() {
     refused(&room.run(&[&photo], &room.at("out.gif"), &[]), 2, &["out.gif", ".png"]);
     refused(&room.run(&[&photo], &room.at("out"), &[]), 2, &["folder"]);
     refused(&room.run(&[&photo, &same], &photo, &[]), 2, &["is a file"]);
+    refused(&room.run(&[&photo, &room.style], &room.at("two.png"), &[]), 2, &["two.png", "folder"]);
+    refused(&room.run(&[&room.at("other")], &room.at("two.png"), &[]), 2, &["two.png", "folder"]);
     let clap = room.run(&[&photo], &room.at("out.png"), &["--strength", "1.5"]);
     assert_eq!(clap.status.code(), Some(2));
     assert!(stderr(&clap).contains("1.5"));
@@ -267,7 +315,7 @@ fn bad_styles_are_refused_in_one_sentence() {
     let room = Room::new();
     let photo = room.photo("in.png", 20, 20);
     let run = |style: &str| room.run(&[&photo], &room.at("out.png"), &["--style", style]);
-    refused(&run("nosuch"), 1, &["nosuch", "anime"]);
+    refused(&run("nosuch"), 2, &["nosuch", "anime"]);
     refused(&run("./nosuch.onnx"), 1, &["nosuch.onnx"]);
     let onnx = fs::read(&room.style).unwrap();
     let bad = room.at("bad.onnx");
@@ -282,7 +330,7 @@ fn bad_styles_are_refused_in_one_sentence() {
 fn where_it_cannot_be_written_nothing_is_left() {
     let room = Room::new();
     let photo = room.photo("in.png", 20, 20);
-    refused(&room.run(&[&photo], &room.at("no/such/out.png"), &[]), 1, &["out.png"]);
+    refused(&room.run(&[&photo], &room.at("no/such/out.png"), &[]), 1, &["out.png", "no/such is missing"]);
     #[cfg(target_os = "linux")]
     {
         std::os::unix::fs::symlink("/dev/full", room.at("full.png")).unwrap();
@@ -307,7 +355,7 @@ fn ctrl_c_leaves_no_partial_file() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // It draws for seconds before it begins to write, and writes for seconds.
+    // So large a picture takes long to write.
     let writes = || room.names(".").iter().any(|name| name.starts_with(".nijigen-"));
     for _ in 0..6000 {
         if writes() {

@@ -244,6 +244,6 @@ fn other_videos_need_ffmpeg_and_that_is_said() {
     assert!(said(&output).contains("Y4M"), "{}", said(&output));
     if clips::has_ffmpeg() {
         let output = run(&["--sink", "null", "--source"]).arg(&path).output().unwrap();
-        assert_fails(&output, 1, "reading");
+        assert_fails(&output, 1, "is not a video that ffmpeg can read");
     }
 }

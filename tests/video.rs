@@ -159,6 +159,8 @@ fn rate_rotation_sound_and_colours_are_kept() {
         let done = video(&plain, &out).output().unwrap();
         assert!(done.status.success(), "{}", said(&done));
         assert_eq!((pictures(&out), sound(&out)), ("96,64,30000/1001,30".into(), codec.into()), "{name}");
+        let kinds = ["-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", out.to_str().unwrap()];
+        assert!(tool("ffprobe", &kinds).starts_with("video"), "{name}: the picture comes first");
         // AVI cannot say how its colours are coded, and players differ in what they take them for.
         if name != "out.avi" {
             // With BT.601 in the place of BT.709 it would be 6.7.
@@ -179,6 +181,12 @@ fn rate_rotation_sound_and_colours_are_kept() {
     } else {
         eprintln!("SKIPPED: this ffmpeg does not write a rotation in this way");
     }
+
+    // Where there is no place for sound, the picture is written all the same.
+    let gif = path("out.gif");
+    let done = video(&plain, &gif).output().unwrap();
+    assert!(done.status.success() && said(&done).contains("takes no sound"), "{}", said(&done));
+    assert_eq!(sound(&gif), "");
 
     // Sound that the other container does not take is coded anew.
     let webm = path("out.webm");
@@ -223,7 +231,7 @@ fn odd_sizes_and_y4m_go_into_video_files() {
 }
 
 #[test]
-fn ffmpeg_s_own_complaints_are_passed_on() {
+fn what_ffmpeg_refuses_is_said_with_what_to_do() {
     if !has_ffmpeg() {
         return;
     }
@@ -236,13 +244,37 @@ fn ffmpeg_s_own_complaints_are_passed_on() {
         "ffmpeg",
         &["-v", "error", "-f", "lavfi", "-i", "testsrc=size=16x16", "-frames:v", "1", path("p.png").to_str().unwrap()],
     );
-    for (input, output, words) in [
-        ("a.y4m", "out.nonsense", "out.nonsense"),
-        ("text.mp4", "out.mp4", "Invalid data"),
-        ("song.wav", "out.mp4", "holds no video"),
-        ("p.png", "out.mp4", "nijigen image"),
+    fs::write(path("other.y4m"), fs::read(path("song.wav")).unwrap()).unwrap();
+    for (input, output, status, words) in [
+        ("a.y4m", "out.nonsense", 2, ".mp4, .mkv, .webm or .y4m"),
+        ("a.y4m", "out.png", 2, ".mp4, .mkv, .webm or .y4m"),
+        ("a.y4m", "no/out.mp4", 1, "no is missing"),
+        ("text.mp4", "out.mp4", 1, "text.mp4 is not a video that ffmpeg can read"),
+        ("song.wav", "out.mp4", 1, "holds no video"),
+        ("p.png", "out.mp4", 1, "nijigen image"),
+        ("other.y4m", "out.mp4", 1, "other.y4m is not a Y4M file"),
     ] {
-        assert_fails(&video(path(input), path(output)).output().unwrap(), 1, words);
+        assert_fails(&video(path(input), path(output)).output().unwrap(), status, words);
     }
-    assert_eq!(names(folder.path()), ["a.y4m", "p.png", "song.wav", "text.mp4"]);
+    let without = video(path("other.y4m"), path("out.y4m")).env("PATH", "").output().unwrap();
+    assert_fails(&without, 1, "other.y4m is not a Y4M file");
+    assert_eq!(names(folder.path()), ["a.y4m", "other.y4m", "p.png", "song.wav", "text.mp4"]);
+}
+
+#[test]
+fn what_can_be_read_of_a_cut_video_is_kept_and_the_status_tells() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let folder = tempdir().unwrap();
+    let (whole, cut, out) =
+        (folder.path().join("whole.mkv"), folder.path().join("cut.mkv"), folder.path().join("out.mp4"));
+    let source = ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=96x64:rate=30:duration=2", "-pix_fmt", "yuv420p"];
+    tool("ffmpeg", &[&source[..], &[whole.to_str().unwrap()]].concat());
+    let bytes = fs::read(&whole).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).unwrap();
+    assert_fails(&video(&cut, &out).output().unwrap(), 1, "cut.mkv is damaged or its end is missing");
+    let pictures = pictures(&out);
+    let frames: u32 = pictures.rsplit(',').next().unwrap().parse().unwrap();
+    assert!((1..60).contains(&frames), "{pictures}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use super::options::StyleOptions;
@@ -26,8 +26,8 @@ Examples:
   nijigen bench --size 1280x720 --threads 4
   nijigen bench --json > today.json
 
-The frames are those of the source 'synthetic', the same every time, each computed whole. One frame at a time goes
-through source, style and sink: the latency is what a frame takes when nothing else waits. rss_mb is the most memory
+The frames are those of the source 'synthetic', the same every time, each computed whole. One frame at a time goes \
+through source, style and sink: the latency is what a frame takes when nothing else waits. rss_mb is the most memory \
 that the process held, in 10^6 bytes, the ring of made-up frames included.";
 
 /// Measure how fast styles run on this machine
@@ -42,22 +42,9 @@ pub struct BenchArgs {
     /// Frames to measure, after a few that warm up
     #[arg(long, value_name = "N", default_value_t = config::BENCH_FRAMES, value_parser = clap::value_parser!(u64).range(1..))]
     frames: u64,
-    /// What computes the network
-    #[arg(long, value_enum, default_value_t)]
-    engine: EngineChoice,
     /// Print one JSON object with stable keys
     #[arg(long)]
     json: bool,
-}
-
-/// What computes the network.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum EngineChoice {
-    /// The fastest one that runs the style
-    #[default]
-    Auto,
-    /// The ONNX runtime tract
-    Tract,
 }
 
 /// What was measured; the JSON has these keys in this order.
@@ -96,9 +83,6 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 fn measure(args: &BenchArgs) -> Result<Report> {
     let mut stylizer = args.style.open()?;
     let engine = stylizer.engine();
-    if args.engine == EngineChoice::Tract && !["tract", "none"].contains(&engine) {
-        return Err(Error::Usage(format!("this style runs on {engine}, not on tract; use --engine auto")));
-    }
     let mut source = Synthetic::new(args.size, config::DEFAULT_RATE, config::SYNTHETIC_SEED)?;
     let mut sink = Null;
     let mut stats = Stats::new([sink.name().to_string()]);
@@ -128,9 +112,9 @@ fn measure(args: &BenchArgs) -> Result<Report> {
         reuse: false,
         style: stylizer.name().to_string(),
         engine,
-        isa: host::isa(),
+        isa: stylizer.isa(),
         size: args.size.to_string(),
-        threads: args.style.resolve().threads,
+        threads: args.style.resolve().engine.threads,
         frames: summary.stylized,
         version: env!("CARGO_PKG_VERSION"),
         cpu: host::cpu(),

@@ -9,7 +9,7 @@ use super::print;
 use crate::error::{Error, Result};
 use crate::frame::{Rate, Size};
 use crate::source::camera::modes::{Mode, Rates, Sizes};
-use crate::source::camera::{self, Listed};
+use crate::source::camera::{self, Listed, Survey};
 
 /// List the cameras with their formats, sizes and rates
 #[derive(Debug, Clone, Args)]
@@ -17,11 +17,11 @@ use crate::source::camera::{self, Listed};
 Examples:
   nijigen devices
   nijigen devices --json
-  nijigen run --source camera:0                           the camera with number 0
-  nijigen run --source camera:brio                        the one whose name contains 'brio'
-  nijigen run --source camera:/dev/video2,format=MJPG     a device file, and MJPEG from it")]
+  nijigen run --source camera:0                          the one with number 0
+  nijigen run --source camera:brio                       'brio' is in its name
+  nijigen run --source camera:/dev/video2,format=MJPG    MJPEG of this device")]
 pub struct DevicesArgs {
-    /// Print JSON
+    /// Print JSON: an array of cameras, empty where there is none
     #[arg(long)]
     json: bool,
 }
@@ -29,10 +29,16 @@ pub struct DevicesArgs {
 /// Lists the cameras on standard output.
 ///
 /// # Errors
-/// When there is none, or the output cannot be written.
+/// When there is none (as JSON that is an empty list, and no error), or the output cannot be written.
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let listed = camera::list()?;
-    print(&if args.json { json(&listed)? } else { text(&listed) })
+    let Survey { cameras, looked } = camera::list()?;
+    if args.json {
+        return print(&json(&cameras)?);
+    }
+    if cameras.is_empty() {
+        return Err(Error::Camera(format!("no camera found ({looked}); plug one in and list again")));
+    }
+    print(&text(&cameras))
 }
 
 /// One paragraph for each camera, one line for each size of each format.

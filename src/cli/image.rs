@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::options::StyleOptions;
-use super::{interrupt, say};
+use super::{interrupt, is_quiet, say};
+use crate::config::{self, Detail};
 use crate::error::{Error, Result};
+use crate::frame::Size;
+use crate::output;
 use crate::picture::{self, Beside, Format};
 use crate::style::Stylizer;
 
@@ -20,6 +24,7 @@ use crate::style::Stylizer;
   nijigen image me.jpg -o anime.png
   nijigen image me.jpg -o both.jpg --compare
   nijigen image holiday/ more/*.webp -o drawn/ --strength 0.7
+  nijigen image group.jpg -o anime.jpg --detail 2000
   nijigen image me.jpg -o out.png --style ./Hayao.onnx")]
 pub struct ImageArgs {
     /// Photos (JPEG, PNG, WebP), or folders of them; folders within a folder are left alone
@@ -31,6 +36,11 @@ pub struct ImageArgs {
     output: PathBuf,
     #[command(flatten)]
     style: StyleOptions,
+    /// Longer side at which a photo is drawn: a larger one is drawn reduced and enlarged again to its own size, since lines
+    /// are a few pixels thick at any size and would vanish in a large photo. More keeps small things (faces of a group),
+    /// with thinner lines; "full" draws every photo at its own size
+    #[arg(long, value_name = "PIXELS|full", default_value_t = config::DEFAULT_DETAIL)]
+    detail: Detail,
     /// Write the photo and its picture side by side
     #[arg(long)]
     compare: bool,
@@ -57,23 +67,30 @@ struct Plan {
 /// Wrong usage before anything is written; the one photo's error, or the number of those that failed.
 pub fn run(args: &ImageArgs) -> Result<()> {
     let Plan { jobs, folder } = plan(&args.inputs, &args.output)?;
-    let mut stylizer = args.style.open()?;
+    let mut stylizer = args.style.open()?.with_detail(args.detail);
     interrupt::watch()?;
-    if let Some(folder) = folder {
-        fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
+    match &folder {
+        Some(folder) => fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?,
+        // Said now and not when all is drawn.
+        None => jobs.iter().try_for_each(|job| output::check_folder(&job.output))?,
     }
+    let began = Instant::now();
     let bar = progress_bar(jobs.len());
     let mut failed = 0;
+    let mut last = None;
     for (index, job) in jobs.iter().enumerate() {
         bar.set_message(job.input.file_name().unwrap_or_default().to_string_lossy().into_owned());
         let begin = index as u64 * STEPS;
         bar.set_position(begin);
         let mut progress = |share: f32| {
+            if bar.is_hidden() && !is_quiet() && began.elapsed() > PATIENCE {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
             bar.set_position(begin + (share * STEPS as f32) as u64);
             if interrupt::requested() { Err(Error::Interrupted) } else { Ok(()) }
         };
         match progress(0.0).and_then(|()| draw(job, &mut stylizer, args.compare, &mut progress)) {
-            Ok(()) => {}
+            Ok(size) => last = Some(size),
             Err(error @ Error::Interrupted) => return Err(error),
             Err(error) if jobs.len() == 1 => return Err(error),
             Err(error) => {
@@ -84,7 +101,20 @@ pub fn run(args: &ImageArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     match failed {
-        0 => Ok(()),
+        0 => {
+            if !is_quiet() {
+                let seconds = began.elapsed().as_secs_f64();
+                match (&folder, last) {
+                    (Some(folder), _) => {
+                        let pictures = if jobs.len() == 1 { "picture" } else { "pictures" };
+                        say(&format!("{}: {} {pictures} in {seconds:.1} s", folder.display(), jobs.len()));
+                    }
+                    (None, Some(size)) => say(&format!("{}: {size} in {seconds:.1} s", args.output.display())),
+                    (None, None) => {}
+                }
+            }
+            Ok(())
+        }
         _ => Err(Error::Input(format!("{failed} of {} photos failed; the others are done", jobs.len()))),
     }
 }
@@ -92,19 +122,27 @@ pub fn run(args: &ImageArgs) -> Result<()> {
 /// Steps of the bar for one photo.
 const STEPS: u64 = 1000;
 
-/// A bar where there is something to wait for: it shows itself on a terminal only, and not with `--quiet`.
+/// How long a user waits without being shown a bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A bar that is hidden at first: it is for those who wait, and shows itself on a terminal only.
 fn progress_bar(photos: usize) -> ProgressBar {
-    if photos == 1 || log::max_level() <= log::LevelFilter::Error {
-        return ProgressBar::hidden();
-    }
     let template = "{wide_bar} {percent:>3} %, {eta} left  {msg}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(photos as u64 * STEPS).with_style(style)
+    ProgressBar::with_draw_target(Some(photos as u64 * STEPS), ProgressDrawTarget::hidden()).with_style(style)
 }
 
-fn draw(job: &Job, stylizer: &mut Stylizer, compare: bool, progress: &mut dyn FnMut(f32) -> Result<()>) -> Result<()> {
+/// Does one job; the size of what it wrote.
+fn draw(
+    job: &Job,
+    stylizer: &mut Stylizer,
+    compare: bool,
+    progress: &mut dyn FnMut(f32) -> Result<()>,
+) -> Result<Size> {
     let mut picture = picture::read(&job.input)?;
     progress(0.0)?;
+    log::info!("{}: {}, drawn {}", job.input.display(), picture.size, stylizer.manner(picture.size));
+    let began = Instant::now();
     let beside = compare.then(|| Beside::new(&picture, job.format)).transpose()?;
     if let Some(reduced) = stylizer.reduced(picture.size) {
         log::warn!(
@@ -116,6 +154,7 @@ fn draw(job: &Job, stylizer: &mut Stylizer, compare: bool, progress: &mut dyn Fn
     }
     stylizer.run_in_place(&mut picture.rgb, picture.size, progress)?;
     progress(1.0)?;
+    log::info!("{}: drawn in {:.2} s", job.input.display(), began.elapsed().as_secs_f64());
     if picture.alpha.is_some() && job.format == Format::Jpeg {
         log::warn!("{}: JPEG has no transparency; what was transparent is white", job.output.display());
     }
@@ -123,14 +162,15 @@ fn draw(job: &Job, stylizer: &mut Stylizer, compare: bool, progress: &mut dyn Fn
         Some(beside) => beside.with_right(&picture),
         None => picture,
     };
-    picture::write(&job.output, picture, job.format, &interrupt::requested)
+    let size = picture.size;
+    picture::write(&job.output, picture, job.format, &interrupt::requested)?;
+    Ok(size)
 }
 
 /// Which photo becomes which file, checked before anything is written.
 fn plan(inputs: &[PathBuf], output: &Path) -> Result<Plan> {
-    let as_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
     let plan = match inputs {
-        [input] if !input.is_dir() && !as_folder => {
+        [input] if !input.is_dir() && !is_folder(output) => {
             let format = Format::of_path(output).ok_or_else(|| {
                 Error::Usage(format!(
                     "'{}' does not end in .jpg, .png or .webp; give -o a name that does, or a folder with a / behind it",
@@ -145,10 +185,22 @@ fn plan(inputs: &[PathBuf], output: &Path) -> Result<Plan> {
     Ok(plan)
 }
 
+/// Whether `output` is a folder or written like one.
+fn is_folder(output: &Path) -> bool {
+    output.is_dir() || output.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR])
+}
+
 /// Every photo under its own name in the folder `output`.
 fn into_folder(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
+    let name = output.display();
     if output.exists() && !output.is_dir() {
-        return Err(Error::Usage(format!("'{}' is a file; for several photos -o names a folder", output.display())));
+        return Err(Error::Usage(format!("'{name}' is a file; for several photos -o names a folder")));
+    }
+    // With a / behind it, or a folder already, it is meant.
+    if !is_folder(output) && Format::of_path(output).is_some() {
+        return Err(Error::Usage(format!(
+            "'{name}' is a picture's name; for several photos -o names a folder, '{name}/' if it is to be called so"
+        )));
     }
     let mut photos = Vec::new();
     for input in inputs {
@@ -180,7 +232,10 @@ fn photos_in(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     if photos.is_empty() {
-        return Err(Error::Input(format!("{} holds no JPEG, PNG or WebP pictures", folder.display())));
+        return Err(Error::Input(format!(
+            "{} holds no JPEG, PNG or WebP pictures; name a folder that does (folders within it are not looked into)",
+            folder.display()
+        )));
     }
     photos.sort();
     Ok(photos)

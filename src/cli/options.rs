@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::config::{self, StyleConfig};
+use crate::engine::kernels::Isa;
+use crate::engine::{Options, Which};
 use crate::error::Result;
 use crate::style::{Registry, Stylizer};
 
@@ -23,6 +25,35 @@ pub struct StyleOptions {
     /// Worker threads of the engine [default: all cores but one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+    /// What computes the network
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: EngineChoice,
+    /// Instruction set of the fused engine (scalar, avx2, avxvnni, avx512vnni, neon, neondot) [default: the best that
+    /// the processor has]
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<Isa>,
+}
+
+/// What computes the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// The fastest one that runs the style
+    #[default]
+    Auto,
+    /// The fused int8 engine alone
+    Fused,
+    /// The ONNX runtime tract alone, in floats
+    Tract,
+}
+
+impl From<EngineChoice> for Which {
+    fn from(choice: EngineChoice) -> Self {
+        match choice {
+            EngineChoice::Auto => Self::Auto,
+            EngineChoice::Fused => Self::Fused,
+            EngineChoice::Tract => Self::Tract,
+        }
+    }
 }
 
 impl StyleOptions {
@@ -32,7 +63,11 @@ impl StyleOptions {
             style: self.style.clone(),
             strength: self.strength,
             folder: self.styles.clone(),
-            threads: self.threads.map_or_else(config::default_threads, usize::from),
+            engine: Options {
+                threads: self.threads.map_or_else(config::default_threads, usize::from),
+                engine: self.engine.into(),
+                isa: self.isa,
+            },
         }
     }
 

@@ -11,6 +11,7 @@ use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice};
 use crate::error::{Error, Result};
+use crate::ffmpeg::Damage;
 use crate::frame::{Rate, Size};
 use crate::pipeline::stats::Summary;
 use crate::pipeline::{self, Keep, Plan, Stop};
@@ -27,14 +28,15 @@ use crate::y4m::Header;
 const EXAMPLES: &str = "\
 Examples:
   nijigen run                                   the first camera, in a window
-  nijigen run --source camera:1 --mirror        another camera, as a mirror shows it
+  nijigen run --source camera:1 --mirror        another camera, mirrored
   nijigen run --source clip.mp4 --style off     play a video as it is
   nijigen run --sink anime.y4m --sink window    watch and record
   nijigen run --source synthetic --sink null --frames 300 --stats json
-  ffmpeg -i clip.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
+  ffmpeg -i a.mp4 -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
 
-Where the source is a camera or a sink is a window, the newest frame counts and late ones are dropped.
-Anywhere else every frame is stylized. Esc or q closes the window; Ctrl-C ends any run and completes its files.";
+Where the source is a camera or a sink is a window, the newest frame counts and late ones are dropped. Anywhere else \
+every frame is stylized; frames wait for one another there, and latency_ms of --stats counts that too. Esc or q closes \
+the window; Ctrl-C ends any run and completes its files.";
 
 /// Stylize a camera, a video or a made-up scene while it runs
 #[derive(Debug, Args)]
@@ -112,7 +114,7 @@ impl RunArgs {
 pub fn run(args: &RunArgs) -> Result<()> {
     let config = args.resolve()?;
     let stylizer = args.style.open()?;
-    let (source, header) = open_source(&config)?;
+    let (source, header, damage) = open_source(&config)?;
     let info = source.info().clone();
     let mut report = RunReport {
         summary: pipeline::stats::Stats::new([]).summary(),
@@ -120,7 +122,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         size: info.size.to_string(),
         style: stylizer.name().to_string(),
         engine: stylizer.engine(),
-        threads: config.style.threads,
+        threads: config.style.engine.threads,
         version: env!("CARGO_PKG_VERSION"),
     };
     // From here on there may be half-written files, which an interrupt must not leave behind.
@@ -151,8 +153,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
     if report.summary.captured == 0 && finite && !stop.requested() {
         return Err(Error::Input(format!("{} holds no frames; give a whole video", report.source)));
     }
+    if let Some(what) = damage.as_ref().and_then(|damage| damage.what()) {
+        log::warn!("{} may be damaged; ffmpeg says: {what}", report.source);
+    }
     if !is_quiet() {
-        say(&totals(&report.summary));
+        say(&totals(&report.summary, config.is_live()));
     }
     match args.stats {
         Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
@@ -194,9 +199,9 @@ fn check_sinks(config: &RunConfig) -> Result<()> {
     Ok(())
 }
 
-/// The source with its adapters, and the header that Y4M made of it has.
-fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
-    let (mut read_header, mut read_video) = (None, None);
+/// The source with its adapters, the header that Y4M made of it has, and where damage to it will be told.
+fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header, Option<Damage>)> {
+    let (mut read_header, mut read_video, mut damage) = (None, None, None);
     let mut source: Box<dyn Source> = match &config.source {
         SourceChoice::Camera(selector) => camera::open(
             selector,
@@ -212,6 +217,7 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
                 SourceChoice::File(path) => file::open(path)?,
                 _ => file::stdin()?,
             };
+            damage = opened.damage;
             match opened.kind {
                 Kind::Y4m(header) => read_header = Some(header),
                 Kind::Video(original) => read_video = Some(original),
@@ -240,7 +246,7 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header)> {
         (None, Some(original)) => original.y4m_header(size, rate),
         (None, None) => Header::new(size, Some(rate), Chroma::C420),
     };
-    Ok((source, header))
+    Ok((source, header, damage))
 }
 
 #[cfg(feature = "window")]

@@ -12,16 +12,19 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// One line that says what a run did.
-pub fn totals(summary: &Summary) -> String {
+/// One line that says what a run did. Latency is told where an end was `live`: elsewhere frames wait for one another, and
+/// it says nothing of the style.
+pub fn totals(summary: &Summary, live: bool) -> String {
     let Summary { stylized, seconds, fps, dropped, latency_ms, .. } = summary;
     let frames = if *stylized == 1 { "frame" } else { "frames" };
     let lost = match *dropped {
         0 => "none dropped".to_string(),
         n => format!("{n} dropped before they were stylized"),
     };
-    format!(
-        "{stylized} {frames} in {seconds:.1} s, {fps:.1} per second, {lost}; latency {:.1} ms, 95 % below {:.1} ms",
-        latency_ms.p50, latency_ms.p95
-    )
+    let latency = if live {
+        format!("; latency {:.1} ms, 95 % below {:.1} ms", latency_ms.p50, latency_ms.p95)
+    } else {
+        String::new()
+    };
+    format!("{stylized} {frames} in {seconds:.1} s, {fps:.1} per second, {lost}{latency}")
 }

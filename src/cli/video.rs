@@ -12,7 +12,8 @@ use super::stream::same_file;
 use super::{interrupt, is_quiet, say};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::ffmpeg::Encoder;
+use crate::ffmpeg::{self, Encoder};
+use crate::output;
 use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::sink::Sink;
 use crate::sink::y4m::{Y4mFile, Y4mPipe};
@@ -21,12 +22,13 @@ use crate::source::file::{self, Kind};
 
 const EXAMPLES: &str = "\
 Examples:
-  nijigen video holiday.mp4 -o anime.mp4        frame rate, rotation and sound are kept
+  nijigen video holiday.mp4 -o anime.mp4        rotation and sound are kept
   nijigen video clip.mkv -o clip.webm --strength 0.7
   nijigen video clip.y4m -o anime.y4m           needs no ffmpeg
   decoder | nijigen video - -o - | encoder      Y4M through pipes
 
-Files other than Y4M are read and written by the program ffmpeg, which must be installed. No frame is dropped.";
+Files other than Y4M are read and written by the program ffmpeg, which must be installed. No frame is dropped. Of a \
+damaged video, what ffmpeg can read is written, and the exit status is 1.";
 
 /// Stylize a video file from its first to its last frame
 #[derive(Debug, Args)]
@@ -45,7 +47,8 @@ pub struct VideoArgs {
 /// Stylizes the video.
 ///
 /// # Errors
-/// When something cannot be opened, or fails on the way; what was written by then is removed.
+/// When something cannot be opened, or fails on the way; what was written by then is removed. When the video turns out
+/// to be damaged: what could be read of it is kept.
 pub fn run(args: &VideoArgs) -> Result<()> {
     let target = Target::of(&args.output)?;
     let reads_stdin = args.input == Path::new("-");
@@ -53,6 +56,7 @@ pub fn run(args: &VideoArgs) -> Result<()> {
         let name = args.output.display();
         return Err(Error::Usage(format!("{name} would be written over itself; give OUT another name")));
     }
+    target.check()?;
     let opened = if reads_stdin { file::stdin()? } else { file::open(&args.input)? };
     let info = opened.source.info().clone();
     let stylizer = args.style.open()?;
@@ -60,6 +64,7 @@ pub fn run(args: &VideoArgs) -> Result<()> {
     interrupt::watch()?;
     let stop = Stop::default();
     let sink = target.open(&info, &opened.kind)?;
+    let damage = opened.damage;
     // All or nothing: half a video is of no use.
     let keep = Keep { when_stopped: false, when_failed: false };
     let plan = Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep };
@@ -76,9 +81,16 @@ pub fn run(args: &VideoArgs) -> Result<()> {
     if summary.stylized == 0 {
         return Err(Error::Input(format!("{} holds no frames; give a whole video", info.name)));
     }
+    let name = if args.output == Path::new("-") { "standard output".into() } else { args.output.display().to_string() };
+    if let Some(what) = damage.as_ref().and_then(|damage| damage.what()) {
+        // What could be read is kept; a script must notice all the same.
+        return Err(Error::Input(format!(
+            "{} is damaged or its end is missing (ffmpeg: {what}); what could be read of it is in {name} (frames: {}), so \
+             copy it again from its source for the rest",
+            info.name, summary.stylized
+        )));
+    }
     if !is_quiet() {
-        let name =
-            if args.output == Path::new("-") { "standard output".into() } else { args.output.display().to_string() };
         let frames = if summary.stylized == 1 { "frame" } else { "frames" };
         let (count, seconds, fps) = (summary.stylized, summary.seconds, summary.fps);
         say(&format!("{name}: {count} {frames} in {seconds:.1} s, {fps:.1} per second"));
@@ -107,6 +119,15 @@ impl<'a> Target<'a> {
                     "OUT '{name}' needs an ending that says its format, {name}.mp4 or {name}.y4m"
                 )))
             }
+        }
+    }
+
+    /// What can be known of it before any work.
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::Y4m(path) => output::check_folder(path),
+            Self::Video(path) => output::check_folder(path).and_then(|()| ffmpeg::check_ending(path)),
         }
     }
 

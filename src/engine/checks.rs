@@ -51,9 +51,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<ModelProto, String> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(format!("is larger than {} MiB", MAX_FILE >> 20));
     }
-    let model = ModelProto::decode(bytes).map_err(|_| "is not an ONNX file, or it is truncated".to_owned())?;
+    let model = ModelProto::decode(bytes)
+        .map_err(|_| "is not an ONNX file, or it is truncated; get it again from its source".to_owned())?;
     let Some(proto) = &model.graph else {
-        return Err("is not an ONNX file, or it is truncated: it holds no network".into());
+        return Err("is not an ONNX file, or it is truncated: it holds no network; get it again from its source".into());
     };
     if proto.node.is_empty() || proto.node.len() > MAX_NODES {
         return Err(format!("has {} operators; 1 to {MAX_NODES} are taken", proto.node.len()));
@@ -98,6 +99,14 @@ fn check_node(graph: &Graph, node: &NodeProto) -> Result<(), String> {
         let block = attribute(node, "blocksize").map_or(0, |a| a.i);
         if !(1..=32).contains(&block) {
             return Err(format!("has an operator {op} with blocks of {block}, beyond 1 to 32"));
+        }
+    }
+    if matches!(op, "QuantizeLinear" | "DequantizeLinear") {
+        let scales = graph.floats(node, 1).unwrap_or_default();
+        if let Some(scale) = scales.iter().find(|scale| !scale.is_normal() || **scale < 0.0) {
+            let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
+            let name = name.map_or("", String::as_str);
+            return Err(format!("has an operator {op} '{name}' with the scale {scale}, which is not above 0"));
         }
     }
     check_growth(graph, node)

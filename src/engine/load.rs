@@ -1,12 +1,16 @@
 //! From the bytes of an ONNX file to a generator, whoever made it.
 
-use tract_onnx::pb::{GraphProto, ValueInfoProto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use tract_onnx::prelude::Tensor;
 
 use super::form::{self, Layout, Range, Shown};
+use super::fused::FusedGenerator;
+use super::fused_op::FusedOp;
 use super::graph::{Graph, declared_shape};
 use super::guard::guarded;
-use super::tract::{Form, Network, TractGenerator};
+use super::kernels::Isa;
+use super::lower::{Lowered, called, lower};
+use super::tract::{FUSED_NODE, Form, Network, TractGenerator};
 use super::{Generator, checks, field};
 use crate::error::{Error, Result};
 use crate::frame::Size;
@@ -22,6 +26,36 @@ pub struct Stated {
     pub multiple: Option<u32>,
 }
 
+/// What computes a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The fused engine, as far as it takes the network; tract for the rest.
+    #[default]
+    Auto,
+    /// The fused engine alone.
+    Fused,
+    /// tract alone, in floats.
+    Tract,
+}
+
+/// How a network is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// What computes it.
+    pub engine: Which,
+    /// The fused engine's instruction set; `None` for the best one that the processor has.
+    pub isa: Option<Isa>,
+}
+
+impl Options {
+    /// The fastest way there is, on `threads` threads.
+    pub fn threads(threads: usize) -> Self {
+        Self { threads, engine: Which::Auto, isa: None }
+    }
+}
+
 /// A network ready to run, and what is worth saying about it.
 pub struct Loaded {
     /// The network.
@@ -30,6 +64,8 @@ pub struct Loaded {
     pub guesses: Vec<Guess>,
     /// What else its user should know, as sentences.
     pub remarks: Vec<String>,
+    /// Why it is not, or not wholly, run by the fused engine: names the operator that stands in the way.
+    pub obstacle: Option<String>,
 }
 
 /// Something that the file does not say for certain.
@@ -45,17 +81,41 @@ pub struct Guess {
 ///
 /// # Errors
 /// [`Error::Style`] with a clause that goes on from "the style NAME …".
-pub fn load(onnx: &[u8], stated: Stated, threads: usize) -> Result<Loaded> {
-    load_checked(onnx, stated, threads).map_err(Error::Style)
+pub fn load(onnx: &[u8], stated: Stated, options: Options) -> Result<Loaded> {
+    load_checked(onnx, stated, options).map_err(Error::Style)
 }
 
-fn load_checked(onnx: &[u8], stated: Stated, threads: usize) -> std::result::Result<Loaded, String> {
-    let proto = checks::parse(onnx)?;
-    let network = Network::parse(&proto).map_err(cannot_run)?;
-    let proto = proto.graph.as_ref().ok_or("holds no network")?;
+fn load_checked(onnx: &[u8], stated: Stated, options: Options) -> std::result::Result<Loaded, String> {
+    let model = checks::parse(onnx)?;
+    let network = Network::parse(&model, None).map_err(cannot_run)?;
+    let proto = model.graph.as_ref().ok_or("holds no network")?;
     let graph = Graph::new(proto);
     let (input, output) = ends(&graph)?;
     let layout = layout(&graph, input, stated)?;
+    let fused = match options.engine {
+        Which::Tract => Err("tract was asked for".into()),
+        _ => lower(&graph).and_then(|lowered| Fused::new(lowered, options)),
+    };
+    let (part, obstacle) = match fused {
+        Ok(fused) => match fused.whole(&graph, layout, stated) {
+            Ok(fused) => {
+                fused.check_shapes(&network)?;
+                let generator = Box::new(fused.generator);
+                return Ok(Loaded { generator, guesses: Vec::new(), remarks: Vec::new(), obstacle: None });
+            }
+            Err(not_whole) => {
+                let (fused, obstacle) = *not_whole;
+                match fused.within(&model) {
+                    Ok(part) => (Some(part), obstacle),
+                    Err(why) => (None, why),
+                }
+            }
+        },
+        Err(why) => (None, why),
+    };
+    if options.engine == Which::Fused {
+        return Err(format!("cannot be run by the fused engine alone: {obstacle}"));
+    }
     let fixed = fixed_size(input, layout)?;
     let multiple = match (fixed, stated.multiple) {
         (Some(_), _) => 1,
@@ -79,7 +139,11 @@ fn load_checked(onnx: &[u8], stated: Stated, threads: usize) -> std::result::Res
         // A tile would be scaled to the fixed size by itself: its border would show.
         halo: field.filter(|_| fixed.is_none()).map(|field| field.halo),
     };
-    let mut generator = TractGenerator::new(network, form, threads).map_err(cannot_run)?;
+    let is_partly_fused = part.is_some();
+    let mut generator = TractGenerator::new(part.unwrap_or(network), form, options.threads).map_err(cannot_run)?;
+    if is_partly_fused {
+        generator = generator.partly_fused();
+    }
     let ranges = Ranges::settle(&mut generator, stated.range, shown, fixed, form.multiple)?;
     generator.set_ranges(ranges.input, ranges.output);
     let remarks = fixed.map(|size| format!("it takes pictures of {size} only: others are scaled to fit and back"));
@@ -87,7 +151,83 @@ fn load_checked(onnx: &[u8], stated: Stated, threads: usize) -> std::result::Res
         generator: Box::new(generator),
         guesses: ranges.guess.into_iter().collect(),
         remarks: remarks.into_iter().collect(),
+        obstacle: Some(obstacle),
     })
+}
+
+/// A generator found in a file, ready to run.
+struct Fused {
+    generator: FusedGenerator,
+    lowered: Lowered,
+}
+
+impl Fused {
+    fn new(lowered: Lowered, options: Options) -> std::result::Result<Self, String> {
+        let isa = options.isa.unwrap_or_else(Isa::best);
+        let generator =
+            FusedGenerator::new(&lowered.network, isa, options.threads).map_err(|error| error.to_string())?;
+        Ok(Self { generator, lowered })
+    }
+
+    /// Itself where it is all that the file holds, and is fed as the file says; else what there is besides.
+    fn whole(
+        self,
+        graph: &Graph<'_>,
+        layout: Layout,
+        stated: Stated,
+    ) -> std::result::Result<Self, Box<(Self, String)>> {
+        let before = graph.producer(&self.lowered.input).filter(|node| node.op_type != "Constant");
+        let behind = graph.consumers(&self.lowered.output).next();
+        let obstacle = if let Some(node) = before {
+            format!("{} stands before the generator", called(node))
+        } else if let Some(node) = behind {
+            format!("{} stands behind the generator", called(node))
+        } else if layout != Layout::Nchw || stated.range.is_some_and(|range| range != Range::Unit) {
+            "its card says that it is fed otherwise".into()
+        } else if stated.multiple.is_some_and(|multiple| multiple != self.generator.multiple()) {
+            "its card states another multiple".into()
+        } else {
+            return Ok(self);
+        };
+        Err(Box::new((self, obstacle)))
+    }
+
+    /// What tract makes of the same file must have the same form.
+    fn check_shapes(&self, network: &Network) -> std::result::Result<(), String> {
+        let side = 4 * self.generator.multiple() as usize;
+        let shapes = network.shapes(Layout::Nchw.shape(side, side)).map_err(cannot_run)?;
+        let side = side as i64;
+        match shapes.output[..] {
+            [1, 3 | 4, height, width] if (height, width) == (side, side) => Ok(()),
+            _ => Err(size_changed(&shapes.output, side as usize, side as usize)),
+        }
+    }
+
+    /// The rest of the file with this generator as one of its operators.
+    fn within(self, model: &ModelProto) -> std::result::Result<Network, String> {
+        let Lowered { input, output, nodes, network } = self.lowered;
+        let mut model = model.clone();
+        let graph = model.graph.as_mut().ok_or("it holds no network")?;
+        let channels = network.topology.tensors()?.last().map_or(0, |tensor| tensor.channels);
+        if channels != 3 {
+            return Err(format!("the generator within it gives {channels} channels"));
+        }
+        let inside = |node: &NodeProto| node.output.first().is_some_and(|name| nodes.contains(name));
+        let used: Vec<&String> = graph.node.iter().filter(|node| !inside(node)).flat_map(|node| &node.input).collect();
+        let ends = graph.output.iter().map(|output| &output.name);
+        if let Some(name) = used.into_iter().chain(ends).find(|name| nodes.contains(*name) && **name != output) {
+            return Err(format!("'{name}' within the generator is read by something else as well"));
+        }
+        graph.node.retain(|node| !inside(node));
+        graph.node.push(NodeProto {
+            op_type: FUSED_NODE.into(),
+            name: FUSED_NODE.into(),
+            input: vec![input],
+            output: vec![output],
+            ..NodeProto::default()
+        });
+        Network::parse(&model, Some(FusedOp::new(self.generator))).map_err(cannot_run)
+    }
 }
 
 fn cannot_run(why: String) -> String {

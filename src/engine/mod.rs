@@ -6,10 +6,12 @@ mod field;
 mod folding;
 pub mod form;
 pub mod fused;
+mod fused_op;
 mod graph;
 mod guard;
 pub mod kernels;
 mod load;
+mod lower;
 pub mod reach;
 pub mod reference;
 pub mod tiles;
@@ -17,7 +19,7 @@ pub mod topology;
 mod tract;
 
 pub use checks::MAX_FILE;
-pub use load::{Guess, Loaded, Stated, load};
+pub use load::{Guess, Loaded, Options, Stated, Which, load};
 
 use crate::error::Result;
 use crate::frame::Size;
@@ -35,8 +37,11 @@ pub trait Generator: Send {
     /// Multiply-accumulates of one frame of `size`, padding included.
     fn macs(&self, size: Size) -> u64;
 
-    /// The engine's name in statistics: "tract", later "fused".
+    /// The engine's name in statistics: "fused", "tract", or "tract+fused" where only a part could be fused.
     fn engine(&self) -> &'static str;
+
+    /// The instruction set in statistics.
+    fn isa(&self) -> &'static str;
 
     /// How many pixels around a place can change its output, or `None` where the whole picture can.
     fn halo(&self) -> Option<u32>;

@@ -7,12 +7,15 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{Cost, DimLike};
 use tract_onnx::tract_core::knobs::KnobScope;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact, InferenceModel, InferenceModelExt};
+use tract_onnx::tract_hir::ops::expandable::expand;
 
 use super::Generator;
 use super::form::{Layout, Range};
+use super::fused_op::FusedOp;
 use super::guard::{guarded, silence_this_thread};
 use crate::error::{Error, Result};
 use crate::frame::Size;
+use crate::host;
 use crate::pixels::pad::pad_edges;
 use crate::pixels::resize::{Filter, Scaler};
 
@@ -35,6 +38,9 @@ pub(super) struct Form {
     pub(super) halo: Option<u32>,
 }
 
+/// What the node is called, and its operator, that stands for a fused part.
+pub(super) const FUSED_NODE: &str = "nijigen.fused";
+
 /// A network in tract.
 pub(super) struct TractGenerator {
     network: Network,
@@ -44,6 +50,7 @@ pub(super) struct TractGenerator {
     plans: Vec<(Size, Arc<TypedRunnableModel>)>,
     /// Multiply-accumulates of a picture of the second component's area.
     cost: (u64, u64),
+    engine: &'static str,
 }
 
 /// A parsed network whose input may still have any size.
@@ -60,11 +67,19 @@ pub(super) struct Shapes {
 }
 
 impl Network {
-    pub(super) fn parse(proto: &tract_onnx::pb::ModelProto) -> std::result::Result<Self, String> {
+    /// Parses `proto`, whose node [`FUSED_NODE`], where there is one, is computed by `fused`.
+    pub(super) fn parse(
+        proto: &tract_onnx::pb::ModelProto,
+        fused: Option<FusedOp>,
+    ) -> std::result::Result<Self, String> {
         guarded(|| {
-            let parsed = onnx().with_ignore_value_info(true).parse(proto, None)?;
+            let mut parsed = onnx().with_ignore_value_info(true).parse(proto, None)?;
             if let Some(name) = parsed.unresolved_inputs.first() {
                 return Err(TractError::msg(format!("it reads a tensor '{name}' that nothing gives")));
+            }
+            let place = parsed.model.nodes.iter_mut().find(|node| node.name == FUSED_NODE);
+            if let Some((node, op)) = place.zip(fused) {
+                node.op = expand(op);
             }
             Ok(Self { model: parsed.model })
         })
@@ -134,7 +149,12 @@ impl TractGenerator {
         let size = form.fixed.unwrap_or_else(|| Size::new(64, 64).round_up(form.multiple));
         let macs = guarded(|| network.macs(form.input_layout.shape(size.height as usize, size.width as usize)))?;
         let executor = (threads > 1).then(|| pool(threads)).transpose()?;
-        Ok(Self { network, form, executor, plans: Vec::new(), cost: (macs, size.area() as u64) })
+        Ok(Self { network, form, executor, plans: Vec::new(), cost: (macs, size.area() as u64), engine: "tract" })
+    }
+
+    /// The same network, of which a part is fused.
+    pub(super) fn partly_fused(self) -> Self {
+        Self { engine: "tract+fused", ..self }
     }
 
     /// The same network, read otherwise.
@@ -280,7 +300,11 @@ impl Generator for TractGenerator {
     }
 
     fn engine(&self) -> &'static str {
-        "tract"
+        self.engine
+    }
+
+    fn isa(&self) -> &'static str {
+        host::isa()
     }
 
     fn halo(&self) -> Option<u32> {

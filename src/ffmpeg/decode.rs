@@ -4,6 +4,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::probe::{Probe, probe};
@@ -28,6 +29,23 @@ pub struct Decoder {
     /// Whether the next frame's header was read already.
     header_read: bool,
     count: u64,
+    damage: Damage,
+}
+
+/// Whether a file turned out to be damaged, and how; clones tell the same. It is known once the source has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Damage(Arc<OnceLock<String>>);
+
+impl Damage {
+    fn tell(&self, what: String) {
+        // Only the first end is one.
+        let _ = self.0.set(what);
+    }
+
+    /// What ffmpeg said of it.
+    pub fn what(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
 }
 
 impl Decoder {
@@ -60,12 +78,20 @@ impl Decoder {
         // The first frame tells the upright size.
         let Some(size) = read_ppm_header(&mut pixels) else {
             drop(pixels);
-            process.wait(&format!("reading {name}"))?;
+            process.wait().map_err(|failure| failure.reading(&name))?;
             return Err(Error::Input(format!("{name} holds no frames; give a whole video file")));
         };
         let info = SourceInfo { name, size, rate: Some(probe.rate), live: false, frames: probe.frames };
+        let spacing = if probe.constant { "evenly" } else { "unevenly" };
+        log::info!("{}: read through ffmpeg, {spacing} spaced, sound: {}", info.name, probe.sound);
         let times = timed.then_some(times);
-        Ok(Self { process, pixels: Some(pixels), times, info, probe, header_read: true, count: 0 })
+        let damage = Damage::default();
+        Ok(Self { process, pixels: Some(pixels), times, info, probe, header_read: true, count: 0, damage })
+    }
+
+    /// What the end will tell of the file.
+    pub fn damage(&self) -> Damage {
+        self.damage.clone()
     }
 
     /// What is known of the file.
@@ -78,8 +104,10 @@ impl Decoder {
         // Whatever it still wants to say finds no reader, so that the wait for it has an end.
         self.pixels = None;
         let name = &self.info.name;
-        if let Some(complaint) = self.process.wait(&format!("reading {name}"))? {
-            log::warn!("{name} may be damaged; ffmpeg says: {complaint}");
+        match self.process.wait().map_err(|failure| failure.reading(name))? {
+            Some(complaint) if complaint.damage => self.damage.tell(complaint.text),
+            Some(complaint) => log::info!("{name}: ffmpeg says: {}", complaint.text),
+            None => {}
         }
         Ok(Step::End)
     }

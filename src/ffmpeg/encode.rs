@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
+
 use super::matroska;
 use super::probe::Probe;
 use super::process::{Process, command, file_argument};
@@ -12,6 +14,7 @@ use super::vsync_option;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Rate, Size};
 use crate::output::Output;
+use crate::picture::Format;
 use crate::pixels::yuv::Chroma;
 use crate::sink::{Flow, Sink};
 use crate::y4m::Header;
@@ -36,9 +39,42 @@ impl Original {
     }
 }
 
+/// Checks that ffmpeg writes videos under names that end like that of `path`: tried with one small frame.
+///
+/// # Errors
+/// [`Error::Usage`] where it does not; [`Error::Tool`] where ffmpeg is missing.
+pub fn check_ending(path: &Path) -> Result<()> {
+    let (trial, ending) = trial(path)?;
+    let name = path.display();
+    let mut call = command("ffmpeg");
+    call.args(["-hide_banner", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "16x16"]);
+    call.args(["-i", "pipe:0", "-frames:v", "1", "-pix_fmt", "yuv420p"]).arg(file_argument(trial.path()));
+    call.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut process = Process::start("ffmpeg", call, |_| false)?;
+    if let Some(mut frame) = process.stdin() {
+        // Where it closes its input early, it says why at its end.
+        let _ = frame.write_all(&[128; 16 * 16 * 3]);
+    }
+    match process.wait() {
+        Ok(_) if Format::of_path(path).is_none() => Ok(()),
+        _ => Err(Error::Usage(format!(
+            "'{name}': videos of the kind '{ending}' cannot be written by ffmpeg here; give OUT a name that ends in \
+             .mp4, .mkv, .webm or .y4m"
+        ))),
+    }
+}
+
+/// An empty file whose name ends like that of `path`, to try something with, and this ending.
+fn trial(path: &Path) -> Result<(NamedTempFile, String)> {
+    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    let trial = tempfile::Builder::new().suffix(&ending).tempfile();
+    Ok((trial.map_err(|e| Error::io("write", &std::env::temp_dir(), e))?, ending))
+}
+
 /// Writes a video file through ffmpeg; it appears when it is finished.
 pub struct Encoder {
     name: String,
+    path: PathBuf,
     process: Process,
     frames: Option<ChildStdin>,
     output: Option<Output>,
@@ -68,23 +104,29 @@ impl Encoder {
         }
         if let Some(original) = original {
             call.arg("-i").arg(file_argument(&original.path)).args(["-map_metadata", "1"]);
-            if original.probe.sound {
-                call.args(["-map", "1:a"]);
-                if sound_can_be_copied(&original.path, path)? {
-                    call.args(["-c:a", "copy"]);
+        }
+        // Some players and pages take the first stream for the picture.
+        call.args(["-map", "0:v:0", vsync_option()?, "passthrough"]);
+        if let Some(original) = original.filter(|o| o.probe.sound) {
+            match sound(&original.path, path)? {
+                Sound::AsItIs => {
+                    call.args(["-map", "1:a", "-c:a", "copy"]);
                 }
+                Sound::CodedAnew => {
+                    call.args(["-map", "1:a"]);
+                }
+                Sound::None => log::warn!("{}: this kind of file takes no sound, so it has none", path.display()),
             }
         }
-        call.args(["-map", "0:v:0", vsync_option()?, "passthrough"]);
         if timed {
             call.args(["-enc_time_base", "1:1000000"]);
         }
         add_picture_options(&mut call, size, original.map(|o| &o.probe), keeps_colour_tags(path));
         call.arg(file_argument(output.working_path()));
         let mut process = Process::start("ffmpeg", call, |_| false)?;
-        let name = path.display().to_string();
+        let (name, path) = (path.display().to_string(), path.to_path_buf());
         let frames = process.stdin();
-        let mut encoder = Self { name, process, frames, output: Some(output), timed, begun: false };
+        let mut encoder = Self { name, path, process, frames, output: Some(output), timed, begun: false };
         if timed {
             encoder.write(&matroska::header(size))?;
         }
@@ -106,16 +148,10 @@ impl Encoder {
     /// Ends ffmpeg's input, which is what it waits for, and then waits for it.
     fn end(&mut self) -> Result<()> {
         self.frames = None;
-        let failed = match self.process.wait(&format!("writing {}", self.name)) {
-            Ok(complaint) => {
-                complaint.iter().for_each(|complaint| log::info!("ffmpeg says: {complaint}"));
-                return Ok(());
-            }
-            Err(error) => error.to_string(),
-        };
-        // The user knows the file by its own name.
-        let working = self.output.as_ref().map(|output| output.working_path().display().to_string());
-        Err(Error::Tool(working.map_or(failed.clone(), |working| failed.replace(&working, &self.name))))
+        let working = self.output.as_ref().map(Output::working_path);
+        let complaint = self.process.wait().map_err(|failure| failure.writing(&self.path, working))?;
+        complaint.iter().for_each(|complaint| log::info!("{}: ffmpeg says: {}", self.name, complaint.text));
+        Ok(())
     }
 }
 
@@ -181,18 +217,26 @@ fn keeps_colour_tags(path: &Path) -> bool {
     !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("avi"))
 }
 
-/// Whether the container that the ending of `path` stands for takes the sound of `original` as it is: tried with its
-/// first tenth of a second.
-fn sound_can_be_copied(original: &Path, path: &Path) -> Result<bool> {
-    let ending = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
-    let trial = tempfile::Builder::new().suffix(&ending).tempfile();
-    let trial = trial.map_err(|e| Error::io("write", &std::env::temp_dir(), e))?;
-    let mut call = command("ffmpeg");
-    call.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(file_argument(original));
-    call.args(["-map", "0:a", "-c", "copy", "-t", "0.1"]).arg(file_argument(trial.path())).stdout(Stdio::null());
-    let copied = Process::start("ffmpeg", call, |_| false)?.wait("trying the sound").is_ok();
-    if !copied {
-        log::info!("the sound is coded anew: '{ending}' does not take it as it is");
+/// What becomes of the sound.
+enum Sound {
+    AsItIs,
+    CodedAnew,
+    None,
+}
+
+/// Which sound the container that the ending of `path` stands for takes of `original`: tried with its first tenth of a
+/// second.
+fn sound(original: &Path, path: &Path) -> Result<Sound> {
+    let (trial, ending) = trial(path)?;
+    let takes = |how: &[&str]| -> Result<bool> {
+        let mut call = command("ffmpeg");
+        call.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(file_argument(original));
+        call.args(["-map", "0:a", "-t", "0.1"]).args(how).arg(file_argument(trial.path())).stdout(Stdio::null());
+        Ok(Process::start("ffmpeg", call, |_| false)?.wait().is_ok())
+    };
+    if takes(&["-c", "copy"])? {
+        return Ok(Sound::AsItIs);
     }
-    Ok(copied)
+    log::info!("'{ending}' does not take the sound of {} as it is", original.display());
+    Ok(if takes(&[])? { Sound::CodedAnew } else { Sound::None })
 }

@@ -6,8 +6,8 @@ mod matroska;
 mod probe;
 mod process;
 
-pub use decode::Decoder;
-pub use encode::{Encoder, Original};
+pub use decode::{Damage, Decoder};
+pub use encode::{Encoder, Original, check_ending};
 pub use probe::{Probe, probe};
 
 use std::process::Stdio;

@@ -94,6 +94,7 @@ pub fn probe(path: &Path) -> Result<Probe> {
     let answer: Answer = serde_json::from_slice(&json)
         .map_err(|e| Error::Tool(format!("ffprobe's answer about {name} cannot be understood: {e}")))?;
     let mut probe = understand(&answer, &name)?;
+    log::debug!("{name}: {probe:?}");
     if probe.constant && answer.format.format_name.contains("matroska") {
         // Matroska states the distance of frames that its writer expected, not the one that they have.
         let stream = probe.stream.to_string();
@@ -135,7 +136,7 @@ fn ask(path: &Path, questions: &[&str]) -> Result<Vec<u8>> {
     if let Some(mut stdout) = process.stdout() {
         std::io::Read::read_to_end(&mut stdout, &mut answer).map_err(|e| Error::io("read", path, e))?;
     }
-    process.wait(&format!("reading {}", path.display()))?;
+    process.wait().map_err(|failure| failure.reading(&path.display().to_string()))?;
     Ok(answer)
 }
 

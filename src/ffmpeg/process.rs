@@ -15,6 +15,30 @@ const KEPT_LINES: usize = 16;
 /// What ffmpeg says of an output that it could not complete.
 const INCOMPLETE: [&str; 3] = ["Error writing trailer", "Error closing file", "No space left on device"];
 
+/// What ffmpeg and ffprobe say of a file that is no video, or none that they know.
+const NO_VIDEO: [&str; 7] = [
+    "Invalid data found",
+    "moov atom not found",
+    "EBML header parsing failed",
+    "Could not find codec parameters",
+    "could not find codec parameters",
+    "Unknown input format",
+    "low score",
+];
+
+/// What ffmpeg says of frames that it lost or had to make up.
+const DAMAGE: [&str; 9] = [
+    "partial file",
+    "ended prematurely",
+    "Invalid data",
+    "Invalid NAL",
+    "Error splitting",
+    "rror while decoding",
+    "orrupt",
+    "runcated",
+    "Error submitting packet",
+];
+
 /// What says less than the line before it.
 const GENERAL: [&str; 4] =
     ["Conversion failed", "Error initializing output", "Error opening output", "Last message repeated"];
@@ -47,6 +71,55 @@ pub fn not_started(program: &str, e: &io::Error) -> Error {
     Error::Tool(format!("cannot start {program}: {e}"))
 }
 
+/// What a program that ended well complained about.
+#[derive(Debug)]
+pub struct Complaint {
+    /// The last line that says something.
+    pub text: String,
+    /// Whether frames were lost.
+    pub damage: bool,
+}
+
+/// A program that failed.
+#[derive(Debug)]
+pub struct Failure {
+    program: &'static str,
+    /// The line that says why.
+    reason: String,
+    disk_full: bool,
+    no_video: bool,
+}
+
+impl Failure {
+    fn new(program: &'static str, reason: String, messages: &VecDeque<String>) -> Self {
+        let said = |words: &[&str]| messages.iter().any(|line| words.iter().any(|words| line.contains(words)));
+        log::info!("{program} failed: {reason}");
+        Self { program, reason, disk_full: said(&["No space left on device"]), no_video: said(&NO_VIDEO) }
+    }
+
+    /// The error of whoever wanted to read `name`.
+    pub fn reading(self, name: &str) -> Error {
+        if self.no_video {
+            return Error::Input(format!(
+                "{name} is not a video that ffmpeg can read, or its beginning or end is missing; give a whole video \
+                 file, or copy it again from its source"
+            ));
+        }
+        Error::Tool(format!("{} failed while reading {name}: {}", self.program, self.reason))
+    }
+
+    /// The error of whoever wanted to write `path`, which the program knew as `working`.
+    pub fn writing(self, path: &Path, working: Option<&Path>) -> Error {
+        if self.disk_full {
+            return Error::io("write", path, io::ErrorKind::StorageFull.into());
+        }
+        let name = path.display().to_string();
+        // The user knows the file by its own name.
+        let reason = working.map_or(self.reason.clone(), |w| self.reason.replace(&w.display().to_string(), &name));
+        Error::Tool(format!("{} failed while writing {name}: {reason}", self.program))
+    }
+}
+
 /// A running program; dropping it ends it.
 pub struct Process {
     program: &'static str,
@@ -65,6 +138,7 @@ impl Process {
         mut command: Command,
         line: impl FnMut(&str) -> bool + Send + 'static,
     ) -> Result<Self> {
+        log::debug!("{command:?}");
         let mut child = command.stderr(Stdio::piped()).spawn().map_err(|e| not_started(program, &e))?;
         let messages = child.stderr.take().map(|stderr| thread::spawn(move || listen(stderr, line)));
         Ok(Self { program, child, messages })
@@ -83,18 +157,20 @@ impl Process {
     /// Waits for its end, and gives what it complained about where it went well all the same.
     ///
     /// # Errors
-    /// When it failed: `doing` ("reading clip.mkv") and the last thing that it said.
-    pub fn wait(&mut self, doing: &str) -> Result<Option<String>> {
-        let status = self.child.wait().map_err(|e| Error::Tool(format!("lost {} while {doing}: {e}", self.program)))?;
+    /// When it failed, with what it said.
+    pub fn wait(&mut self) -> std::result::Result<Option<Complaint>, Failure> {
+        let status = self.child.wait();
         let messages = self.messages.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        messages.iter().for_each(|line| log::debug!("{}: {line}", self.program));
+        let status = status.map_err(|e| Failure::new(self.program, e.to_string(), &messages))?;
         let reason = reason(&messages);
         // Some versions report success for a file whose last bytes did not fit on the disk.
         let incomplete = messages.iter().any(|line| INCOMPLETE.iter().any(|words| line.contains(words)));
         if status.success() && !incomplete {
-            return Ok(reason);
+            let damage = messages.iter().any(|line| DAMAGE.iter().any(|words| line.contains(words)));
+            return Ok(reason.map(|text| Complaint { text, damage }));
         }
-        let reason = reason.unwrap_or_else(|| status.to_string());
-        Err(Error::Tool(format!("{} failed while {doing}: {reason}", self.program)))
+        Err(Failure::new(self.program, reason.unwrap_or_else(|| status.to_string()), &messages))
     }
 }
 

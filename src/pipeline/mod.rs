@@ -110,6 +110,10 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
     let Plan { source, stylizer, sinks, window, frames, keep } = plan;
     let live =
         source.info().live || sinks.iter().any(|s| s.live()) || window.as_ref().is_some_and(|window| window.live());
+    let info = source.info();
+    let rate = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
+    let pace = if live { "the newest frame wins" } else { "every frame counts" };
+    log::info!("{}: {} at {rate}, drawn {}; {pace}", info.name, info.size, stylizer.manner(info.size));
     let hand_over = if live { HandOver::NewestWins } else { HandOver::Wait };
     let outlets = sinks.len() + usize::from(window.is_some());
     let wires = Arc::new(Wires {

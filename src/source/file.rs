@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Source;
 use super::y4m::{Y4mSource, looks_like_y4m};
 use crate::error::{Error, Result};
-use crate::ffmpeg::{Decoder, Original};
+use crate::ffmpeg::{Damage, Decoder, Original};
 use crate::y4m::Header;
 
 /// A file's frames, and what its kind of file knows beyond them.
@@ -16,6 +16,9 @@ pub struct Opened {
     pub source: Box<dyn Source>,
     /// What else there is.
     pub kind: Kind,
+    /// Filled at the end where the file turned out to be damaged and its frames were given all the same; Y4M ends with
+    /// an error there.
+    pub damage: Option<Damage>,
 }
 
 /// The kinds of video file.
@@ -46,9 +49,16 @@ pub fn open(path: &Path) -> Result<Opened> {
     if !metadata.is_file() || looks_like_y4m(&mut file).map_err(failed)? {
         return y4m(file, &name, metadata.is_file().then_some(metadata.len()));
     }
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("y4m")) {
+        return Err(Error::Input(format!(
+            "{name} is not a Y4M file, whatever its name says: it does not begin with YUV4MPEG2; if it is a video of \
+             another kind, rename it, else make it again"
+        )));
+    }
     let decoder = Decoder::open(path)?;
+    let damage = Some(decoder.damage());
     let original = Original { path: path.to_path_buf(), probe: decoder.probe().clone() };
-    Ok(Opened { source: Box::new(decoder), kind: Kind::Video(Box::new(original)) })
+    Ok(Opened { source: Box::new(decoder), kind: Kind::Video(Box::new(original)), damage })
 }
 
 /// Opens Y4M on standard input.
@@ -62,5 +72,6 @@ pub fn stdin() -> Result<Opened> {
 fn y4m(from: impl Read + Send + 'static, name: &str, len: Option<u64>) -> Result<Opened> {
     let source = Y4mSource::new(from, name, len)?;
     let header = source.header().clone();
-    Ok(Opened { source: Box::new(source), kind: Kind::Y4m(header) })
+    log::info!("{name}: Y4M, {}", header.line().trim_end());
+    Ok(Opened { source: Box::new(source), kind: Kind::Y4m(header), damage: None })
 }

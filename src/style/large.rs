@@ -1,7 +1,9 @@
 //! Pictures that are too large to be drawn at once.
 
+use std::fmt;
 use std::ops::Range;
 
+use crate::config::Detail;
 use crate::engine::Generator;
 use crate::engine::tiles::{Tile, cut, tile_size};
 use crate::error::Result;
@@ -19,8 +21,20 @@ pub(super) enum Way {
     Whole,
     /// In overlapping tiles; the bytes are those of a whole run.
     Tiles(Grid),
-    /// At this size, and enlarged again: the style looks at the whole picture, so that tiles would show.
+    /// At this size, and enlarged again: it was asked for, or the style looks at the whole picture, so that tiles would
+    /// show.
     Reduced(Size),
+}
+
+impl fmt::Display for Way {
+    /// "drawn …"
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole => f.write_str("at once"),
+            Self::Tiles(Grid { columns, rows }) => write!(f, "in {}x{} tiles", columns.len(), rows.len()),
+            Self::Reduced(size) => write!(f, "at {size} and enlarged"),
+        }
+    }
 }
 
 /// A picture's tiles.
@@ -30,8 +44,14 @@ pub(super) struct Grid {
     rows: Vec<Tile>,
 }
 
-pub(super) fn way(generator: &dyn Generator, size: Size) -> Way {
-    way_within(generator, size, WHOLE)
+/// How `generator` draws a picture of `size` with so much detail.
+pub(super) fn way(generator: &dyn Generator, size: Size, detail: Detail) -> Way {
+    let drawn = detail.of(size);
+    match way_within(generator, drawn, WHOLE) {
+        Way::Reduced(smaller) => Way::Reduced(smaller),
+        way if drawn == size => way,
+        _ => Way::Reduced(drawn),
+    }
 }
 
 fn way_within(generator: &dyn Generator, size: Size, area: u32) -> Way {
@@ -56,9 +76,10 @@ pub(super) fn run_in_place(
     pixels: &mut [u8],
     size: Size,
     strength: f32,
+    detail: Detail,
     progress: Progress,
 ) -> Result<()> {
-    match way(generator, size) {
+    match way(generator, size, detail) {
         Way::Whole => {
             let photo = pixels.to_vec();
             generator.run(&photo, size, pixels)?;
@@ -70,9 +91,9 @@ pub(super) fn run_in_place(
             let mut scaler = Scaler::new(Filter::Lanczos);
             let mut small = vec![0; reduced.rgb_len()];
             scaler.scale(pixels, size, &mut small, reduced)?;
-            let mut drawn = vec![0; reduced.rgb_len()];
-            generator.run(&small, reduced, &mut drawn)?;
-            mix_enlarged(&mut scaler, pixels, size, &drawn, reduced, strength)
+            progress(0.0)?;
+            run_in_place(generator, &mut small, reduced, 1.0, Detail::Full, progress)?;
+            mix_enlarged(&mut scaler, pixels, size, &small, reduced, strength)
         }
     }
 }
@@ -170,7 +191,7 @@ mod tests {
     use super::*;
     use crate::engine::contract::FloatNetwork;
     use crate::engine::topology::{LayerShape, Topology};
-    use crate::engine::{Stated, load};
+    use crate::engine::{Options, Stated, load};
 
     /// A network of two scales with a halo of some 20 pixels, so that small tiles will do.
     fn small_network() -> Box<dyn Generator> {
@@ -191,7 +212,7 @@ mod tests {
             LayerShape { depth_to_space: 2, ..layer(4, 4, 12) },
         ];
         let onnx = FloatNetwork::random(Topology { layers }, 4).to_qdq_onnx().unwrap();
-        load(&onnx, Stated::default(), 1).unwrap().generator
+        load(&onnx, Stated::default(), Options::threads(1)).unwrap().generator
     }
 
     fn picture(size: Size) -> Vec<u8> {
@@ -221,6 +242,28 @@ mod tests {
     }
 
     #[test]
+    fn with_less_detail_it_is_what_is_drawn_of_the_reduced_picture() {
+        let (size, reduced) = (Size::new(300, 200), Size::new(90, 60));
+        let mut generator = small_network();
+        let photo = picture(size);
+        let mut scaler = Scaler::new(Filter::Lanczos);
+        let (mut small, mut drawn) = (vec![0; reduced.rgb_len()], vec![0; reduced.rgb_len()]);
+        scaler.scale(&photo, size, &mut small, reduced).unwrap();
+        generator.run(&small, reduced, &mut drawn).unwrap();
+        let mut expected = vec![0; size.rgb_len()];
+        scaler.scale(&drawn, reduced, &mut expected, size).unwrap();
+        blend(&photo, &mut expected, 0.75);
+
+        let mut pixels = photo;
+        run_in_place(generator.as_mut(), &mut pixels, size, 0.75, Detail::Side(90), &mut |_| Ok(())).unwrap();
+        assert!(pixels == expected);
+        assert_eq!(way(generator.as_ref(), size, Detail::Side(300)), Way::Whole);
+        let large = Size::new(4000, 3000);
+        assert_eq!(way(generator.as_ref(), large, Detail::Side(3000)), Way::Reduced(Size::new(3000, 2250)));
+        assert!(matches!(way(generator.as_ref(), large, Detail::Full), Way::Tiles(_)));
+    }
+
+    #[test]
     fn a_style_that_looks_at_the_whole_picture_is_drawn_smaller() {
         struct Global;
         impl Generator for Global {
@@ -235,6 +278,9 @@ mod tests {
             fn engine(&self) -> &'static str {
                 "test"
             }
+            fn isa(&self) -> &'static str {
+                "none"
+            }
             fn halo(&self) -> Option<u32> {
                 None
             }
@@ -244,8 +290,10 @@ mod tests {
         }
         let size = Size::new(2999, 1501);
         let mut pixels = [10, 120, 200].repeat(size.area());
-        assert!(matches!(way(&Global, size), Way::Reduced(_)));
-        run_in_place(&mut Global, &mut pixels, size, 1.0, &mut |_| Ok(())).unwrap();
-        assert!(pixels == [10, 120, 200].repeat(size.area()));
+        for detail in [Detail::Full, Detail::Side(2500), Detail::Side(500)] {
+            assert!(matches!(way(&Global, size, detail), Way::Reduced(_)));
+            run_in_place(&mut Global, &mut pixels, size, 1.0, detail, &mut |_| Ok(())).unwrap();
+            assert!(pixels == [10, 120, 200].repeat(size.area()));
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, StyleConfig};
-use crate::engine::{self, Generator, Guess, MAX_FILE, Stated};
+use crate::engine::form::{Layout, Range};
+use crate::engine::{self, Generator, Guess, MAX_FILE, Options, Stated};
 use crate::error::{Error, Result};
 use crate::style::{Card, Stylizer};
 
@@ -26,6 +27,8 @@ pub struct OpenStyle {
     pub bytes: usize,
     /// What had to be guessed about it, in sentences for the user.
     pub notes: Vec<String>,
+    /// Why it is not, or not wholly, run by the fused engine.
+    pub obstacle: Option<String>,
 }
 
 /// A style that was found, whether it can be used or not.
@@ -77,19 +80,19 @@ impl Registry {
     /// Opens a style by name, or an ONNX file by its path (which ends in `.onnx` or has a folder in it).
     ///
     /// # Errors
-    /// [`Error::Style`] with the names that exist where there is none of this name, or with what is wrong with its
-    /// file; [`Error::Io`] where the file cannot be read.
-    pub fn open(&self, name_or_path: &str, threads: usize) -> Result<OpenStyle> {
+    /// [`Error::Usage`] with the names that exist where there is none of this name, [`Error::Style`] with what is wrong
+    /// with its file, [`Error::Io`] where the file cannot be read.
+    pub fn open(&self, name_or_path: &str, options: Options) -> Result<OpenStyle> {
         let path = Path::new(name_or_path);
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1 {
-            return open_file(path, threads);
+            return open_file(path, options);
         }
         let found = self.list()?;
         match found.iter().find(|style| style.name == name_or_path) {
-            Some(style) => Self::open_found(style, threads),
+            Some(style) => Self::open_found(style, options),
             None => {
                 let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
-                Err(Error::Style(format!(
+                Err(Error::Usage(format!(
                     "there is no style '{name_or_path}'; there are: {}, off. The path of an ONNX file will also do",
                     names.join(", ")
                 )))
@@ -101,14 +104,14 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::open`].
-    pub fn open_found(style: &Found, threads: usize) -> Result<OpenStyle> {
+    pub fn open_found(style: &Found, options: Options) -> Result<OpenStyle> {
         if let Some(path) = &style.path {
-            return open_file(path, threads);
+            return open_file(path, options);
         }
         for (onnx, card) in BUILT_IN {
             let card = Card::parse(card)?;
             if card.name == style.name {
-                return open_bytes(&card.name.clone(), onnx, card, threads, "its card");
+                return open_bytes(&card.name.clone(), onnx, card, options, "its card");
             }
         }
         Err(Error::Style(format!("there is no style '{}' in this binary", style.name)))
@@ -122,7 +125,7 @@ impl Registry {
         if config.style == "off" {
             return Ok((Stylizer::off(), Vec::new()));
         }
-        let style = self.open(&config.style, config.threads)?;
+        let style = self.open(&config.style, config.engine)?;
         Ok((Stylizer::new(style.card.name, style.generator, config.strength), style.notes))
     }
 }
@@ -158,27 +161,43 @@ fn read_card(onnx: &Path) -> Result<Option<Card>> {
     Ok(Some(card))
 }
 
-fn open_file(path: &Path, threads: usize) -> Result<OpenStyle> {
+fn open_file(path: &Path, options: Options) -> Result<OpenStyle> {
     let onnx = read_limited(path, MAX_FILE)?;
     let mut card = read_card(path)?.unwrap_or_default();
     if card.name.is_empty() {
         card.name = name_of(path);
     }
     let beside = path.with_extension("toml").display().to_string();
-    open_bytes(&path.display().to_string(), &onnx, card, threads, &beside)
+    open_bytes(&path.display().to_string(), &onnx, card, options, &beside)
 }
 
-fn open_bytes(what: &str, onnx: &[u8], card: Card, threads: usize, card_path: &str) -> Result<OpenStyle> {
+fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: &str) -> Result<OpenStyle> {
     let fault = |error: Error| Error::Style(format!("the style {what} {error}"));
     card.check(onnx).map_err(fault)?;
     let stated = Stated { layout: card.layout, range: card.range, multiple: card.multiple };
-    let loaded = engine::load(onnx, stated, threads).map_err(fault)?;
+    let loaded = engine::load(onnx, stated, options).map_err(fault)?;
     let guesses = loaded.guesses.iter().map(|Guess { what: guess, line }| {
         format!("{what}: guessed {guess}; to state it, write {line} into {card_path}")
     });
     let remarks = loaded.remarks.iter().map(|remark| format!("{what}: {remark}"));
     let notes = guesses.chain(remarks).collect();
-    Ok(OpenStyle { card, generator: loaded.generator, bytes: onnx.len(), notes })
+    let generator = &loaded.generator;
+    let threads = options.threads;
+    let many = if threads == 1 { "thread" } else { "threads" };
+    log::info!("style {what}: {} bytes, {} ({}) on {threads} {many}", onnx.len(), generator.engine(), generator.isa());
+    if let Some(why) = &loaded.obstacle {
+        log::info!("style {what} is not wholly fused: {why}");
+    }
+    let layout = stated.layout.map_or("layout as the file shows", Layout::name);
+    let range = stated.range.map_or("range as the file shows", Range::name);
+    let halo = generator.halo().map_or("looks at the whole picture".into(), |halo| format!("looks {halo} pixels far"));
+    let gmac = generator.macs(config::DEFAULT_SIZE) as f64 / 1e9;
+    let multiple = generator.multiple();
+    log::info!(
+        "style {what}: {layout}, {range}, sides are multiples of {multiple}, {halo}, {gmac:.2} GMAC at {}",
+        config::DEFAULT_SIZE
+    );
+    Ok(OpenStyle { card, generator: loaded.generator, bytes: onnx.len(), notes, obstacle: loaded.obstacle })
 }
 
 /// A file's bytes, of which there may be at most `limit`.
@@ -223,9 +242,9 @@ mod tests {
         let registry = registry(folder.path());
         let names: Vec<String> = registry.list().unwrap().into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["a", "anime"]);
-        let style = registry.open("anime", 1).unwrap();
+        let style = registry.open("anime", Options::threads(1)).unwrap();
         assert_eq!((style.card.description.as_str(), style.notes.len()), ("mine", 0));
-        assert_eq!(registry.open("a", 1).unwrap().card.name, "a");
+        assert_eq!(registry.open("a", Options::threads(1)).unwrap().card.name, "a");
     }
 
     #[test]
@@ -233,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let registry = registry(folder.path());
-        let refused = |style: &str| registry.open(style, 1).err().unwrap().to_string();
+        let refused = |style: &str| registry.open(style, Options::threads(1)).err().unwrap().to_string();
         assert!(refused("nosuch").contains("there are: anime, off"), "{}", refused("nosuch"));
         assert!(refused(at("none.onnx").to_str().unwrap()).contains("none.onnx"));
         fs::write(at("c.onnx"), tiny(3)).unwrap();

@@ -1,5 +1,6 @@
 //! A style applied to pictures, at a strength.
 
+use crate::config::Detail;
 use crate::engine::Generator;
 use crate::error::Result;
 use crate::frame::Size;
@@ -11,17 +12,25 @@ pub struct Stylizer {
     name: String,
     generator: Option<Box<dyn Generator>>,
     strength: f32,
+    detail: Detail,
 }
 
 impl Stylizer {
     /// Gives every picture back unchanged (`--style off`).
     pub fn off() -> Self {
-        Self { name: "off".into(), generator: None, strength: 0.0 }
+        Self { name: "off".into(), generator: None, strength: 0.0, detail: Detail::Full }
     }
 
-    /// Applies `generator`, mixed with the photo: `strength` 0 is the photo, 1 the style alone.
+    /// Applies `generator` at the picture's own size, mixed with the photo: `strength` 0 is the photo, 1 the style alone.
     pub fn new(name: impl Into<String>, generator: Box<dyn Generator>, strength: f32) -> Self {
-        Self { name: name.into(), generator: Some(generator), strength: strength.clamp(0.0, 1.0) }
+        let strength = strength.clamp(0.0, 1.0);
+        Self { name: name.into(), generator: Some(generator), strength, detail: Detail::Full }
+    }
+
+    /// The same, drawing pictures with so much detail.
+    #[must_use]
+    pub fn with_detail(self, detail: Detail) -> Self {
+        Self { detail, ..self }
     }
 
     /// Stylizes `input` (RGB, `size.rgb_len()` bytes) into `output` (same length).
@@ -30,7 +39,9 @@ impl Stylizer {
     /// When the network fails.
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
         match &mut self.generator {
-            Some(generator) if self.strength > 0.0 && large::way(generator.as_ref(), size) == Way::Whole => {
+            Some(generator)
+                if self.strength > 0.0 && large::way(generator.as_ref(), size, self.detail) == Way::Whole =>
+            {
                 generator.run(input, size, output)?;
                 blend(input, output, self.strength);
                 Ok(())
@@ -43,7 +54,8 @@ impl Stylizer {
     }
 
     /// Stylizes `pixels` (RGB, `size.rgb_len()` bytes) where they are. A large picture is taken in tiles, so that the
-    /// memory needed beside it does not grow with its area. `progress` is told the share that is done after each tile.
+    /// memory needed beside it does not grow with its area; one that is drawn reduced takes the reduced one as well.
+    /// `progress` is told the share that is done after each tile.
     ///
     /// # Errors
     /// When the network fails, and what `progress` returns: then the picture is half drawn.
@@ -55,18 +67,26 @@ impl Stylizer {
     ) -> Result<()> {
         match &mut self.generator {
             Some(generator) if self.strength > 0.0 => {
-                large::run_in_place(generator.as_mut(), pixels, size, self.strength, progress)
+                large::run_in_place(generator.as_mut(), pixels, size, self.strength, self.detail, progress)
             }
             _ => Ok(()),
         }
     }
 
-    /// The size at which a picture of `size` will be drawn, where the style cannot draw it at its own: such a picture is
-    /// reduced and what was drawn of it is enlarged again.
+    /// The size at which a picture of `size` will be drawn, where the style cannot draw it with the detail asked: such a
+    /// picture is reduced further, and what was drawn of it is enlarged again.
     pub fn reduced(&self, size: Size) -> Option<Size> {
-        match large::way(self.generator.as_deref()?, size) {
+        match large::way(self.generator.as_deref()?, self.detail.of(size), Detail::Full) {
             Way::Reduced(reduced) => Some(reduced),
             Way::Whole | Way::Tiles(_) => None,
+        }
+    }
+
+    /// How a picture of `size` will be drawn, for the log: "at once", "in 3x2 tiles", "at 1024x768 and enlarged".
+    pub fn manner(&self, size: Size) -> String {
+        match &self.generator {
+            Some(generator) if self.strength > 0.0 => large::way(generator.as_ref(), size, self.detail).to_string(),
+            _ => "not at all".into(),
         }
     }
 
@@ -78,6 +98,11 @@ impl Stylizer {
     /// The engine's name, "none" where no style is applied.
     pub fn engine(&self) -> &'static str {
         self.generator.as_ref().map_or("none", |g| g.engine())
+    }
+
+    /// The instruction set in statistics, "none" where no style is applied.
+    pub fn isa(&self) -> &'static str {
+        self.generator.as_ref().map_or("none", |g| g.isa())
     }
 
     /// Multiply-accumulates of one picture of `size`.

@@ -1,7 +1,5 @@
 //! From the caller's frame into the tensor that the first layers read.
 
-use rayon::prelude::*;
-
 use super::changed::{BLOCK, Changed};
 use super::tensor::Tensor;
 use crate::engine::kernels::TILE;
@@ -12,19 +10,20 @@ const PIXEL: usize = 3;
 
 /// Takes the pixels of `frame` (RGB, `size`) that may have changed, marks those that did, and pads right and below with
 /// the edge pixels. `flip` is xored with every byte.
-pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>, flip: u8, rows_per_band: usize) {
+pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>, flip: u8) {
     image.clear();
     let (layout, bit_layout) = (image.layout, image.bit_layout);
-    let (pitch, bit_pitch) = (layout.pitch(), bit_layout.pitch());
     let (width, height) = (size.width as usize, size.height as usize);
     let (data, bits) = image.rows_mut();
-    let take_row = |y: usize, row: &mut [u8], bits: &mut [u8]| {
+    let rows = data.chunks_exact_mut(layout.pitch()).zip(bits.chunks_exact_mut(bit_layout.pitch()));
+    let mut any = false;
+    for (y, (row, bits)) in rows.enumerate() {
         // Below the frame its last row goes on.
         let y = y.min(height - 1);
         let source = &frame[y * width * PIXEL..][..width * PIXEL];
         let row = &mut row[layout.border * PIXEL..][..layout.width * PIXEL];
         let bits = &mut bits[1..=bit_layout.bytes()];
-        match changed {
+        any |= match changed {
             Changed::Whole => {
                 copy(&mut row[..width * PIXEL], source, flip);
                 pad(row, width);
@@ -34,18 +33,9 @@ pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Change
             Changed::Blocks(mask) => {
                 take_tiles(row, source, bits, flip, |tile| mask.get(tile * TILE / BLOCK, y / BLOCK))
             }
-        }
-    };
-    image.any = data
-        .par_chunks_mut(rows_per_band * pitch)
-        .zip(bits.par_chunks_mut(rows_per_band * bit_pitch))
-        .enumerate()
-        .map(|(band, (data, bits))| {
-            let rows = data.chunks_exact_mut(pitch).zip(bits.chunks_exact_mut(bit_pitch));
-            // Every row is taken: `any` would stop at the first.
-            rows.enumerate().fold(false, |any, (y, (row, bits))| take_row(band * rows_per_band + y, row, bits) | any)
-        })
-        .reduce(|| false, |a, b| a | b);
+        };
+    }
+    image.any = any;
 }
 
 /// Takes those tiles of a row for which `look` and that differ; returns whether there was one.

@@ -6,6 +6,7 @@
 //! depth-to-space, bias, shortcut, ReLU and rounding happen in the kernel's loads and stores.
 
 mod changed;
+mod driver;
 mod intake;
 mod layer;
 mod layout;
@@ -15,12 +16,13 @@ mod picture;
 mod plan;
 mod tensor;
 #[cfg(test)]
-mod tests;
+pub(in crate::engine) mod tests;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::Arc;
 
 pub use changed::{BLOCK, BlockMask, Changed};
 
+use self::driver::{Driver, Task};
 use self::network::Network;
 use self::plan::Plan;
 use crate::engine::Generator;
@@ -34,10 +36,10 @@ const KEPT_PLANS: usize = 4;
 
 /// A quantized generator ready to run.
 pub struct FusedGenerator {
-    network: Network,
+    network: Arc<Network>,
     isa: Isa,
     threads: usize,
-    pool: ThreadPool,
+    driver: Driver,
     /// Most recently used first.
     plans: Vec<Plan>,
 }
@@ -48,18 +50,10 @@ impl FusedGenerator {
     /// # Errors
     /// [`Error::Style`] where the network is not one that can be fused, or threads cannot be started.
     pub fn new(net: &QuantizedNetwork, isa: Isa, threads: usize) -> Result<Self> {
-        let network = Network::new(net, isa).map_err(Error::Style)?;
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
-            .thread_name(|i| format!("band-{i}"))
-            .build()
-            .map_err(|error| Error::Style(format!("the engine's threads cannot be started: {error}")))?;
-        Ok(Self { network, isa, threads: threads.max(1), pool, plans: Vec::new() })
-    }
-
-    /// The instruction set that it runs on.
-    pub fn isa(&self) -> Isa {
-        self.isa
+        let network = Arc::new(Network::new(net, isa).map_err(Error::Style)?);
+        let threads = threads.max(1);
+        let driver = Driver::new(Arc::clone(&network), threads)?;
+        Ok(Self { network, isa, threads, driver, plans: Vec::with_capacity(KEPT_PLANS) })
     }
 
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
@@ -70,7 +64,7 @@ impl FusedGenerator {
     /// What is kept belongs to the size: the first frame of each is computed whole.
     ///
     /// # Errors
-    /// [`Error::Input`] where a length does not fit the size.
+    /// [`Error::Input`] where a length does not fit the size; [`Error::Style`] where the engine itself is at fault.
     pub fn run_changed(
         &mut self,
         frame: &[u8],
@@ -82,19 +76,21 @@ impl FusedGenerator {
         if size.area() == 0 || frame.len() != size.rgb_len() || out.len() != size.rgb_len() {
             return Err(Error::Input(format!("a frame of {} bytes is not one of {size}", frame.len())));
         }
-        match self.plans.iter().position(|plan| plan.size == size) {
-            Some(i) => self.plans[..=i].rotate_right(1),
+        let mut plan = match self.plans.iter().position(|plan| plan.size == size) {
+            Some(i) => self.plans.remove(i),
             None => {
                 self.plans.truncate(KEPT_PLANS - 1);
-                self.plans.insert(0, Plan::new(&self.network, size, self.isa, self.threads));
+                Plan::new(&self.network, size, self.isa, self.threads)
             }
-        }
-        let (network, plan) = (&self.network, &mut self.plans[0]);
-        Ok(self.pool.install(|| {
-            let macs = plan.run(network, frame, changed, dead_zone);
-            plan.copy_picture(out);
-            macs
-        }))
+        };
+        let whole = plan.take(frame, changed);
+        let task = Task { plan, dead_zone: (!whole).then_some(dead_zone), macs: 0 };
+        let Some(Task { plan, macs, .. }) = self.driver.run(task) else {
+            return Err(Error::Style(format!("the engine failed on a picture of {size}; please report it")));
+        };
+        plan.copy_picture(out);
+        self.plans.insert(0, plan);
+        Ok(macs)
     }
 }
 
@@ -109,6 +105,10 @@ impl Generator for FusedGenerator {
 
     fn engine(&self) -> &'static str {
         "fused"
+    }
+
+    fn isa(&self) -> &'static str {
+        self.isa.name()
     }
 
     fn halo(&self) -> Option<u32> {

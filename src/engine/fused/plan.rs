@@ -68,15 +68,18 @@ impl Plan {
         Self { size, layers: layers.collect(), tensors, threads, isa, filled: false }
     }
 
-    /// Takes `frame` through the network; to be called within the pool. Returns the multiply-accumulates done, tiles
-    /// counted whole.
-    pub(super) fn run(&mut self, network: &Network, frame: &[u8], changed: Changed<'_>, dead_zone: u8) -> u64 {
+    /// Takes in what changed in `frame`. Returns whether everything must be computed.
+    pub(super) fn take(&mut self, frame: &[u8], changed: Changed<'_>) -> bool {
         let changed = if self.filled { changed } else { Changed::Whole };
-        let whole = matches!(changed, Changed::Whole);
-        let image_rows = self.rows_per_band(self.tensors[0].layout.height);
-        intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip(), image_rows);
+        intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip());
         self.filled = true;
-        (0..self.layers.len()).map(|i| self.run_layer(network, i, (!whole).then_some(dead_zone))).sum()
+        matches!(changed, Changed::Whole)
+    }
+
+    /// Computes what follows from what was taken in, or everything (`dead_zone` is `None`); to be called within the pool.
+    /// Returns the multiply-accumulates done, tiles counted whole.
+    pub(super) fn compute(&mut self, network: &Network, dead_zone: Option<u8>) -> u64 {
+        (0..self.layers.len()).map(|i| self.run_layer(network, i, dead_zone)).sum()
     }
 
     fn rows_per_band(&self, rows: usize) -> usize {

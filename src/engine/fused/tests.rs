@@ -22,7 +22,7 @@ impl Numbers {
 }
 
 /// Any network of the contract's operators: strides, blocks, shortcuts from anywhere, up to 70 channels.
-fn random_topology(seed: u64) -> Topology {
+pub(in crate::engine) fn random_topology(seed: u64) -> Topology {
     let mut n = Numbers(seed);
     let mut layers: Vec<LayerShape> = Vec::new();
     let mut scales: Vec<(usize, usize)> = vec![(3, 1)];

@@ -12,7 +12,7 @@ use tract_onnx::pb::{
 };
 
 use super::*;
-use crate::engine::contract::FloatNetwork;
+use crate::engine::contract::{FloatNetwork, QuantizedNetwork};
 use crate::engine::reference::Reference;
 use crate::engine::topology::{StudentSize, Topology};
 
@@ -167,11 +167,11 @@ fn int(name: &str, value: i64) -> AttributeProto {
 }
 
 fn open(file: &[u8]) -> Loaded {
-    load(file, Stated::default(), 1).unwrap()
+    load(file, Stated::default(), Options::threads(1)).unwrap()
 }
 
 fn refused(file: &[u8]) -> String {
-    load(file, Stated::default(), 1).err().unwrap().to_string()
+    load(file, Stated::default(), Options::threads(1)).err().unwrap().to_string()
 }
 
 fn photo(size: Size) -> Vec<u8> {
@@ -184,32 +184,103 @@ fn drawn(loaded: &mut Loaded, size: Size) -> Vec<u8> {
     output
 }
 
+/// The same file run by tract alone.
+fn in_tract(file: &[u8], threads: usize) -> Loaded {
+    load(file, Stated::default(), Options { engine: Which::Tract, ..Options::threads(threads) }).unwrap()
+}
+
 #[test]
-fn our_own_file_leaves_nothing_to_guess_and_draws_what_the_reference_does() {
+fn our_own_file_leaves_nothing_to_guess_and_draws_the_reference() {
     let topology = Topology::two_scale_with(12, 8, 8);
     let net = FloatNetwork::random(topology.clone(), 5).quantize().unwrap();
     let onnx = net.to_qdq_onnx();
-    let mut loaded = open(&onnx);
-    assert_eq!((loaded.guesses.len(), loaded.remarks.len()), (0, 0));
-    assert_eq!((loaded.generator.multiple(), loaded.generator.halo()), (8, Some(topology.halo())));
+    let mut fused = open(&onnx);
+    let mut tract = in_tract(&onnx, 1);
+    assert_eq!((fused.generator.engine(), &fused.obstacle), ("fused", &None));
+    assert_eq!(tract.generator.engine(), "tract");
     let reference = Reference::new(&net);
+    for loaded in [&fused, &tract] {
+        assert_eq!((loaded.guesses.len(), loaded.remarks.len()), (0, 0));
+        assert_eq!((loaded.generator.multiple(), loaded.generator.halo()), (8, Some(topology.halo())));
+    }
     for size in [Size::new(1, 1), Size::new(53, 31), Size::new(64, 48)] {
-        assert_eq!(loaded.generator.macs(size), topology.macs(size));
-        let (a, b) = (drawn(&mut loaded, size), reference.run(&photo(size), size));
-        assert!(a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 4));
-        let off = a.iter().zip(&b).filter(|(a, b)| a.abs_diff(**b) > 1).count();
+        assert_eq!(tract.generator.macs(size), topology.macs(size));
+        assert_eq!(fused.generator.macs(size), topology.macs(size));
+        let expected = reference.run(&photo(size), size);
+        assert!(drawn(&mut fused, size) == expected);
+        let a = drawn(&mut tract, size);
+        assert!(a.iter().zip(&expected).all(|(a, b)| a.abs_diff(*b) <= 4));
+        let off = a.iter().zip(&expected).filter(|(a, b)| a.abs_diff(**b) > 1).count();
         assert!(off * 1000 <= a.len(), "{off} of {}", a.len());
     }
-    let mut two = load(&onnx, Stated::default(), 2).unwrap();
     let size = Size::new(200, 120);
-    assert!(drawn(&mut two, size) == drawn(&mut loaded, size), "threads change nothing");
+    assert!(drawn(&mut in_tract(&onnx, 2), size) == drawn(&mut tract, size), "threads change nothing");
+}
+
+/// Our own file with something else around the generator.
+fn surrounded(before: Option<NodeProto>, behind: Option<NodeProto>) -> (QuantizedNetwork, Vec<u8>) {
+    let net = FloatNetwork::random(Topology::two_scale_with(6, 8, 8), 5).quantize().unwrap();
+    let mut model = ModelProto::decode(net.to_qdq_onnx().as_slice()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    if let Some(node) = before {
+        for input in graph.node.iter_mut().flat_map(|node| &mut node.input).filter(|name| *name == "input") {
+            *input = node.output[0].clone();
+        }
+        graph.node.insert(0, node);
+    }
+    if let Some(node) = behind {
+        for output in graph.node.iter_mut().flat_map(|node| &mut node.output).filter(|name| *name == "output") {
+            *output = node.input[0].clone();
+        }
+        graph.node.push(node);
+    }
+    (net, model.encode_to_vec())
+}
+
+fn node(op: &str, input: &str, output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+    NodeProto {
+        op_type: op.into(),
+        name: format!("my {op}"),
+        input: vec![input.into()],
+        output: vec![output.into()],
+        attribute,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_generator_within_a_graph_is_fused_and_the_rest_is_run_by_tract() {
+    let size = Size::new(40, 24);
+    let (net, file) = surrounded(Some(node("Identity", "input", "x", vec![])), None);
+    let mut loaded = open(&file);
+    assert_eq!(loaded.generator.engine(), "tract+fused");
+    assert!(loaded.obstacle.as_ref().unwrap().contains("Identity 'my Identity'"), "{:?}", loaded.obstacle);
+    assert!(drawn(&mut loaded, size) == Reference::new(&net).run(&photo(size), size));
+    assert_eq!(loaded.generator.macs(size), net.topology.macs(size));
+    let (_, file) = surrounded(None, Some(node("Sqrt", "y", "output", vec![])));
+    let mut loaded = open(&file);
+    assert_eq!(loaded.generator.engine(), "tract+fused");
+    assert!(loaded.obstacle.as_ref().unwrap().contains("Sqrt 'my Sqrt'"));
+    let brighter = drawn(&mut loaded, size);
+    let plain = Reference::new(&net).run(&photo(size), size);
+    let expected = plain.iter().map(|byte| ((f32::from(*byte) / 255.0).sqrt() * 255.0).round() as u8);
+    assert!(brighter.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1));
+    let alone = Options { engine: Which::Fused, ..Options::threads(1) };
+    assert!(load(&file, Stated::default(), alone).err().unwrap().to_string().contains("Sqrt"));
+}
+
+#[test]
+fn what_stands_in_the_way_of_the_fused_engine_is_named() {
+    let foreign = open(&gan(Foreign::new()).file(NCHW));
+    assert_eq!(foreign.generator.engine(), "tract");
+    assert!(foreign.obstacle.unwrap().contains("stands where DequantizeLinear is fused"));
 }
 
 #[test]
 fn the_medium_student_costs_what_its_topology_says() {
     let topology = Topology::two_scale(StudentSize::M);
     let onnx = FloatNetwork::random(topology.clone(), 5).to_qdq_onnx().unwrap();
-    let loaded = open(&onnx);
+    let loaded = in_tract(&onnx, 1);
     let size = Size::new(640, 480);
     assert_eq!(loaded.generator.macs(size), topology.macs(size));
     assert_eq!(loaded.generator.halo(), Some(topology.halo()));
@@ -234,10 +305,12 @@ fn an_animegan_is_understood_in_either_layout() {
 fn what_a_card_states_is_not_guessed() {
     let file = gan(Foreign::new()).file([0; 4]);
     let stated = Stated { layout: Some(Layout::Nchw), range: Some(Range::Unit), multiple: Some(8) };
-    let loaded = load(&file, stated, 1).unwrap();
+    let loaded = load(&file, stated, Options::threads(1)).unwrap();
     assert_eq!((loaded.guesses.len(), loaded.generator.multiple()), (0, 8));
     let stated = Stated { layout: Some(Layout::Nhwc), ..Stated::default() };
-    assert!(load(&gan(Foreign::new()).file(NCHW), stated, 1).err().unwrap().to_string().contains("NHWC"));
+    assert!(
+        load(&gan(Foreign::new()).file(NCHW), stated, Options::threads(1)).err().unwrap().to_string().contains("NHWC")
+    );
 }
 
 #[test]
@@ -335,7 +408,7 @@ proptest! {
             let place = place.index(file.len());
             file[place] = value;
         }
-        if let Ok(mut loaded) = load(&file, Stated::default(), 1) {
+        if let Ok(mut loaded) = load(&file, Stated::default(), Options::threads(1)) {
             let size = Size::new(9, 7);
             let _ = loaded.generator.run(&photo(size), size, &mut vec![0; size.rgb_len()]);
         }

@@ -53,3 +53,12 @@ impl fmt::Display for Camera {
 
 /// A camera and what it offers, or why it cannot be asked.
 pub type Listed = (Camera, Result<Offer>);
+
+/// The cameras that there are.
+#[derive(Debug)]
+pub struct Survey {
+    /// Those that can be captured from; none where there is none.
+    pub cameras: Vec<Listed>,
+    /// What was looked at, for people: "looked for /dev/video*: there is none".
+    pub looked: String,
+}

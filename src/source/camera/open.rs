@@ -4,7 +4,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 
 use super::modes::{self, Offer};
-use super::{Camera, CameraRequest, CameraSelector, Listed, PixelFormat, WhichCamera, capture, decode, system};
+use super::{Camera, CameraRequest, CameraSelector, PixelFormat, Survey, WhichCamera, capture, decode, system};
 use crate::error::{Error, Result};
 use crate::frame::{MAX_SIDE, Rate, Size};
 use crate::source::Source;
@@ -21,15 +21,14 @@ pub(super) struct Started {
 /// Every camera with what it offers; the rates of a range of sizes are those of its largest.
 ///
 /// # Errors
-/// When there is no camera, with what was looked at, or cameras are not built in.
-pub fn list() -> Result<Vec<Listed>> {
+/// When cameras are not built in, or the system does not list them.
+pub fn list() -> Result<Survey> {
     let cameras = system::cameras()?;
     let offers = cameras.iter().filter_map(|camera| {
         let offer = guarded(camera, || system::offer(camera, Size::new(MAX_SIDE, MAX_SIDE))).transpose()?;
         Some((camera.clone(), offer))
     });
-    let listed: Vec<Listed> = offers.collect();
-    if listed.is_empty() { Err(none_found(&cameras)) } else { Ok(listed) }
+    Ok(Survey { cameras: offers.collect(), looked: looked(&cameras) })
 }
 
 /// Opens the camera that is meant and starts it as near to the request as it can. Where that is something else than
@@ -122,13 +121,18 @@ fn choice(camera: &Camera, offer: &Offer, wanted: &CameraRequest, only: Option<P
     })
 }
 
-fn none_found(cameras: &[Camera]) -> Error {
-    let looked = if cameras.is_empty() {
+/// Where cameras were looked for, given what is none that can be captured from.
+fn looked(cameras: &[Camera]) -> String {
+    if cameras.is_empty() {
         format!("looked for {}: there is none", system::LOOKED_AT)
     } else {
         let nodes: Vec<String> = cameras.iter().map(Camera::to_string).collect();
         format!("looked at {}: none can be captured from", nodes.join(", "))
-    };
+    }
+}
+
+fn none_found(cameras: &[Camera]) -> Error {
+    let looked = looked(cameras);
     Error::Camera(format!("no camera found ({looked}); plug one in, or choose --source FILE, - or synthetic"))
 }
 

@@ -1,6 +1,6 @@
 //! A build without the feature `camera`.
 
-use super::{CameraRequest, CameraSelector, Listed};
+use super::{CameraRequest, CameraSelector, Survey};
 use crate::error::{Error, Result};
 use crate::source::Source;
 
@@ -8,8 +8,8 @@ use crate::source::Source;
 ///
 /// # Errors
 /// Always.
-pub fn list() -> Result<Vec<Listed>> {
-    Err(not_built_in())
+pub fn list() -> Result<Survey> {
+    Err(Error::Camera(format!("{NOT_BUILT_IN}, to list them")))
 }
 
 /// There is none.
@@ -17,13 +17,7 @@ pub fn list() -> Result<Vec<Listed>> {
 /// # Errors
 /// Always.
 pub fn open(_: &CameraSelector, _: CameraRequest) -> Result<Box<dyn Source>> {
-    Err(not_built_in())
+    Err(Error::Camera(format!("{NOT_BUILT_IN}, or choose --source FILE, - or synthetic")))
 }
 
-fn not_built_in() -> Error {
-    Error::Camera(
-        "this nijigen was built without cameras; build it with the feature `camera`, or choose --source FILE, - or \
-         synthetic"
-            .into(),
-    )
-}
+const NOT_BUILT_IN: &str = "this nijigen was built without cameras; build it with the feature `camera`";

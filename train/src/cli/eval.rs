@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use nijigen::engine::{Stated, load};
+use nijigen::engine::{Options, Stated, load};
 use nijigen::style::Card;
 
 use super::output;
@@ -55,7 +55,7 @@ pub struct Args {
 /// When an input cannot be read or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     let onnx = read_file(&args.style)?;
-    let mut loaded = load(&onnx, Stated::default(), args.threads)
+    let mut loaded = load(&onnx, Stated::default(), Options::threads(args.threads))
         .map_err(|error| anyhow::anyhow!("the style {} {error}", args.style.display()))?;
     let report = dispatch(
         args.device,

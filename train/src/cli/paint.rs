@@ -31,7 +31,7 @@ const FRAMES_AT_ONCE: usize = 32;
   nijigen-train paint --recipe anime photos/ -o pairs
   nijigen-train paint --recipe my.toml photos/ clips/ --faces faces.csv --scales 1,0.5 -o pairs
 
-What PAIRS holds already (same source, recipe, scale and faces) is not painted again. Pairs of other photos and clips
+What PAIRS holds already (same source, recipe, scale and faces) is not painted again. Pairs of other photos and clips \
 that it holds stay, if they were painted by the same recipe.")]
 pub struct Args {
     /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them

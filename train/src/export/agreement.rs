@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use image::RgbImage;
 use nijigen::engine::contract::{FloatNetwork, QuantizedNetwork};
 use nijigen::engine::reference::Reference;
-use nijigen::engine::{Stated, load};
+use nijigen::engine::{Options, Stated, Which, load};
 use nijigen::frame::Size;
 
 use crate::device::{Task, TrainBackend};
@@ -120,7 +120,9 @@ impl Task for ByBurn<'_> {
 /// # Errors
 /// When tract refuses the file.
 pub fn by_tract(onnx: &[u8], photo: &RgbImage) -> Result<RgbImage> {
-    let mut generator = load(onnx, Stated::default(), 1)?.generator;
+    // The independent check: tract alone, in floats.
+    let options = Options { engine: Which::Tract, ..Options::threads(1) };
+    let mut generator = load(onnx, Stated::default(), options)?.generator;
     let mut pixels = vec![0; photo.len()];
     generator.run(photo.as_raw(), size_of(photo), &mut pixels)?;
     picture(photo, pixels)

@@ -1,0 +1,41 @@
+//! The engine allocates when it is given a size for the first time, and never again.
+
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::System;
+
+use nijigen::engine::Generator;
+use nijigen::engine::contract::FloatNetwork;
+use nijigen::engine::fused::{BlockMask, Changed, FusedGenerator};
+use nijigen::engine::kernels::Isa;
+use nijigen::engine::topology::{StudentSize, Topology};
+use nijigen::frame::Size;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[test]
+fn after_the_first_frame_nothing_is_allocated_on_any_thread() {
+    let net = FloatNetwork::random(Topology::two_scale(StudentSize::S), 1).quantize().unwrap();
+    let size = Size::new(72, 50);
+    let mut frame: Vec<u8> = (0..size.rgb_len()).map(|i| (i * 37 % 256) as u8).collect();
+    let mut out = vec![0; size.rgb_len()];
+    let mut mask = BlockMask::new(size);
+    for threads in [1, 3] {
+        let mut engine = FusedGenerator::new(&net, Isa::best(), threads).unwrap();
+        // Every way of running, so that what the threads need of their own is there.
+        for _ in 0..20 {
+            engine.run(&frame, size, &mut out).unwrap();
+        }
+        let region = Region::new(ALLOCATOR);
+        for i in 0..500 {
+            frame[i * 7] ^= 0x55;
+            mask.set(i % mask.columns(), i % mask.rows(), i % 3 == 0);
+            let changed = [Changed::Whole, Changed::Unknown, Changed::Blocks(&mask)][i % 3];
+            engine.run_changed(&frame, size, changed, (i % 2) as u8, &mut out).unwrap();
+        }
+        let seen = region.change();
+        assert_eq!((seen.allocations, seen.reallocations), (0, 0), "on {threads} threads");
+    }
+}
