@@ -2,35 +2,68 @@
 //! added to sums of 32 bits in pairs.
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 
-use super::{Group, Span, TILE, arm};
+use super::{Group, LANES, Span, arm};
 
 /// Positions whose sums fit the registers together.
 const POSITIONS: usize = 2;
 
 pub(super) fn run(group: &Group, span: &mut Span<'_>) {
-    for tile in 0..span.positions.div_ceil(TILE) {
-        for row in 0..span.rows {
-            for part in 0..TILE / POSITIONS {
-                let first = tile * TILE + part * POSITIONS;
-                if first < span.positions {
-                    for vector in 0..group.vectors() {
-                        // SAFETY: every 64-bit Arm processor has NEON; `check` was called by our only caller; the
-                        // tile, row and vector are within what it checked.
-                        unsafe { positions(group, span, row, first, vector) };
-                    }
-                }
-            }
-        }
+    // SAFETY: every 64-bit Arm processor has NEON; `check` was called by our only caller; `arm::run` stays within what it
+    // checked.
+    unsafe { arm::run(group, span, |span, row, first, vector| sums(group, span, row, first, vector)) }
+}
+
+/// Adds to the two positions' `sums` of four output channels (the low two's, the high two's) their `quads` times
+/// `weights`.
+///
+/// In assembly: the compiler knows that both halves of a quad's register are the same, and rather moves the weights' high
+/// halves down than use `smull2`. Four sums by turns hide the latency of a multiplication.
+#[inline]
+#[target_feature(enable = "neon")]
+fn multiply(sums: [&mut [int32x4_t]; POSITIONS], weights: [int8x16_t; 2], quads: [[int8x16_t; 2]; POSITIONS]) {
+    let [left, right] = sums;
+    // SAFETY: it only reads and writes the registers that it names.
+    unsafe {
+        asm!(
+            "smull {a:v}.8h, {w:v}.8b, {l:v}.8b",
+            "smull2 {b:v}.8h, {w:v}.16b, {l:v}.16b",
+            "smull {c:v}.8h, {w:v}.8b, {r:v}.8b",
+            "smull2 {d:v}.8h, {w:v}.16b, {r:v}.16b",
+            "smlal {a:v}.8h, {w1:v}.8b, {l1:v}.8b",
+            "smlal2 {b:v}.8h, {w1:v}.16b, {l1:v}.16b",
+            "smlal {c:v}.8h, {w1:v}.8b, {r1:v}.8b",
+            "smlal2 {d:v}.8h, {w1:v}.16b, {r1:v}.16b",
+            "sadalp {left0:v}.4s, {a:v}.8h",
+            "sadalp {left1:v}.4s, {b:v}.8h",
+            "sadalp {right0:v}.4s, {c:v}.8h",
+            "sadalp {right1:v}.4s, {d:v}.8h",
+            w = in(vreg) weights[0],
+            w1 = in(vreg) weights[1],
+            l = in(vreg) quads[0][0],
+            l1 = in(vreg) quads[0][1],
+            r = in(vreg) quads[1][0],
+            r1 = in(vreg) quads[1][1],
+            left0 = inout(vreg) left[0],
+            left1 = inout(vreg) left[1],
+            right0 = inout(vreg) right[0],
+            right1 = inout(vreg) right[1],
+            a = out(vreg) _,
+            b = out(vreg) _,
+            c = out(vreg) _,
+            d = out(vreg) _,
+            options(pure, nomem, nostack, preserves_flags)
+        );
     }
 }
 
-/// [`POSITIONS`] positions from `first` on, for one vector.
+/// The sums of [`POSITIONS`] positions from `first` on, for one vector.
 ///
 /// # Safety
 /// `check` has passed for `group` and `span`; `row`, `first` and `vector` are within them.
 #[target_feature(enable = "neon")]
-unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize, vector: usize) {
+unsafe fn sums(group: &Group, span: &Span<'_>, row: usize, first: usize, vector: usize) -> [[i32; LANES]; POSITIONS] {
     let window = span.window;
     let (vectors, step) = (group.vectors(), window.step);
     // Two lanes for each output channel: they are added at the end.
@@ -48,15 +81,11 @@ unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize
                 let quads: [_; POSITIONS] =
                     std::array::from_fn(|p| [quad(at.add(p * step)), quad(at.add(p * step + 4))]);
                 for quarter in 0..4 {
-                    let w =
-                        [vld1q_s8(weights.add(16 * quarter)), vld1q_s8(weights.wrapping_add(stride).add(16 * quarter))];
-                    for (sum, a) in sums.iter_mut().zip(quads) {
-                        let low = vmull_s8(vget_low_s8(w[0]), vget_low_s8(a[0]));
-                        let low = vmlal_s8(low, vget_low_s8(w[1]), vget_low_s8(a[1]));
-                        sum[2 * quarter] = vpadalq_s16(sum[2 * quarter], low);
-                        let high = vmlal_high_s8(vmull_high_s8(w[0], a[0]), w[1], a[1]);
-                        sum[2 * quarter + 1] = vpadalq_s16(sum[2 * quarter + 1], high);
-                    }
+                    let first = vld1q_s8(weights.add(16 * quarter));
+                    let second = vld1q_s8(weights.wrapping_add(stride).add(16 * quarter));
+                    let [left, right] = &mut sums;
+                    let (left, right) = (&mut left[2 * quarter..][..2], &mut right[2 * quarter..][..2]);
+                    multiply([left, right], [first, second], quads);
                 }
                 at = at.add(8);
                 weights = weights.wrapping_add(2 * stride);
@@ -75,14 +104,15 @@ unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize
             }
         }
         let initial: *const i32 = group.initial.as_ptr().add(vector).cast();
-        for (p, sums) in sums.iter().enumerate() {
-            if first + p < span.positions {
-                let sums = std::array::from_fn(|quarter| {
-                    let sum = vpaddq_s32(sums[2 * quarter], sums[2 * quarter + 1]);
-                    vaddq_s32(sum, vld1q_s32(initial.add(4 * quarter)))
-                });
-                arm::finish(group, span, row, first + p, vector, sums);
+        // A copy: what is read in a loop must lie in memory, and the sums shall stay in registers.
+        let mut stored = [[0; LANES]; POSITIONS];
+        for (to, sums) in stored.iter_mut().zip(sums) {
+            for quarter in 0..4 {
+                let sum = vpaddq_s32(sums[2 * quarter], sums[2 * quarter + 1]);
+                let sum = vaddq_s32(sum, vld1q_s32(initial.add(4 * quarter)));
+                vst1q_s32(to.as_mut_ptr().add(4 * quarter), sum);
             }
         }
+        stored
     }
 }

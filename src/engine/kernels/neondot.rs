@@ -3,27 +3,16 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{Group, Span, TILE, arm};
+use super::{Group, LANES, Span, arm};
 
 /// Positions whose sums fit the registers together.
 const POSITIONS: usize = 4;
 
 pub(super) fn run(group: &Group, span: &mut Span<'_>) {
     assert!(super::Isa::NeonDot.is_available(), "this processor has no dot products");
-    for tile in 0..span.positions.div_ceil(TILE) {
-        for row in 0..span.rows {
-            for part in 0..TILE / POSITIONS {
-                let first = tile * TILE + part * POSITIONS;
-                if first < span.positions {
-                    for vector in 0..group.vectors() {
-                        // SAFETY: the processor has the feature, as asserted; `check` was called by our only caller;
-                        // the tile, row and vector are within what it checked.
-                        unsafe { positions(group, span, row, first, vector) };
-                    }
-                }
-            }
-        }
-    }
+    // SAFETY: the processor has the feature, as asserted; `check` was called by our only caller; `arm::run` stays within
+    // what it checked.
+    unsafe { arm::run(group, span, |span, row, first, vector| sums(group, span, row, first, vector)) }
 }
 
 /// `sum + quad[LANE] · weights`; the intrinsic is not stable yet.
@@ -44,12 +33,12 @@ fn dot<const LANE: usize>(mut sum: int32x4_t, weights: int8x16_t, quads: int8x16
     sum
 }
 
-/// [`POSITIONS`] positions from `first` on, for one vector.
+/// The sums of [`POSITIONS`] positions from `first` on, for one vector.
 ///
 /// # Safety
 /// `check` has passed for `group` and `span`; `row`, `first` and `vector` are within them.
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize, vector: usize) {
+unsafe fn sums(group: &Group, span: &Span<'_>, row: usize, first: usize, vector: usize) -> [[i32; LANES]; POSITIONS] {
     let window = span.window;
     let (vectors, step) = (group.vectors(), window.step);
     let mut sums = [[vdupq_n_s32(0); 4]; POSITIONS];
@@ -94,10 +83,13 @@ unsafe fn positions(group: &Group, span: &mut Span<'_>, row: usize, first: usize
                 at = at.add(4);
             }
         }
-        for (p, sums) in sums.iter().enumerate() {
-            if first + p < span.positions {
-                arm::finish(group, span, row, first + p, vector, *sums);
+        // A copy: what is read in a loop must lie in memory, and the sums shall stay in registers.
+        let mut stored = [[0; LANES]; POSITIONS];
+        for (to, sums) in stored.iter_mut().zip(sums) {
+            for (quarter, sum) in sums.into_iter().enumerate() {
+                vst1q_s32(to.as_mut_ptr().add(4 * quarter), sum);
             }
         }
+        stored
     }
 }

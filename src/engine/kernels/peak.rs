@@ -29,6 +29,10 @@ pub fn run(isa: Isa, rounds: u64) -> Option<(u64, i32)> {
             Isa::AvxVnni => (32, x86::avxvnni(rounds)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => (64, x86::avx512vnni(rounds)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => (16, arm::neon(rounds)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => (16, arm::neondot(rounds)),
             #[allow(unreachable_patterns)]
             _ => return None,
         }
@@ -92,6 +96,67 @@ mod x86 {
                         ones = in(ymm_reg) ones,
                         sum = inout(ymm_reg) *sum,
                         t = out(ymm_reg) _,
+                        options(nomem, nostack, preserves_flags)
+                    );
+                }
+            }
+        }
+        first_lanes(sums)
+    }
+}
+
+/// In assembly: the compiler would otherwise take the products, which are always the same, out of the loop, and the
+/// intrinsic of `sdot` is not stable yet.
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::*;
+    use std::arch::asm;
+
+    use super::CHAINS;
+
+    /// The sum of the first lanes.
+    fn first_lanes(sums: [int32x4_t; CHAINS]) -> i32 {
+        // SAFETY: every 64-bit Arm processor has NEON.
+        sums.into_iter().map(|sum| unsafe { vgetq_lane_s32::<0>(sum) }).fold(0, i32::wrapping_add)
+    }
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn neon(rounds: u64) -> i32 {
+        let (a, b) = (vdupq_n_s8(3), vdupq_n_s8(5));
+        let mut sums = [vdupq_n_s32(0); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                // SAFETY: it only reads and writes the registers that it names.
+                unsafe {
+                    asm!(
+                        "smull {t:v}.8h, {a:v}.8b, {b:v}.8b",
+                        "smlal2 {t:v}.8h, {a:v}.16b, {b:v}.16b",
+                        "sadalp {sum:v}.4s, {t:v}.8h",
+                        a = in(vreg) a,
+                        b = in(vreg) b,
+                        sum = inout(vreg) *sum,
+                        t = out(vreg) _,
+                        options(nomem, nostack, preserves_flags)
+                    );
+                }
+            }
+        }
+        first_lanes(sums)
+    }
+
+    #[target_feature(enable = "neon,dotprod")]
+    pub(super) fn neondot(rounds: u64) -> i32 {
+        let (a, b) = (vdupq_n_s8(3), vdupq_n_s8(5));
+        let mut sums = [vdupq_n_s32(0); CHAINS];
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                // SAFETY: it only reads and writes the registers that it names.
+                unsafe {
+                    asm!(
+                        "sdot {sum:v}.4s, {a:v}.16b, {b:v}.16b",
+                        a = in(vreg) a,
+                        b = in(vreg) b,
+                        sum = inout(vreg) *sum,
                         options(nomem, nostack, preserves_flags)
                     );
                 }
