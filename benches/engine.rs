@@ -21,6 +21,8 @@ const COLUMNS: usize = 160;
 const ROWS: usize = 120;
 /// Measurements of each thing, taken in turns; the median counts.
 const TURNS: usize = 21;
+/// Frames that an engine computes in a turn; the first does not count.
+const FRAMES: usize = 4;
 
 /// Ten convolutions' worth of nothing but kernel calls: a layer of 48 channels at a quarter of 640×480.
 struct Layer {
@@ -36,7 +38,7 @@ impl Layer {
     fn new() -> Self {
         let vectors = CHANNELS / kernels::LANES;
         let quads = 3 * CHANNELS / 4;
-        let weight = |i: usize| WeightVector(std::array::from_fn(|lane| ((i * 64 + lane) * 40_503 >> 5) as i8));
+        let weight = |i: usize| WeightVector(std::array::from_fn(|lane| (((i * 64 + lane) * 40_503) >> 5) as i8));
         Self {
             group: Group {
                 weights: (0..3 * quads * vectors).map(weight).collect(),
@@ -106,9 +108,14 @@ fn shares(_: &mut Criterion) {
             layer.run(isa);
             rates[1].push(Layer::MACS as f64 / began.elapsed().as_secs_f64());
             for (engine, rates) in [&mut one, &mut two].into_iter().zip(&mut rates[2..]) {
-                let began = Instant::now();
-                engine.run(&photo, SIZE, black_box(&mut out)).expect("a frame of the right size");
-                rates.push(macs / began.elapsed().as_secs_f64());
+                // The first frame brings the engine's buffers back into the caches, as the frame before does in use.
+                for n in 0..FRAMES {
+                    let began = Instant::now();
+                    engine.run(&photo, SIZE, black_box(&mut out)).expect("a frame of the right size");
+                    if n > 0 {
+                        rates.push(macs / began.elapsed().as_secs_f64());
+                    }
+                }
             }
         }
         let [peak, kernel, one, two] = rates.map(|mut rates| {

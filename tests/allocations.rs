@@ -25,8 +25,10 @@ fn after_the_first_frame_nothing_is_allocated_on_any_thread() {
     for threads in [1, 3] {
         let mut engine = FusedGenerator::new(&net, Isa::best(), threads).unwrap();
         // Every way of running, so that what the threads need of their own is there.
-        for _ in 0..20 {
+        for i in 0..20 {
             engine.run(&frame, size, &mut out).unwrap();
+            frame[i * 50] ^= 0x55;
+            engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
         }
         let region = Region::new(ALLOCATOR);
         for i in 0..500 {

@@ -35,7 +35,7 @@ if "$work/beyond" 2>"$work/said" || ! grep -q 'heap-buffer-overflow' "$work/said
 fi
 
 cargo test -q --locked --package nijigen --no-default-features --lib --target "$target" -- \
-    engine::kernels engine::fused engine::contract | tee "$work/log"
+    engine::kernels engine::fused engine::contract engine::lower engine::load | tee "$work/log"
 if ! grep -q '^test result: ok. [1-9][0-9]* passed' "$work/log"; then
     echo "asan: no test ran" >&2
     exit 1

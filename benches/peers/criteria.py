@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from contenders import Row
 from measure import Result
 
-OURS, OURS_AVX2, TRACT = "nijigen", "nijigen, AVX2", "tract alone"
+OURS, OURS_NO_AMX, OURS_AVX2, TRACT = "nijigen", "nijigen, no AMX", "nijigen, AVX2", "tract alone"
 NO_AMX = "OpenVINO int8, no AMX"
 JUDGED_SIZES = [(640, 480), (1280, 720)]
 
@@ -53,5 +53,5 @@ def judge(rows: list[Row], size: tuple[int, int], threads: int, results: dict[st
     ]
     if NO_AMX in results:
         no_amx = [results["onnxruntime int8"], results[NO_AMX]]
-        judged.append(verdict("for information: the first, OpenVINO without AMX", where, 1.5, no_amx, results[OURS]))
+        judged.append(verdict("for information: the first, all without AMX", where, 1.5, no_amx, results[OURS_NO_AMX]))
     return judged

@@ -78,9 +78,11 @@ def main() -> None:
                     criteria.OURS_AVX2: Nijigen(given.nijigen, "fused", "avx2", shape, threads),
                     criteria.TRACT: Nijigen(given.nijigen, "tract", None, shape, threads),
                 }
+                if criteria.NO_AMX in peers:
+                    ours[criteria.OURS_NO_AMX] = Nijigen(given.nijigen, "fused", "avx512vnni", shape, threads)
                 say(f"{shape[0]}x{shape[1]}, --threads {threads}: rounds")
                 results = measure.rounds(ours, peers, shape, threads, frame, given.rounds, given.seconds)
-                isas |= {name: ours[name].used_isa for name in (criteria.OURS, criteria.OURS_AVX2)}
+                isas |= {name: one.used_isa for name, one in ours.items() if name != criteria.TRACT}
                 measured[shape, threads] = results
                 judged += criteria.judge(rows, shape, threads, results)
                 print(report.figures(results, isas), flush=True)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from contenders import Row, machine_has
-from criteria import OURS, OURS_AVX2, Verdict
+from criteria import OURS, OURS_AVX2, OURS_NO_AMX, Verdict
 from measure import TOLERANCE, Result
 from peer import Candidate
 
@@ -35,7 +35,8 @@ def table(heads: list[str], lines: list[list[str]]) -> str:
 def figures(results: dict[str, Result], isas: dict[str, str]) -> str:
     lines = []
     for name, result in results.items():
-        base = results[OURS_AVX2 if name.endswith("AVX2") else OURS]
+        held = {"AVX2": OURS_AVX2, "no AMX": OURS_NO_AMX}
+        base = results[next((ours for end, ours in held.items() if name.endswith(end)), OURS)]
         lines.append(
             [
                 name,

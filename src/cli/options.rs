@@ -28,7 +28,7 @@ pub struct StyleOptions {
     /// What computes the network
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,
-    /// Instruction set of the fused engine (scalar, avx2, avxvnni, avx512vnni, neon, neondot) [default: the best that
+    /// Instruction set of the fused engine (scalar, avx2, avxvnni, avx512vnni, amx, neon, neondot) [default: the best that
     /// the processor has]
     #[arg(long, value_name = "NAME")]
     pub isa: Option<Isa>,

@@ -97,7 +97,7 @@ fn load_checked(onnx: &[u8], stated: Stated, options: Options) -> std::result::R
         _ => lower(&graph).and_then(|lowered| Fused::new(lowered, options)),
     };
     let (part, obstacle) = match fused {
-        Ok(fused) => match fused.whole(&graph, layout, stated) {
+        Ok(fused) => match fused.whole(&graph, (&input.name, &output.name), layout, stated) {
             Ok(fused) => {
                 fused.check_shapes(&network)?;
                 let generator = Box::new(fused.generator);
@@ -173,15 +173,18 @@ impl Fused {
     fn whole(
         self,
         graph: &Graph<'_>,
+        (input, output): (&str, &str),
         layout: Layout,
         stated: Stated,
     ) -> std::result::Result<Self, Box<(Self, String)>> {
-        let before = graph.producer(&self.lowered.input).filter(|node| node.op_type != "Constant");
-        let behind = graph.consumers(&self.lowered.output).next();
-        let obstacle = if let Some(node) = before {
-            format!("{} stands before the generator", called(node))
-        } else if let Some(node) = behind {
-            format!("{} stands behind the generator", called(node))
+        let stands = |node: Option<&NodeProto>, otherwise: &str, place: &str| {
+            let what = node.map_or_else(|| otherwise.to_owned(), called);
+            format!("{what} stands {place} the generator")
+        };
+        let obstacle = if self.lowered.input != input {
+            stands(graph.producer(&self.lowered.input), "a picture of the file's own", "before")
+        } else if self.lowered.output != output {
+            stands(graph.consumers(&self.lowered.output).next(), "nothing", "behind")
         } else if layout != Layout::Nchw || stated.range.is_some_and(|range| range != Range::Unit) {
             "its card says that it is fed otherwise".into()
         } else if stated.multiple.is_some_and(|multiple| multiple != self.generator.multiple()) {
@@ -217,6 +220,13 @@ impl Fused {
         let ends = graph.output.iter().map(|output| &output.name);
         if let Some(name) = used.into_iter().chain(ends).find(|name| nodes.contains(*name) && **name != output) {
             return Err(format!("'{name}' within the generator is read by something else as well"));
+        }
+        if graph.node.iter().any(|node| node.name == FUSED_NODE) {
+            return Err(format!("it has an operator named {FUSED_NODE}"));
+        }
+        let is_end = graph.output.iter().any(|end| end.name == output);
+        if !is_end && !graph.node.iter().any(|node| node.input.contains(&output)) {
+            return Err("the generator within it leads nowhere".into());
         }
         graph.node.retain(|node| !inside(node));
         graph.node.push(NodeProto {

@@ -4,11 +4,15 @@
 //! layers: 3×3 convolutions of stride 1 and 2 on integers, with space-to-depth in front and depth-to-space, an addition
 //! and a ReLU behind. It is read from the file's own graph: once tract has typed it, the integers have become floats.
 
+mod stored;
+
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{NodeProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
-use super::contract::{BIAS_LIMIT, IMAGE_SCALE, QuantizedLayer, QuantizedNetwork, weight_limit};
+pub(super) use self::stored::called;
+use self::stored::{Quantization, Stored, integers, per_channel};
+use super::contract::{BIAS_LIMIT, IMAGE_SCALE, QuantizedLayer, QuantizedNetwork};
 use super::graph::{Graph, attribute, int_attribute, ints_attribute, text_attribute};
 use super::topology::{LayerShape, Topology};
 
@@ -52,64 +56,6 @@ pub(super) fn lower(graph: &Graph<'_>) -> Result<Lowered, String> {
     Err(first.unwrap_or_default())
 }
 
-/// How a tensor is stored.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Quantization {
-    scale: f32,
-    kind: DataType,
-}
-
-impl Quantization {
-    /// Of a `QuantizeLinear` or `DequantizeLinear` with one scale.
-    fn of(graph: &Graph<'_>, node: &NodeProto) -> Result<Self, String> {
-        let fault = |what: &str| Err(format!("{} {what}", called(node)));
-        let scale = graph.floats(node, 1).unwrap_or_default();
-        let [scale] = scale[..] else { return fault("has not one scale that stands in the file") };
-        if !scale.is_normal() || scale < 0.0 {
-            return fault(&format!("has the scale {scale}, which is not above 0"));
-        }
-        // Without a zero point it is stored in u8.
-        let Some(name) = node.input.get(2).filter(|name| !name.is_empty()) else {
-            return Ok(Self { scale, kind: DataType::Uint8 });
-        };
-        let Some((kind, zeros)) = graph.constant(name).and_then(integers) else {
-            return fault("has a zero point that does not stand in the file");
-        };
-        match zeros.iter().find(|zero| **zero != 0) {
-            Some(zero) => fault(&format!("has the zero point {zero}; 0 is what is fused")),
-            None => Ok(Self { scale, kind }),
-        }
-    }
-}
-
-/// How an operator is called in a message.
-pub(super) fn called(node: &NodeProto) -> String {
-    let name = [&node.name].into_iter().chain(&node.output).find(|name| !name.is_empty());
-    format!("{} '{}'", node.op_type, name.map_or("", String::as_str))
-}
-
-/// The integers of a tensor of u8, i8 or i32.
-fn integers(tensor: &TensorProto) -> Option<(DataType, Vec<i32>)> {
-    let kind = DataType::try_from(tensor.data_type).ok()?;
-    let raw = &tensor.raw_data;
-    let values = match kind {
-        _ if raw.is_empty() => tensor.int32_data.clone(),
-        DataType::Uint8 => raw.iter().map(|v| i32::from(*v)).collect(),
-        DataType::Int8 => raw.iter().map(|v| i32::from(v.cast_signed())).collect(),
-        DataType::Int32 => raw.as_chunks().0.iter().map(|v| i32::from_le_bytes(*v)).collect(),
-        _ => return None,
-    };
-    matches!(kind, DataType::Uint8 | DataType::Int8 | DataType::Int32).then_some((kind, values))
-}
-
-/// Constants brought back to floats by a `DequantizeLinear`.
-struct Stored {
-    kind: DataType,
-    dims: Vec<i64>,
-    values: Vec<i32>,
-    scales: Vec<f32>,
-}
-
 /// A convolution and what stands around it, as found going back from its ReLU.
 struct Found<'a> {
     conv: &'a NodeProto,
@@ -121,13 +67,15 @@ struct Found<'a> {
 
 struct Lowering<'g, 'a> {
     graph: &'g Graph<'a>,
-    /// Tensors known so far, by the name of what reads them back as floats.
+    /// Tensors known so far, by the name of their integers: some exporters read them back as floats for each reader.
     known: HashMap<&'a str, usize>,
     shapes: Vec<LayerShape>,
     layers: Vec<QuantizedLayer>,
     /// Of the image, then of each layer.
     scales: Vec<f32>,
     image: Option<&'a str>,
+    /// Each layer's convolution.
+    convolutions: Vec<&'a NodeProto>,
     nodes: HashSet<String>,
     depth: usize,
 }
@@ -141,6 +89,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             layers: Vec::new(),
             scales: vec![IMAGE_SCALE],
             image: None,
+            convolutions: Vec::new(),
             nodes: HashSet::new(),
             depth: 0,
         }
@@ -150,47 +99,36 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let node = self.graph.producer(picture).ok_or("nothing computes its output")?;
         let output = node.output.first().ok_or("nothing computes its output")?;
         let last = self.stored(output, true)?;
-        if last == 0 || last != self.layers.len() {
-            return Err(format!("{} is the image itself", called(node)));
-        }
         if self.scales[last] != IMAGE_SCALE {
             return Err(format!("{} has the scale {}; a picture's is 1/255", called(node), self.scales[last]));
         }
         let topology = Topology { layers: self.shapes };
-        topology.tensors()?;
-        for (i, layer) in self.layers.iter().enumerate() {
-            let limit = weight_limit(&topology, i);
-            // Bytes of the image are larger than activations: two products must fit 16 bits.
-            let least = if topology.reads_image(i) { -limit } else { i32::from(i8::MIN) };
-            if let Some(weight) = layer.weight.iter().find(|w| !(least..=limit).contains(&i32::from(**w))) {
-                return Err(format!("layer {i} has a weight of {weight}; {limit} is the most where the image is read"));
-            }
-        }
         let network = QuantizedNetwork { topology, layers: self.layers, scales: self.scales };
-        for i in 0..network.layers.len() {
-            let epilogue = network.epilogue(i);
-            if !epilogue.multiplier.iter().chain(&epilogue.bias).chain([&epilogue.shortcut]).all(|v| v.is_finite()) {
-                return Err(format!("layer {i} has scales that are too far apart"));
-            }
-        }
+        network.check().map_err(|fault| match fault.layer.and_then(|i| self.convolutions.get(i)) {
+            Some(conv) => format!("{} {}", called(conv), fault.what),
+            None => fault.what,
+        })?;
         let input = self.image.ok_or("it does not read an image stored in bytes")?.to_owned();
         Ok(Lowered { network, input, output: output.clone(), nodes: self.nodes })
     }
 
     /// The tensor that `name` reads back as floats.
     fn stored(&mut self, name: &'a str, is_picture: bool) -> Result<usize, String> {
-        if let Some(known) = self.known.get(name) {
-            return Ok(*known);
-        }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(format!("more than {MAX_DEPTH} layers stand one behind the other"));
         }
         let dequantize = self.node(name, &["DequantizeLinear"])?;
-        let quantize = self.node(first_input(dequantize)?, &["QuantizeLinear"])?;
+        let integers = first_input(dequantize)?;
+        let quantize = self.node(integers, &["QuantizeLinear"])?;
         let stored = Quantization::of(self.graph, dequantize)?;
         if Quantization::of(self.graph, quantize)? != stored {
             return Err(format!("{} reads otherwise than {} stores", called(dequantize), called(quantize)));
+        }
+        self.take(dequantize);
+        if let Some(known) = self.known.get(integers) {
+            self.depth -= 1;
+            return Ok(*known);
         }
         let value = first_input(quantize)?;
         let computed = self.graph.producer(value);
@@ -208,9 +146,8 @@ impl<'g, 'a> Lowering<'g, 'a> {
             self.layer(value, stored.scale, is_picture)?
         };
         self.depth -= 1;
-        self.take(dequantize);
         self.take(quantize);
-        self.known.insert(name, index);
+        self.known.insert(integers, index);
         Ok(index)
     }
 
@@ -257,6 +194,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         });
         let weight = weight.values.iter().filter_map(|w| i8::try_from(*w).ok()).collect();
         self.layers.push(QuantizedLayer { weight, bias, weight_scale });
+        self.convolutions.push(conv);
         self.scales.push(scale);
         Ok(self.layers.len())
     }
@@ -311,6 +249,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
             let values = ints_attribute(conv, name);
             values.is_empty() || values == expected
         };
+        if !is("kernel_shape", &[3, 3]) {
+            return Err(format!("{} has a kernel that is not 3x3", called(conv)));
+        }
         if !is("dilations", &[1, 1]) || int_attribute(conv, "group").unwrap_or(1) != 1 {
             return Err(format!("{} is grouped or dilated", called(conv)));
         }
@@ -371,6 +312,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
         if scales.len() > 1 && axis != 0 && axis != -i64::try_from(dims.len()).unwrap_or(0) {
             return Err(format!("{} has its scales along axis {axis}; 0 is fused", called(node)));
         }
+        if let Some(other) = node.attribute.iter().find(|attribute| attribute.name != "axis") {
+            return Err(format!("{} has the attribute {}, which is not fused", called(node), other.name));
+        }
         self.take(node);
         Ok(Stored { kind, dims, values, scales })
     }
@@ -395,18 +339,6 @@ fn first_input(node: &NodeProto) -> Result<&str, String> {
 
 fn misfit(conv: &NodeProto, what: &str) -> String {
     format!("{} has {what} that do not fit its shape", called(conv))
-}
-
-/// One scale for each channel; the numbers must fill them.
-fn per_channel(stored: &Stored, channels: usize) -> Option<Vec<f32>> {
-    let elements: i64 = stored.dims.iter().product();
-    if elements != stored.values.len() as i64 || stored.dims.first().copied() != i64::try_from(channels).ok() {
-        return None;
-    }
-    match stored.scales[..] {
-        [scale] => Some(vec![scale; channels]),
-        _ => Some(stored.scales.clone()).filter(|scales| scales.len() == channels),
-    }
 }
 
 #[cfg(test)]

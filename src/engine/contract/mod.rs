@@ -207,7 +207,58 @@ impl FloatNetwork {
     }
 }
 
+/// What is wrong with a [`QuantizedNetwork`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The layer at fault, where it is one.
+    pub layer: Option<usize>,
+    /// Goes on from the layer's name.
+    pub what: String,
+}
+
 impl QuantizedNetwork {
+    /// Checks that all parts fit together and every number is one that every engine computes alike.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn check(&self) -> std::result::Result<(), Fault> {
+        self.topology.tensors().map_err(|what| Fault { layer: None, what })?;
+        let count = self.topology.layers.len();
+        if self.layers.len() != count || self.scales.len() != count + 1 {
+            let what =
+                format!("{} layers and {} scales for a topology of {count}", self.layers.len(), self.scales.len());
+            return Err(Fault { layer: None, what });
+        }
+        if let Some(scale) = self.scales.iter().find(|scale| !scale.is_normal() || **scale < 0.0) {
+            return Err(Fault { layer: None, what: format!("a tensor has the scale {scale}, which is not above 0") });
+        }
+        (0..count).try_for_each(|i| self.check_layer(i).map_err(|what| Fault { layer: Some(i), what }))
+    }
+
+    fn check_layer(&self, i: usize) -> std::result::Result<(), String> {
+        let (shape, layer) = (&self.topology.layers[i], &self.layers[i]);
+        let channels = shape.out_channels;
+        if layer.weight.len() != shape.weights() || layer.bias.len() != channels || layer.weight_scale.len() != channels
+        {
+            return Err("has more or fewer weights, biases or scales than its shape".into());
+        }
+        let limit = weight_limit(&self.topology, i);
+        // Two products with bytes of the image must fit 16 bits; with activations those of -128 do as well.
+        let least = if self.topology.reads_image(i) { -limit } else { i32::from(i8::MIN) };
+        if let Some(weight) = layer.weight.iter().find(|weight| !(least..=limit).contains(&i32::from(**weight))) {
+            return Err(format!("has a weight of {weight}; where the image is read {limit} is the most"));
+        }
+        if let Some(bias) = layer.bias.iter().find(|bias| bias.unsigned_abs() > BIAS_LIMIT.unsigned_abs()) {
+            return Err(format!("has a bias of {bias}, beyond {BIAS_LIMIT}"));
+        }
+        let epilogue = self.epilogue(i);
+        if !epilogue.multiplier.iter().chain(&epilogue.bias).chain([&epilogue.shortcut]).all(|value| value.is_finite())
+        {
+            return Err("has scales that are too far apart".into());
+        }
+        Ok(())
+    }
+
     /// The numbers of layer `layer`'s epilogue.
     pub fn epilogue(&self, layer: usize) -> Epilogue {
         let (shape, quantized) = (&self.topology.layers[layer], &self.layers[layer]);

@@ -30,6 +30,12 @@ impl BlockMask {
         Self { columns, flags: vec![false; columns * rows] }
     }
 
+    /// Whether this is a mask for frames of `size`.
+    pub fn is_for(&self, size: Size) -> bool {
+        let (columns, rows) = ((size.width as usize).div_ceil(BLOCK), (size.height as usize).div_ceil(BLOCK));
+        self.columns == columns && self.flags.len() == columns * rows
+    }
+
     /// Blocks in a row.
     pub fn columns(&self) -> usize {
         self.columns

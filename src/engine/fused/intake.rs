@@ -63,8 +63,8 @@ fn take_tiles(row: &mut [u8], source: &[u8], bits: &mut [u8], flip: u8, look: im
 
 fn same(kept: &[u8], source: &[u8], flip: u8) -> bool {
     // Whole tiles as arrays: the compiler then compares words.
-    match (kept.as_array::<{ TILE * PIXEL }>(), source.as_array::<{ TILE * PIXEL }>()) {
-        (Some(kept), Some(source)) if flip == 0 => kept == source,
+    match (kept.as_chunks::<{ TILE * PIXEL }>(), source.as_chunks::<{ TILE * PIXEL }>()) {
+        (([kept], []), ([source], [])) if flip == 0 => kept == source,
         _ => kept.iter().zip(source).all(|(kept, source)| *kept == source ^ flip),
     }
 }

@@ -218,6 +218,7 @@ impl LayerRun<'_> {
             let (dx, dy) = (place % block, place / block);
             row + dy * layout.pitch() + (layout.border + run.x * block + dx) * layout.channels + part * LANES
         });
+        // Two rows are computed together for a single vector only, which has no block of several places.
         Places { at, step: block * layout.channels, row: layout.pitch() }
     }
 

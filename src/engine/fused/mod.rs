@@ -61,10 +61,11 @@ impl FusedGenerator {
     /// stays as it is; with 0 the result is that of a whole run on the pixels taken so far. Returns the
     /// multiply-accumulates that were computed.
     ///
-    /// What is kept belongs to the size: the first frame of each is computed whole.
+    /// What is kept belongs to the size: the first frame of each is computed whole. So is a frame with a smaller dead
+    /// zone than one before it.
     ///
     /// # Errors
-    /// [`Error::Input`] where a length does not fit the size; [`Error::Style`] where the engine itself is at fault.
+    /// [`Error::Input`] where a length or the mask does not fit the size; [`Error::Style`] where the engine itself is at fault.
     pub fn run_changed(
         &mut self,
         frame: &[u8],
@@ -74,7 +75,11 @@ impl FusedGenerator {
         out: &mut [u8],
     ) -> Result<u64> {
         if size.area() == 0 || frame.len() != size.rgb_len() || out.len() != size.rgb_len() {
-            return Err(Error::Input(format!("a frame of {} bytes is not one of {size}", frame.len())));
+            let lengths = (frame.len(), out.len());
+            return Err(Error::Input(format!("frames of {} and {} bytes are not of {size}", lengths.0, lengths.1)));
+        }
+        if matches!(changed, Changed::Blocks(mask) if !mask.is_for(size)) {
+            return Err(Error::Input(format!("a mask for another size was given with a frame of {size}")));
         }
         let mut plan = match self.plans.iter().position(|plan| plan.size == size) {
             Some(i) => self.plans.remove(i),
@@ -83,8 +88,8 @@ impl FusedGenerator {
                 Plan::new(&self.network, size, self.isa, self.threads)
             }
         };
-        let whole = plan.take(frame, changed);
-        let task = Task { plan, dead_zone: (!whole).then_some(dead_zone), macs: 0 };
+        let dead_zone = plan.take(frame, changed, dead_zone);
+        let task = Task { plan, dead_zone, macs: 0 };
         let Some(Task { plan, macs, .. }) = self.driver.run(task) else {
             return Err(Error::Style(format!("the engine failed on a picture of {size}; please report it")));
         };

@@ -38,6 +38,8 @@ pub(super) struct Plan {
     isa: Isa,
     /// Whether a frame went through it.
     filled: bool,
+    /// The largest dead zone since everything was computed: what is kept may be off by so much.
+    dead_zone: u8,
 }
 
 impl Plan {
@@ -67,15 +69,18 @@ impl Plan {
                 tile_macs: (TILE * layer.weights()) as u64,
             }
         });
-        Self { size, layers: layers.collect(), tensors, threads, isa, filled: false }
+        Self { size, layers: layers.collect(), tensors, threads, isa, filled: false, dead_zone: 0 }
     }
 
-    /// Takes in what changed in `frame`. Returns whether everything must be computed.
-    pub(super) fn take(&mut self, frame: &[u8], changed: Changed<'_>) -> bool {
+    /// Takes in what changed in `frame`. Returns the dead zone with which to compute, `None` for everything.
+    pub(super) fn take(&mut self, frame: &[u8], changed: Changed<'_>, dead_zone: u8) -> Option<u8> {
         let changed = if self.filled { changed } else { Changed::Whole };
         intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip());
         self.filled = true;
-        matches!(changed, Changed::Whole)
+        // What was kept under a larger dead zone may be further off than this one allows.
+        let whole = matches!(changed, Changed::Whole) || dead_zone < self.dead_zone;
+        self.dead_zone = if whole { 0 } else { dead_zone };
+        (!whole).then_some(dead_zone)
     }
 
     /// Computes what follows from what was taken in, or everything (`dead_zone` is `None`); to be called within the pool.
@@ -96,11 +101,9 @@ impl Plan {
         let (inputs, outputs) = self.tensors.split_at_mut(i + 1);
         let (input, output, planned) = (&inputs[shape.input], &mut outputs[0], &mut self.layers[i]);
         let shortcut = shape.add.map(|add| &inputs[add]);
-        if dead_zone.is_some() {
-            output.clear();
-            if !input.any && !shortcut.is_some_and(|shortcut| shortcut.any) {
-                return 0;
-            }
+        output.clear();
+        if dead_zone.is_some() && !input.any && !shortcut.is_some_and(|shortcut| shortcut.any) {
+            return 0;
         }
         let run = LayerRun {
             isa: self.isa,

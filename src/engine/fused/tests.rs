@@ -210,12 +210,77 @@ proptest! {
 fn the_student_is_drawn_at_every_size_that_its_multiple_does_not_divide() {
     let net = network(Topology::two_scale(StudentSize::M), 3);
     let mut engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
-    for size in [Size::new(1, 1), Size::new(65, 33), Size::new(72, 40), Size::new(3, 100)] {
+    // The widest has more tiles in a row than are looked at together.
+    for size in [Size::new(1, 1), Size::new(65, 33), Size::new(72, 40), Size::new(3, 100), Size::new(1100, 8)] {
         let frame = noise(size, 5);
         let mut out = vec![0; size.rgb_len()];
         engine.run(&frame, size, &mut out).unwrap();
         assert!(out == expected(&net, &frame, size), "{size}");
+        let mut frame = frame;
+        touch(&mut frame, size, &mut Numbers(size.width.into()));
+        engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
+        assert!(out == expected(&net, &frame, size), "{size}, partially");
     }
+}
+
+#[test]
+fn a_smaller_dead_zone_undoes_what_a_larger_one_left() {
+    let net = network(Topology::two_scale(StudentSize::S), 3);
+    let size = Size::new(64, 48);
+    let mut engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
+    let (mut frame, mut n) = (noise(size, 1), Numbers(2));
+    let mut out = vec![0; size.rgb_len()];
+    for _ in 0..4 {
+        touch(&mut frame, size, &mut n);
+        engine.run_changed(&frame, size, Changed::Unknown, 9, &mut out).unwrap();
+    }
+    let whole = expected(&net, &frame, size);
+    assert!(out != whole, "the dead zone was too small to be seen");
+    engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
+    assert!(out == whole);
+}
+
+#[test]
+fn a_whole_run_leaves_nothing_behind_that_costs_work() {
+    let net = network(Topology::two_scale(StudentSize::S), 3);
+    let size = Size::new(128, 96);
+    let (mut frame, mut out) = (noise(size, 1), vec![0; size.rgb_len()]);
+    let mut used = FusedGenerator::new(&net, Isa::best(), 1).unwrap();
+    used.run(&frame, size, &mut out).unwrap();
+    frame.iter_mut().for_each(|byte| *byte ^= 0x40);
+    used.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
+    used.run(&frame, size, &mut out).unwrap();
+    let mut fresh = FusedGenerator::new(&net, Isa::best(), 1).unwrap();
+    fresh.run(&frame, size, &mut out).unwrap();
+    frame[0] ^= 0x40;
+    let mut cost =
+        |engine: &mut FusedGenerator| engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
+    assert_eq!(cost(&mut used), cost(&mut fresh));
+}
+
+#[test]
+fn a_network_that_does_not_fit_together_is_refused() {
+    let refused = |change: &dyn Fn(&mut QuantizedNetwork)| {
+        let mut net = network(Topology::two_scale(StudentSize::S), 3);
+        change(&mut net);
+        FusedGenerator::new(&net, Isa::best(), 1).err().unwrap().to_string()
+    };
+    assert!(refused(&|net| net.layers[2].weight.truncate(7)).contains("layer 2"));
+    assert!(refused(&|net| net.layers[0].weight[5] = 64).contains("63"));
+    assert!(refused(&|net| net.scales[3] = -1.0).contains("not above 0"));
+    assert!(refused(&|net| net.layers.truncate(3)).contains("3 layers"));
+    let layer = |input, in_channels, out_channels| LayerShape {
+        input,
+        space_to_depth: 1,
+        in_channels,
+        out_channels,
+        stride: 1,
+        depth_to_space: 1,
+        add: None,
+    };
+    let huge = Topology { layers: vec![layer(0, 3, 1024), layer(1, 1024, 512), layer(2, 512, 3)] };
+    let net = network(huge, 1);
+    assert!(FusedGenerator::new(&net, Isa::best(), 1).err().unwrap().to_string().contains("bytes for each pixel"));
 }
 
 #[test]
@@ -239,4 +304,7 @@ fn a_frame_of_the_wrong_length_is_refused() {
     let size = Size::new(8, 8);
     assert!(engine.run(&[0; 10], size, &mut vec![0; size.rgb_len()]).is_err());
     assert!(engine.run(&vec![0; size.rgb_len()], size, &mut [0; 10]).is_err());
+    let mask = BlockMask::new(Size::new(64, 8));
+    let mut out = vec![0; size.rgb_len()];
+    assert!(engine.run_changed(&vec![0; size.rgb_len()], size, Changed::Blocks(&mask), 0, &mut out).is_err());
 }

@@ -3,11 +3,14 @@
 //! The tensors' and weights' order is already that of tiles: 16 positions lie one step apart, each with a run of bytes;
 //! 16 weight vectors are 64 bytes of 16 channels.
 
+mod loops;
+
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
+use self::loops::Work;
 use super::avx512vnni::{self, Finish};
 use super::{Group, LANES, Span};
 
@@ -68,35 +71,6 @@ struct Configuration {
     rows: [u8; 16],
 }
 
-/// What the loop in assembly reads, at the offsets that it names.
-#[repr(C)]
-struct Work {
-    /// 0: what the sums begin with, 64 bytes per vector.
-    initial: *const i32,
-    /// 8: the first position's window.
-    input: *const u8,
-    /// 16: bytes from a tile's first position to the next tile's.
-    next_tile: usize,
-    /// 24: bytes from a position to its neighbour.
-    step: usize,
-    /// 32
-    weights: *const i8,
-    /// 40: bytes from a quad's weights to the next one's.
-    quad: usize,
-    /// 48: rows of the window.
-    rows: usize,
-    /// 56: parts of a row of the window.
-    parts: usize,
-    /// 64: bytes of such a part.
-    part_bytes: usize,
-    /// 72: bytes of such a part's weights.
-    part_weights: usize,
-    /// 80: bytes from behind a row's last part to the next row's first.
-    next_row: usize,
-    /// 88: where the sums go.
-    sums: *mut i32,
-}
-
 /// Sums of up to [`TILES`] tiles and three vectors: `[tile][vector][position][lane]`.
 #[repr(C, align(64))]
 struct Sums([[[i32; LANES]; ROWS]; TILES * 3]);
@@ -136,12 +110,12 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
             // room for all tiles.
             unsafe {
                 match (vectors, tiles) {
-                    (1, 1) => one_by_one(&work),
-                    (1, _) => two_by_one(&work),
-                    (2, 1) => one_by_two(&work),
-                    (2, _) => two_by_two(&work),
-                    (_, 1) => one_by_three(&work),
-                    _ => two_by_three(&work),
+                    (1, 1) => loops::one_by_one(&work),
+                    (1, _) => loops::two_by_one(&work),
+                    (2, 1) => loops::one_by_two(&work),
+                    (2, _) => loops::two_by_two(&work),
+                    (_, 1) => loops::one_by_three(&work),
+                    _ => loops::two_by_three(&work),
                 }
             }
             for tile in 0..tiles {
@@ -260,179 +234,3 @@ pub(super) fn peak(rounds: u64) {
 
 /// Products in a round of [`peak`].
 pub(super) const PEAK_PRODUCTS: u64 = 6;
-
-/// A loop over the rows and parts of a window: `$begin` loads the sums, `$part` takes a part, `$end` stores the sums.
-macro_rules! tile_loop {
-    ($name:ident, $begin:expr, $part:expr, $end:expr) => {
-        /// # Safety
-        /// The tiles are configured for this number of vectors, and all of `work`'s addresses are valid as far as the
-        /// loop goes.
-        unsafe fn $name(work: &Work) {
-            // SAFETY: the caller's. All tiles that are written are named.
-            unsafe {
-                asm!(
-                    "mov {t}, [{work}]",
-                    "xor {stride:e}, {stride:e}",
-                    $begin,
-                    "mov {a}, [{work} + 8]",
-                    "mov {b}, {a}",
-                    "add {b}, [{work} + 16]",
-                    "mov {step}, [{work} + 24]",
-                    "mov {w}, [{work} + 32]",
-                    "mov {stride}, [{work} + 40]",
-                    "mov {rows}, [{work} + 48]",
-                    "2:",
-                    "mov {t}, [{work} + 56]",
-                    "3:",
-                    $part,
-                    "add {a}, [{work} + 64]",
-                    "add {b}, [{work} + 64]",
-                    "add {w}, [{work} + 72]",
-                    "dec {t}",
-                    "jnz 3b",
-                    "add {a}, [{work} + 80]",
-                    "add {b}, [{work} + 80]",
-                    "dec {rows}",
-                    "jnz 2b",
-                    "mov {t}, [{work} + 88]",
-                    "mov {stride:e}, 64",
-                    $end,
-                    work = in(reg) work,
-                    a = out(reg) _,
-                    b = out(reg) _,
-                    w = out(reg) _,
-                    t = out(reg) _,
-                    step = out(reg) _,
-                    stride = out(reg) _,
-                    rows = out(reg) _,
-                    out("tmm0") _,
-                    out("tmm1") _,
-                    out("tmm2") _,
-                    out("tmm3") _,
-                    out("tmm4") _,
-                    out("tmm5") _,
-                    out("tmm6") _,
-                    out("tmm7") _,
-                    options(nostack)
-                );
-            }
-        }
-    };
-}
-
-tile_loop!(
-    one_by_one,
-    "tileloadd tmm0, [{t} + {stride}]",
-    concat!("tileloadd tmm4, [{a} + {step}]\n", "tileloadd tmm6, [{w} + {stride}]\n", "tdpbusd tmm0, tmm4, tmm6",),
-    "tilestored [{t} + {stride}], tmm0"
-);
-
-tile_loop!(
-    two_by_one,
-    concat!("tileloadd tmm0, [{t} + {stride}]\n", "tileloadd tmm1, [{t} + {stride}]"),
-    concat!(
-        "tileloadd tmm6, [{w} + {stride}]\n",
-        "tileloadd tmm4, [{a} + {step}]\n",
-        "tileloadd tmm5, [{b} + {step}]\n",
-        "tdpbusd tmm0, tmm4, tmm6\n",
-        "tdpbusd tmm1, tmm5, tmm6",
-    ),
-    concat!("tilestored [{t} + {stride}], tmm0\n", "tilestored [{t} + {stride} + 1024], tmm1")
-);
-
-tile_loop!(
-    one_by_two,
-    concat!("tileloadd tmm0, [{t} + {stride}]\n", "tileloadd tmm1, [{t} + {stride} + 64]"),
-    concat!(
-        "tileloadd tmm4, [{a} + {step}]\n",
-        "tileloadd tmm6, [{w} + {stride}]\n",
-        "tileloadd tmm7, [{w} + {stride} + 64]\n",
-        "tdpbusd tmm0, tmm4, tmm6\n",
-        "tdpbusd tmm1, tmm4, tmm7",
-    ),
-    concat!("tilestored [{t} + {stride}], tmm0\n", "tilestored [{t} + {stride} + 1024], tmm1")
-);
-
-tile_loop!(
-    two_by_two,
-    concat!(
-        "tileloadd tmm0, [{t} + {stride}]\n",
-        "tileloadd tmm1, [{t} + {stride} + 64]\n",
-        "tileloadd tmm2, [{t} + {stride}]\n",
-        "tileloadd tmm3, [{t} + {stride} + 64]",
-    ),
-    concat!(
-        "tileloadd tmm4, [{a} + {step}]\n",
-        "tileloadd tmm6, [{w} + {stride}]\n",
-        "tdpbusd tmm0, tmm4, tmm6\n",
-        "tileloadd tmm7, [{w} + {stride} + 64]\n",
-        "tdpbusd tmm1, tmm4, tmm7\n",
-        "tileloadd tmm5, [{b} + {step}]\n",
-        "tdpbusd tmm2, tmm5, tmm6\n",
-        "tdpbusd tmm3, tmm5, tmm7",
-    ),
-    concat!(
-        "tilestored [{t} + {stride}], tmm0\n",
-        "tilestored [{t} + {stride} + 1024], tmm1\n",
-        "tilestored [{t} + {stride} + 2048], tmm2\n",
-        "tilestored [{t} + {stride} + 3072], tmm3",
-    )
-);
-
-tile_loop!(
-    one_by_three,
-    concat!(
-        "tileloadd tmm0, [{t} + {stride}]\n",
-        "tileloadd tmm1, [{t} + {stride} + 64]\n",
-        "tileloadd tmm2, [{t} + {stride} + 128]",
-    ),
-    concat!(
-        "tileloadd tmm6, [{a} + {step}]\n",
-        "tileloadd tmm7, [{w} + {stride}]\n",
-        "tdpbusd tmm0, tmm6, tmm7\n",
-        "tileloadd tmm7, [{w} + {stride} + 64]\n",
-        "tdpbusd tmm1, tmm6, tmm7\n",
-        "tileloadd tmm7, [{w} + {stride} + 128]\n",
-        "tdpbusd tmm2, tmm6, tmm7",
-    ),
-    concat!(
-        "tilestored [{t} + {stride}], tmm0\n",
-        "tilestored [{t} + {stride} + 1024], tmm1\n",
-        "tilestored [{t} + {stride} + 2048], tmm2",
-    )
-);
-
-tile_loop!(
-    two_by_three,
-    concat!(
-        "tileloadd tmm0, [{t} + {stride}]\n",
-        "tileloadd tmm1, [{t} + {stride} + 64]\n",
-        "tileloadd tmm2, [{t} + {stride} + 128]\n",
-        "tileloadd tmm3, [{t} + {stride}]\n",
-        "tileloadd tmm4, [{t} + {stride} + 64]\n",
-        "tileloadd tmm5, [{t} + {stride} + 128]",
-    ),
-    concat!(
-        "tileloadd tmm6, [{a} + {step}]\n",
-        "tileloadd tmm7, [{w} + {stride}]\n",
-        "tdpbusd tmm0, tmm6, tmm7\n",
-        "tileloadd tmm7, [{w} + {stride} + 64]\n",
-        "tdpbusd tmm1, tmm6, tmm7\n",
-        "tileloadd tmm7, [{w} + {stride} + 128]\n",
-        "tdpbusd tmm2, tmm6, tmm7\n",
-        "tileloadd tmm6, [{b} + {step}]\n",
-        "tdpbusd tmm5, tmm6, tmm7\n",
-        "tileloadd tmm7, [{w} + {stride} + 64]\n",
-        "tdpbusd tmm4, tmm6, tmm7\n",
-        "tileloadd tmm7, [{w} + {stride}]\n",
-        "tdpbusd tmm3, tmm6, tmm7",
-    ),
-    concat!(
-        "tilestored [{t} + {stride}], tmm0\n",
-        "tilestored [{t} + {stride} + 1024], tmm1\n",
-        "tilestored [{t} + {stride} + 2048], tmm2\n",
-        "tilestored [{t} + {stride} + 3072], tmm3\n",
-        "tilestored [{t} + {stride} + 4096], tmm4\n",
-        "tilestored [{t} + {stride} + 5120], tmm5",
-    )
-);

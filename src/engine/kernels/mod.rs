@@ -166,7 +166,7 @@ pub struct Window {
 impl Window {
     /// Bytes from a window's first byte to behind its last one.
     fn extent(&self) -> usize {
-        (self.rows - 1) * self.pitch + self.quads * 4
+        (self.rows - 1).saturating_mul(self.pitch).saturating_add(self.quads.saturating_mul(4))
     }
 }
 
@@ -252,7 +252,8 @@ impl Places {
     /// Behind the last byte of `rows` rows of `positions`.
     fn end(&self, vectors: usize, rows: usize, positions: usize) -> usize {
         let first = self.at[..vectors].iter().copied().max().unwrap_or(0);
-        first + (rows - 1) * self.row + (positions - 1) * self.step + LANES
+        let last = (positions - 1).saturating_mul(self.step);
+        first.saturating_add((rows - 1).saturating_mul(self.row)).saturating_add(last).saturating_add(LANES)
     }
 }
 
@@ -286,12 +287,15 @@ fn check(group: &Group, span: &Span<'_>) {
     let (vectors, window) = (group.vectors(), &span.window);
     assert!((1..=MAX_VECTORS).contains(&vectors), "a group of {vectors} vectors");
     assert!(group.initial.len() == vectors && group.bias.len() == vectors, "a group's parts differ in length");
-    assert!(group.weights.len() == window.rows * window.quads * vectors, "weights do not fit the window");
     assert!(window.rows > 0 && window.quads > 0 && span.positions > 0, "an empty span");
+    let weights = window.rows.saturating_mul(window.quads).saturating_mul(vectors);
+    assert!(group.weights.len() == weights, "weights do not fit the window");
     assert!(span.rows == 1 || span.rows == 2 && vectors == 1, "two rows are for one vector");
     let tiles = span.positions.div_ceil(TILE);
-    let last = span.positions - 1 + READ_BEYOND;
-    let read = span.input_at + (span.rows - 1) * span.input_row + last * window.step + window.extent();
+    // Saturating: what does not fit a usize fits no slice either.
+    let last = (span.positions - 1).saturating_add(READ_BEYOND).saturating_mul(window.step);
+    let row = (span.rows - 1).saturating_mul(span.input_row);
+    let read = span.input_at.saturating_add(row).saturating_add(last).saturating_add(window.extent());
     assert!(read <= span.input.len(), "a span reads beyond its input");
     assert!(
         span.places.end(vectors, span.rows, span.positions) <= span.output.len(),
@@ -302,6 +306,7 @@ fn check(group: &Group, span: &Span<'_>) {
         assert!(end <= shortcut.data.len(), "a span reads beyond its shortcut");
     }
     if let Some(keep) = &span.keep {
-        assert!((span.rows - 1) * keep.row + tiles <= keep.changed.len(), "a span marks beyond its tiles");
+        let end = (span.rows - 1).saturating_mul(keep.row).saturating_add(tiles);
+        assert!(end <= keep.changed.len(), "a span marks beyond its tiles");
     }
 }

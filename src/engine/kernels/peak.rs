@@ -10,7 +10,7 @@ const CHAINS: usize = 12;
 /// Runs `rounds` rounds of `isa`'s multiplying instructions on registers. Returns the multiply-accumulates done, and a
 /// number that depends on all of them. `None` where this processor lacks it, or there is nothing to measure (scalar).
 pub fn run(isa: Isa, rounds: u64) -> Option<(u64, i32)> {
-    if !isa.is_available() {
+    if rounds == 0 || !isa.is_available() {
         return None;
     }
     #[cfg(target_arch = "x86_64")]

@@ -36,8 +36,8 @@ fn sums(group: &Group, span: &Span<'_>, row: usize, position: usize, vector: usi
 fn store(group: &Group, span: &mut Span<'_>, row: usize, position: usize, vector: usize, sums: &[i32; LANES]) {
     let place = |places: &super::Places| places.at[vector] + row * places.row + position * places.step;
     let to = place(&span.places);
-    for lane in 0..LANES {
-        let mut value = sums[lane] as f32 * group.multiplier[vector][lane];
+    for (lane, sum) in sums.iter().enumerate() {
+        let mut value = *sum as f32 * group.multiplier[vector][lane];
         value += group.bias[vector][lane];
         if let Some(shortcut) = &span.shortcut {
             value += f32::from(shortcut.data[place(&shortcut.places) + lane]) * shortcut.scale;

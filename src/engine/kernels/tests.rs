@@ -1,5 +1,7 @@
 //! Every kernel against the scalar one, on random spans: bit for bit, and nothing written outside.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -141,6 +143,11 @@ fn a_span_beyond_its_slices_is_refused() {
     assert!(refused(&|case| case.group.weights.truncate(1)));
     assert!(refused(&|case| case.group.bias.truncate(1)));
     assert!(refused(&|case| case.positions = 0));
+    assert!(refused(&|case| case.places.at[0] = usize::MAX - 15));
+    assert!(refused(&|case| {
+        case.window = Window { rows: 1 << 63, quads: 2, pitch: 0, step: 1 };
+        case.group.weights.clear();
+    }));
     assert!(refused(&|case| case.rows = 2));
 }
 

@@ -270,6 +270,21 @@ fn a_generator_within_a_graph_is_fused_and_the_rest_is_run_by_tract() {
 }
 
 #[test]
+fn a_generator_that_the_picture_does_not_come_from_is_not_run_in_its_place() {
+    let size = Size::new(40, 24);
+    let (net, file) = surrounded(None, None);
+    let mut model = ModelProto::decode(file.as_slice()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    // The picture is the image; the generator computes something that nobody reads.
+    graph.node.push(node("Abs", "input", "picture", vec![]));
+    graph.output[0].name = "picture".into();
+    let mut loaded = open(&model.encode_to_vec());
+    assert_eq!(loaded.generator.engine(), "tract");
+    assert!(loaded.obstacle.is_some());
+    assert!(drawn(&mut loaded, size) != Reference::new(&net).run(&photo(size), size));
+}
+
+#[test]
 fn what_stands_in_the_way_of_the_fused_engine_is_named() {
     let foreign = open(&gan(Foreign::new()).file(NCHW));
     assert_eq!(foreign.generator.engine(), "tract");

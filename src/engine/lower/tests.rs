@@ -44,6 +44,20 @@ proptest! {
     }
 }
 
+#[test]
+fn a_tensor_that_is_read_back_for_each_reader_is_computed_once() {
+    let (net, mut model) = file(Topology::two_scale_with(4, 4, 4));
+    let graph = model.graph.as_mut().unwrap();
+    let mut copy = find(graph, "layer01.dq").clone();
+    copy.name = "again".into();
+    copy.output = vec!["again".into()];
+    graph.node.push(copy);
+    let add = find(graph, "layer02.add");
+    assert_eq!(add.input[1], "layer01.dq");
+    add.input[1] = "again".into();
+    assert_eq!(lowered(&model).unwrap().network, net);
+}
+
 /// What is said of a student to which `change` was done.
 fn refused(change: impl Fn(&mut GraphProto)) -> String {
     let (_, mut model) = file(Topology::two_scale_with(4, 4, 4));
@@ -63,10 +77,13 @@ fn attribute_mut<'a>(node: &'a mut NodeProto, name: &str) -> &'a mut AttributePr
     node.attribute.iter_mut().find(|attribute| attribute.name == name).unwrap()
 }
 
+/// Which operator is named, with which words, after which change.
+type Case<'a> = (&'a str, &'a str, &'a dyn Fn(&mut GraphProto));
+
 #[test]
 fn what_is_not_fused_is_named() {
     let conv = "layer02.conv";
-    let cases: [(&str, &str, &dyn Fn(&mut GraphProto)); 14] = [
+    let cases: [Case<'_>; 14] = [
         ("layer02.dq", "zero point 3", &|g| set(g, "layer02.zero_point", vec![3])),
         ("image.dq", "zero point 128", &|g| set(g, "image.zero_point", vec![128])),
         ("image.q", "1/255", &|g| set(g, "image.scale", 0.5_f32.to_le_bytes().into())),
@@ -91,7 +108,13 @@ fn what_is_not_fused_is_named() {
             tensor.raw_data.fill(100);
         }
     });
-    assert!(two_bytes.contains("layer 0") && two_bytes.contains("63"), "{two_bytes}");
+    assert!(two_bytes.contains("layer00.conv") && two_bytes.contains("63"), "{two_bytes}");
+    let too_large = refused(|g| {
+        let weight = g.initializer.iter_mut().find(|tensor| tensor.name == "layer02.weight").unwrap();
+        weight.int32_data = vec![300; weight.raw_data.len()];
+        weight.raw_data.clear();
+    });
+    assert!(too_large.contains("layer02.weight"), "{too_large}");
     let circle = refused(|g| find(g, "layer02.conv").input[0] = "layer03.dq".into());
     assert!(circle.contains("layers stand one behind the other") || circle.contains("stands where"), "{circle}");
 }
