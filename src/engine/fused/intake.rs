@@ -44,6 +44,10 @@ pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Change
 /// Takes those tiles of a row for which `look` and that differ; returns whether there was one.
 fn take_tiles(row: &mut [u8], source: &[u8], bits: &mut [u8], flip: u8, look: impl Fn(usize) -> bool) -> bool {
     let width = source.len() / PIXEL;
+    // Most rows of a picture that stands still are equal, which is seen faster at once than tile by tile.
+    if flip == 0 && row[..source.len()] == *source {
+        return false;
+    }
     let mut any = false;
     for (tile, source) in source.chunks(TILE * PIXEL).enumerate() {
         let kept = &mut row[tile * TILE * PIXEL..][..source.len()];
