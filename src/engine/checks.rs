@@ -11,7 +11,7 @@ use tract_onnx::pb::{
 };
 
 use super::folding;
-use super::graph::{Graph, attribute, declared_shape, declared_type};
+use super::graph::{Graph, attribute, called, declared_shape, declared_type};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -104,9 +104,7 @@ fn check_node(graph: &Graph, node: &NodeProto) -> Result<(), String> {
     if matches!(op, "QuantizeLinear" | "DequantizeLinear") {
         let scales = graph.floats(node, 1).unwrap_or_default();
         if let Some(scale) = scales.iter().find(|scale| !scale.is_normal() || **scale < 0.0) {
-            let name = if node.name.is_empty() { node.output.first() } else { Some(&node.name) };
-            let name = name.map_or("", String::as_str);
-            return Err(format!("has an operator {op} '{name}' with the scale {scale}, which is not above 0"));
+            return Err(format!("has an operator {} with the scale {scale}, which is not above 0", called(node)));
         }
     }
     check_growth(graph, node)

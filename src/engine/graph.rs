@@ -55,6 +55,12 @@ impl<'a> Graph<'a> {
     }
 }
 
+/// How an operator is called in a message.
+pub(super) fn called(node: &NodeProto) -> String {
+    let name = [&node.name].into_iter().chain(&node.output).find(|name| !name.is_empty());
+    format!("{} '{}'", node.op_type, name.map_or("", String::as_str))
+}
+
 pub(super) fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute.iter().find(|attribute| attribute.name == name)
 }

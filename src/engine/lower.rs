@@ -10,10 +10,9 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
-pub(super) use self::stored::called;
-use self::stored::{Quantization, Stored, integers, per_channel};
-use super::contract::{BIAS_LIMIT, IMAGE_SCALE, QuantizedLayer, QuantizedNetwork};
-use super::graph::{Graph, attribute, int_attribute, ints_attribute, text_attribute};
+use self::stored::{Quantization, Stored, integers, per_channel, refuse_attributes};
+use super::contract::{IMAGE_SCALE, QuantizedLayer, QuantizedNetwork};
+use super::graph::{Graph, attribute, called, int_attribute, ints_attribute, text_attribute};
 use super::topology::{LayerShape, Topology};
 
 /// A bias counts in steps of input scale × weight scale, which exporters multiply in their own ways.
@@ -279,9 +278,6 @@ impl<'g, 'a> Lowering<'g, 'a> {
         if bias.kind != DataType::Int32 || bias.values.len() != out || !same {
             return Err(format!("{} has biases that are not INT32 at input scale x weight scale", called(conv)));
         }
-        if bias.values.iter().any(|bias| bias.unsigned_abs() > BIAS_LIMIT.unsigned_abs()) {
-            return Err(format!("{} has a bias beyond {BIAS_LIMIT}", called(conv)));
-        }
         Ok(bias.values)
     }
 
@@ -312,9 +308,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         if scales.len() > 1 && axis != 0 && axis != -i64::try_from(dims.len()).unwrap_or(0) {
             return Err(format!("{} has its scales along axis {axis}; 0 is fused", called(node)));
         }
-        if let Some(other) = node.attribute.iter().find(|attribute| attribute.name != "axis") {
-            return Err(format!("{} has the attribute {}, which is not fused", called(node), other.name));
-        }
+        refuse_attributes(node)?;
         self.take(node);
         Ok(Stored { kind, dims, values, scales })
     }

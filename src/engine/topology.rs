@@ -25,6 +25,11 @@ pub struct LayerShape {
 }
 
 impl LayerShape {
+    /// A layer that only convolves, at stride 1.
+    pub const fn convolution(input: usize, in_channels: usize, out_channels: usize) -> Self {
+        Self { input, space_to_depth: 1, in_channels, out_channels, stride: 1, depth_to_space: 1, add: None }
+    }
+
     /// Channels of the tensor that the layer stores, after depth-to-space.
     pub fn stored_channels(&self) -> usize {
         self.out_channels / (self.depth_to_space * self.depth_to_space)
@@ -174,16 +179,8 @@ impl Topology {
     }
 }
 
-/// A layer that only convolves.
-const PLAIN: LayerShape = LayerShape {
-    input: 0,
-    space_to_depth: 1,
-    in_channels: 0,
-    out_channels: 0,
-    stride: 1,
-    depth_to_space: 1,
-    add: None,
-};
+/// What [`Builder::push`] completes.
+const PLAIN: LayerShape = LayerShape::convolution(0, 0, 0);
 
 struct Builder {
     layers: Vec<LayerShape>,

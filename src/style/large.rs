@@ -195,15 +195,7 @@ mod tests {
 
     /// A network of two scales with a halo of some 20 pixels, so that small tiles will do.
     fn small_network() -> Box<dyn Generator> {
-        let layer = |input, in_channels, out_channels| LayerShape {
-            input,
-            space_to_depth: 1,
-            in_channels,
-            out_channels,
-            stride: 1,
-            depth_to_space: 1,
-            add: None,
-        };
+        let layer = LayerShape::convolution;
         let layers = vec![
             LayerShape { space_to_depth: 2, ..layer(0, 12, 4) },
             LayerShape { stride: 2, ..layer(1, 4, 6) },

@@ -138,15 +138,7 @@ mod tests {
     fn a_window_of_bits_is_the_window_of_bytes() {
         // Every combination of step and side that a layer can have, one changed position at a time.
         for (space_to_depth, stride) in [(1, 1), (1, 2), (2, 1), (2, 2), (4, 1)] {
-            let shape = LayerShape {
-                input: 0,
-                space_to_depth,
-                in_channels: 3,
-                out_channels: 3,
-                stride,
-                depth_to_space: 1,
-                add: None,
-            };
+            let shape = LayerShape { space_to_depth, stride, ..LayerShape::convolution(0, 3, 3) };
             let reading = Reading::of(&shape);
             let (width, height) = (19 * reading.step, 2 * reading.step);
             let layout = Layout { width, height, channels: 16, border: 4 };

@@ -4,22 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::contract::FloatNetwork;
+use crate::engine::kernels::tests::Numbers;
 use crate::engine::reference::Reference;
 use crate::engine::topology::{LayerShape, StudentSize, Topology};
-
-/// A small generator of numbers.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
-
-    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())]
-    }
-}
 
 /// Any network of the contract's operators: strides, blocks, shortcuts from anywhere, up to 70 channels.
 pub(in crate::engine) fn random_topology(seed: u64) -> Topology {
@@ -54,13 +41,9 @@ pub(in crate::engine) fn random_topology(seed: u64) -> Topology {
         scales.push((stored, scale));
     }
     let plain = |input, in_channels, out_channels, depth_to_space, add| LayerShape {
-        input,
-        space_to_depth: 1,
-        in_channels,
-        out_channels,
-        stride: 1,
         depth_to_space,
         add,
+        ..LayerShape::convolution(input, in_channels, out_channels)
     };
     while scales[scales.len() - 1].1 > 4 {
         let (channels, scale) = scales[scales.len() - 1];
@@ -269,15 +252,7 @@ fn a_network_that_does_not_fit_together_is_refused() {
     assert!(refused(&|net| net.layers[0].weight[5] = 64).contains("63"));
     assert!(refused(&|net| net.scales[3] = -1.0).contains("not above 0"));
     assert!(refused(&|net| net.layers.truncate(3)).contains("3 layers"));
-    let layer = |input, in_channels, out_channels| LayerShape {
-        input,
-        space_to_depth: 1,
-        in_channels,
-        out_channels,
-        stride: 1,
-        depth_to_space: 1,
-        add: None,
-    };
+    let layer = LayerShape::convolution;
     let huge = Topology { layers: vec![layer(0, 3, 1024), layer(1, 1024, 512), layer(2, 512, 3)] };
     let net = network(huge, 1);
     assert!(FusedGenerator::new(&net, Isa::best(), 1).err().unwrap().to_string().contains("bytes for each pixel"));

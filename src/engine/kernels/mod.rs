@@ -28,7 +28,7 @@ mod neondot;
 pub mod peak;
 mod scalar;
 #[cfg(test)]
-mod tests;
+pub(in crate::engine) mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_256;
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// A small generator of numbers: proptest's own values would be shrunk one by one.
-struct Numbers(u64);
+pub(in crate::engine) struct Numbers(pub(in crate::engine) u64);
 
 impl Numbers {
     fn next(&mut self) -> u64 {
@@ -15,8 +15,12 @@ impl Numbers {
         self.0 >> 33
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(in crate::engine) fn below(&mut self, limit: usize) -> usize {
         self.next() as usize % limit
+    }
+
+    pub(in crate::engine) fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
     }
 
     fn within(&mut self, low: i32, high: i32) -> i32 {

@@ -2,7 +2,7 @@
 
 use tract_onnx::pb::{NodeProto, TensorProto, tensor_proto::DataType};
 
-use crate::engine::graph::Graph;
+use crate::engine::graph::{Graph, called};
 
 /// How a tensor is stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,9 +15,7 @@ impl Quantization {
     /// Of a `QuantizeLinear` or `DequantizeLinear` with one scale.
     pub(super) fn of(graph: &Graph<'_>, node: &NodeProto) -> Result<Self, String> {
         let fault = |what: &str| Err(format!("{} {what}", called(node)));
-        if let Some(other) = node.attribute.iter().find(|attribute| attribute.name != "axis") {
-            return fault(&format!("has the attribute {}, which is not fused", other.name));
-        }
+        refuse_attributes(node)?;
         let scale = graph.floats(node, 1).unwrap_or_default();
         let [scale] = scale[..] else { return fault("has not one scale that stands in the file") };
         if !scale.is_normal() || scale < 0.0 {
@@ -37,10 +35,12 @@ impl Quantization {
     }
 }
 
-/// How an operator is called in a message.
-pub(in crate::engine) fn called(node: &NodeProto) -> String {
-    let name = [&node.name].into_iter().chain(&node.output).find(|name| !name.is_empty());
-    format!("{} '{}'", node.op_type, name.map_or("", String::as_str))
+/// A `QuantizeLinear` or `DequantizeLinear` means what is computed here if it has no attribute but its axis.
+pub(super) fn refuse_attributes(node: &NodeProto) -> Result<(), String> {
+    match node.attribute.iter().find(|attribute| attribute.name != "axis") {
+        Some(other) => Err(format!("{} has the attribute {}, which is not fused", called(node), other.name)),
+        None => Ok(()),
+    }
 }
 
 /// The integers of a tensor of u8, i8 or i32.

@@ -46,7 +46,14 @@ pub fn main() -> ExitCode {
         (_, 0) => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_module("nijigen", level).format_target(false).format_timestamp(None).init();
+    // What the library tells of its own steps is detail here.
+    let library = if cli.verbose == 0 { level.min(log::LevelFilter::Warn) } else { level };
+    env_logger::Builder::new()
+        .filter_module("nijigen", library)
+        .filter_module("nijigen_train", level)
+        .format_target(false)
+        .format_timestamp(None)
+        .init();
     let result = match &cli.command {
         Command::Distill(args) => distill::run(args),
         Command::Eval(args) => eval::run(args),
