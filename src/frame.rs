@@ -148,6 +148,16 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// What a frame shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A picture of the source.
+    #[default]
+    Picture,
+    /// A notice in place of a picture that the source cannot give now: it is shown as it is, neither stylized nor mirrored.
+    Placeholder,
+}
+
 /// One picture of a video: RGB, 8 bits per channel, rows from the top, no padding.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -161,12 +171,21 @@ pub struct Frame {
     pub sequence: u64,
     /// When it is to be shown, counted from the start of its video; `None` where the frame rate says it all.
     pub presented: Option<Duration>,
+    /// What it shows.
+    pub kind: FrameKind,
 }
 
 impl Frame {
     /// A black frame captured now.
     pub fn black(size: Size) -> Self {
-        Self { pixels: vec![0; size.rgb_len()], size, captured: Instant::now(), sequence: 0, presented: None }
+        Self {
+            pixels: vec![0; size.rgb_len()],
+            size,
+            captured: Instant::now(),
+            sequence: 0,
+            presented: None,
+            kind: FrameKind::Picture,
+        }
     }
 
     /// Takes `size`, keeping the buffer where it is large enough; what the pixels hold afterwards is unspecified.

@@ -17,6 +17,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod draw;
 pub mod engine;
 pub mod error;
 pub mod ffmpeg;

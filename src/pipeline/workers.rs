@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::mailbox::{Received, Sent};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
+use crate::frame::{FrameKind, SharedFrame};
 use crate::sink::{Flow, Sink};
 use crate::source::{Source, Step};
 use crate::style::Stylizer;
@@ -84,16 +85,20 @@ pub struct Capture {
 impl Capture {
     pub fn work(mut self) -> Result<()> {
         let size = self.source.info().size;
+        // What lies in the mailbox at most: what the last frame was.
+        let mut last = FrameKind::Picture;
         while !self.stop.requested() {
             let mut frame = self.wires.pool.take(size);
             match self.source.read(&mut frame)? {
                 Step::Idle => continue,
                 Step::End => break,
+                Step::Frame if frame.kind == FrameKind::Placeholder => self.wires.stats.placeholder(),
                 Step::Frame => self.wires.stats.captured(frame.captured),
             }
+            let replaced = std::mem::replace(&mut last, frame.kind);
             match self.wires.captured.send(frame) {
-                Sent::Delivered => {}
-                Sent::Replaced => self.wires.stats.dropped(),
+                Sent::Replaced if replaced == FrameKind::Picture => self.wires.stats.dropped(),
+                Sent::Delivered | Sent::Replaced => {}
                 Sent::Closed => break,
             }
         }
@@ -115,6 +120,10 @@ impl Stylize {
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
+            if input.kind == FrameKind::Placeholder {
+                self.send(&input.share());
+                continue;
+            }
             let began = Instant::now();
             let mut output = self.wires.pool.take(input.size);
             self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
@@ -124,16 +133,20 @@ impl Stylize {
             drop(input);
             self.wires.stats.stylized(began.elapsed());
             left -= 1;
-            let output = output.share();
-            for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
-                if mailbox.send(output.clone()) == Sent::Replaced {
-                    self.wires.stats.missed(outlet);
-                }
-            }
+            self.send(&output.share());
         }
         self.wires.captured.close();
         self.wires.stylized.iter().for_each(|mailbox| mailbox.close());
         Ok(())
+    }
+
+    /// To all sinks.
+    fn send(&self, frame: &SharedFrame) {
+        for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
+            if mailbox.send(frame.clone()) == Sent::Replaced {
+                self.wires.stats.missed(outlet);
+            }
+        }
     }
 }
 
@@ -168,7 +181,10 @@ impl<S: Sink + ?Sized> Show<Box<S>> {
             Received::Message(frame) => {
                 let began = Instant::now();
                 let flow = self.sink.show(&frame)?;
-                self.wires.stats.shown(self.outlet, began.elapsed(), frame.captured);
+                match frame.kind {
+                    FrameKind::Picture => self.wires.stats.shown(self.outlet, began.elapsed(), frame.captured),
+                    FrameKind::Placeholder => self.wires.stats.shown_placeholder(self.outlet),
+                }
                 flow
             }
         };

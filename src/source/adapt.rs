@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Source, SourceInfo, Step};
+use super::{SharedStatus, Source, SourceInfo, Step};
 use crate::error::Result;
-use crate::frame::{Frame, Rate, Size};
+use crate::frame::{Frame, FrameKind, Rate, Size};
 use crate::pixels::mirror;
 use crate::pixels::resize::{Filter, Scaler};
 
@@ -30,6 +30,10 @@ impl Source for Scaled {
         &self.info
     }
 
+    fn status(&self) -> Option<SharedStatus> {
+        self.inner.status()
+    }
+
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
         let step = self.inner.read(&mut self.original)?;
         if step == Step::Frame {
@@ -37,6 +41,7 @@ impl Source for Scaled {
             frame.captured = self.original.captured;
             frame.sequence = self.original.sequence;
             frame.presented = self.original.presented;
+            frame.kind = self.original.kind;
             self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size)?;
         }
         Ok(step)
@@ -51,9 +56,14 @@ impl Source for Mirrored {
         self.0.info()
     }
 
+    fn status(&self) -> Option<SharedStatus> {
+        self.0.status()
+    }
+
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
         let step = self.0.read(frame)?;
-        if step == Step::Frame {
+        // What is written on a placeholder is to be read.
+        if step == Step::Frame && frame.kind == FrameKind::Picture {
             mirror(&mut frame.pixels, frame.size.width);
         }
         Ok(step)
@@ -82,6 +92,10 @@ impl Paced {
 impl Source for Paced {
     fn info(&self) -> &SourceInfo {
         &self.info
+    }
+
+    fn status(&self) -> Option<SharedStatus> {
+        self.inner.status()
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
@@ -159,6 +173,27 @@ mod tests {
         for frames in [mirrored, scaled, paced] {
             assert_eq!(frames.iter().map(|f| f.sequence).collect::<Vec<_>>(), [0, 1, 2]);
         }
+    }
+
+    /// The same, as placeholders.
+    struct Notices(Box<dyn Source>);
+
+    impl Source for Notices {
+        fn info(&self) -> &SourceInfo {
+            self.0.info()
+        }
+
+        fn read(&mut self, frame: &mut Frame) -> Result<Step> {
+            frame.kind = FrameKind::Placeholder;
+            self.0.read(frame)
+        }
+    }
+
+    #[test]
+    fn placeholders_are_not_mirrored_and_stay_placeholders() {
+        let size = Size::new(2, 2);
+        let frames = all(Mirrored(Box::new(Scaled::new(Box::new(Notices(Three::boxed())), size))));
+        assert!(frames.iter().all(|f| f.kind == FrameKind::Placeholder && f.pixels[..6] == [10, 10, 10, 90, 90, 90]));
     }
 
     #[test]
