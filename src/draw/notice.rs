@@ -51,7 +51,7 @@ impl NoticePainter {
         let inner_width = panel_width - 2.0 * padding;
         let spinner = line * 1.8;
         // The least is all but the text; where not even that fits it is cut by the picture's edges.
-        let least = padding * 2.5 + spinner + title + line;
+        let least = padding * 3.0 + spinner + title + line;
         let room = ((height - padding - least) / line).max(0.0) as usize;
         self.lettering.wrap(notice.text, whole(line), inner_width, &mut self.lines);
         let shown = self.lines.len().min(room);
@@ -70,7 +70,7 @@ impl NoticePainter {
             self.centred(canvas, &notice.text[self.lines[n].clone()], cut, y, line, TEXT);
             y += line;
         }
-        self.centred(canvas, notice.footer, "", y, line, FOOTER);
+        self.centred(canvas, notice.footer, "", y + padding / 2.0, line, FOOTER);
     }
 
     /// Writes `text` and `end` in one line in the middle.

@@ -1,57 +1,60 @@
-//! Pictures fitted into a size of another shape.
+//! Pictures of any size into a frame of one size.
 
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::resize::{Filter, Scaler};
 
-/// Shapes that differ by less are taken for the same: a picture is rather stretched by that than given a thin bar.
-const SAME_SHAPE: f64 = 0.02;
-
-/// Fits pictures into another size: as large as they fit, their shape kept, black bars beside or above and below them.
-/// It keeps its buffers, so that a stream of equal pictures allocates nothing.
+/// Fits pictures into frames of one size. It keeps its buffers, so that a stream of equal pictures allocates nothing.
 #[derive(Debug)]
 pub struct Fitter {
+    frame: Size,
     scaler: Scaler,
+    /// A frame, and the size of the picture in its middle.
+    canvas: Vec<u8>,
+    inner: Size,
     scaled: Vec<u8>,
 }
 
-impl Default for Fitter {
-    fn default() -> Self {
-        Self { scaler: Scaler::new(Filter::Bilinear), scaled: Vec::new() }
-    }
-}
-
 impl Fitter {
-    /// Fits `input` (RGB, `from.rgb_len()` bytes) into `output` (RGB, `to.rgb_len()` bytes).
+    /// One for frames of the size `frame`.
+    pub fn new(frame: Size) -> Self {
+        let nothing = Size::new(0, 0);
+        Self { frame, scaler: Scaler::new(Filter::Bilinear), canvas: Vec::new(), inner: nothing, scaled: Vec::new() }
+    }
+
+    /// `rgb`, a picture of `size`, as a frame ([`Size::rgb_len`] bytes). One that is a row or a column larger, as odd sizes
+    /// are, loses it; any other is scaled, its aspect kept, with black bars where it has another than the frame.
     ///
     /// # Errors
-    /// As [`Scaler::scale`].
-    pub fn fit(&mut self, input: &[u8], from: Size, output: &mut [u8], to: Size) -> Result<()> {
-        let inner = inner_size(from, to);
-        if inner == to {
-            return self.scaler.scale(input, from, output, to);
+    /// [`crate::Error::Input`] where `rgb` does not have the length of its size, or a side is 0.
+    pub fn fit<'a>(&'a mut self, rgb: &'a [u8], size: Size) -> Result<&'a [u8]> {
+        let frame = self.frame;
+        if size == frame {
+            return Ok(rgb);
         }
-        self.scaled.resize(inner.rgb_len(), 0);
-        self.scaler.scale(input, from, &mut self.scaled, inner)?;
-        output.fill(0);
-        let (left, top) = ((to.width - inner.width) / 2, (to.height - inner.height) / 2);
-        let rows = output.chunks_exact_mut(to.width as usize * 3).skip(top as usize);
-        for (row, pixels) in rows.zip(self.scaled.chunks_exact(inner.width as usize * 3)) {
-            row[left as usize * 3..][..pixels.len()].copy_from_slice(pixels);
+        let one_more = |side: u32, wanted: u32| side == wanted || side == wanted + 1;
+        let crops = one_more(size.width, frame.width) && one_more(size.height, frame.height);
+        let inner = if crops { frame } else { size.fill(frame) };
+        if inner != self.inner {
+            self.canvas.clear();
+            self.canvas.resize(frame.rgb_len(), 0);
+            self.inner = inner;
         }
-        Ok(())
+        let (picture, stride) = if crops {
+            (rgb, size.width as usize * 3)
+        } else {
+            self.scaled.resize(inner.rgb_len(), 0);
+            self.scaler.scale(rgb, size, &mut self.scaled, inner)?;
+            (&self.scaled[..], inner.width as usize * 3)
+        };
+        let (left, top) = ((frame.width - inner.width) / 2, (frame.height - inner.height) / 2);
+        let rows = self.canvas.chunks_exact_mut(frame.width as usize * 3).skip(top as usize);
+        for (row, pixels) in rows.zip(picture.chunks_exact(stride)).take(inner.height as usize) {
+            let length = inner.width as usize * 3;
+            row[left as usize * 3..][..length].copy_from_slice(&pixels[..length]);
+        }
+        Ok(&self.canvas)
     }
-}
-
-/// The largest size within `to` of the shape of `from`.
-fn inner_size(from: Size, to: Size) -> Size {
-    let scale = |a: u32, b: u32| f64::from(a) / f64::from(b);
-    let (across, down) = (scale(to.width, from.width), scale(to.height, from.height));
-    if (across / down - 1.0).abs() < SAME_SHAPE {
-        return to;
-    }
-    let side = |from: u32, most: u32| ((f64::from(from) * across.min(down)).round() as u32).clamp(1, most);
-    Size::new(side(from.width, to.width), side(from.height, to.height))
 }
 
 #[cfg(test)]
@@ -60,38 +63,39 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn shapes_are_kept() {
-        for (from, to, inner) in [
-            ((640, 480), (320, 240), (320, 240)),
-            ((1280, 720), (640, 480), (640, 360)),
-            ((640, 480), (1280, 720), (960, 720)),
-            ((320, 180), (321, 180), (321, 180)),
-            ((1, 1000), (10, 10), (1, 10)),
-        ] {
-            let size = |(w, h)| Size::new(w, h);
-            assert_eq!(inner_size(size(from), size(to)), size(inner), "{from:?} in {to:?}");
-        }
+    fn numbered(size: Size) -> Vec<u8> {
+        (0..size.area()).flat_map(|i| [i as u8 + 1; 3]).collect()
+    }
+
+    fn reds(rgb: &[u8]) -> Vec<u8> {
+        rgb.iter().step_by(3).copied().collect()
     }
 
     #[test]
-    fn bars_are_black_and_the_picture_is_in_the_middle() {
-        let (from, to) = (Size::new(8, 4), Size::new(8, 8));
-        let mut fitter = Fitter::default();
-        // What was there before does not shine through.
-        let mut output = vec![77; to.rgb_len()];
-        fitter.fit(&[200; 8 * 4 * 3], from, &mut output, to).unwrap();
-        let rows: Vec<u8> = output.chunks_exact(8 * 3).map(|row| row[0]).collect();
-        assert_eq!(rows, [0, 0, 200, 200, 200, 200, 0, 0]);
-        let (from, to) = (Size::new(4, 8), Size::new(8, 8));
-        fitter.fit(&[200; 8 * 4 * 3], from, &mut output, to).unwrap();
-        let columns: Vec<u8> = output[..8 * 3].iter().step_by(3).copied().collect();
-        assert_eq!(columns, [0, 0, 200, 200, 200, 200, 0, 0]);
+    fn odd_sizes_lose_a_row_and_a_column() {
+        let mut fitter = Fitter::new(Size::new(2, 2));
+        assert_eq!(reds(fitter.fit(&numbered(Size::new(3, 3)), Size::new(3, 3)).unwrap()), [1, 2, 4, 5]);
+        assert_eq!(reds(fitter.fit(&numbered(Size::new(2, 3)), Size::new(2, 3)).unwrap()), [1, 2, 3, 4]);
+        assert_eq!(reds(fitter.fit(&numbered(Size::new(2, 2)), Size::new(2, 2)).unwrap()), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn other_shapes_get_black_bars() {
+        let mut fitter = Fitter::new(Size::new(6, 4));
+        let white = |size: Size| vec![255; size.rgb_len()];
+        let tall = reds(fitter.fit(&white(Size::new(4, 8)), Size::new(4, 8)).unwrap());
+        assert_eq!(tall, [0, 0, 255, 255, 0, 0].repeat(4));
+        // What was left and right of it is gone when the next one is wide.
+        let wide = reds(fitter.fit(&white(Size::new(12, 4)), Size::new(12, 4)).unwrap());
+        assert_eq!(wide, [[0; 6], [255; 6], [255; 6], [0; 6]].concat());
+        let larger = reds(fitter.fit(&white(Size::new(3, 2)), Size::new(3, 2)).unwrap());
+        assert_eq!(larger, [255; 24]);
+        let dot = reds(Fitter::new(Size::new(2, 2)).fit(&[9; 3], Size::new(1, 1)).unwrap());
+        assert_eq!(dot, [9; 4]);
     }
 
     #[test]
     fn a_picture_of_another_length_is_refused() {
-        let (from, to) = (Size::new(8, 4), Size::new(8, 8));
-        assert!(Fitter::default().fit(&[0; 5], from, &mut vec![0; to.rgb_len()], to).is_err());
+        assert!(Fitter::new(Size::new(8, 8)).fit(&[0; 5], Size::new(4, 4)).is_err());
     }
 }

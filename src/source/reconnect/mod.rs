@@ -41,6 +41,7 @@ pub struct Reconnecting {
     placeholder: Placeholder,
     /// When the next placeholder is due.
     due: Instant,
+    /// Puts pictures of another size into the stream's.
     fitter: Fitter,
     /// A picture in the device's own size, where that is not the stream's.
     original: Frame,
@@ -77,6 +78,7 @@ impl Reconnecting {
         recovery: Recovery,
     ) -> Self {
         let due = operator.now();
+        let fitter = Fitter::new(info.size);
         let source = Self {
             info: SourceInfo { live: true, frames: None, ..info },
             operator,
@@ -85,7 +87,7 @@ impl Reconnecting {
             status: SharedStatus::default(),
             placeholder: Placeholder::default(),
             due,
-            fitter: Fitter::default(),
+            fitter,
             original: Frame::black(Size::new(1, 1)),
             next: 0,
             base: 0,
@@ -121,7 +123,7 @@ impl Reconnecting {
                     frame.captured = original.captured;
                     frame.sequence = original.sequence;
                     frame.presented = None;
-                    fitter.fit(&original.pixels, original.size, &mut frame.pixels, size)?;
+                    frame.pixels.copy_from_slice(fitter.fit(&original.pixels, original.size)?);
                 }
                 Ok(step)
             })
