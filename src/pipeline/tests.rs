@@ -115,7 +115,7 @@ impl Sink for Recorder {
 }
 
 fn plan(source: Box<dyn Source>, sinks: Vec<Box<dyn Sink + Send>>) -> Plan {
-    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP }
+    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP, control: None }
 }
 
 fn go(plan: Plan) -> Result<Summary> {
@@ -256,9 +256,13 @@ fn the_steady_state_allocates_no_frames() {
         pool: pool.clone(),
         discard: AtomicBool::new(false),
     });
-    let capture =
-        Capture { source: numbered(1000, false, Then::End), stop: Stop::default(), wires: Arc::clone(&wires) };
-    let stylize = Stylize { stylizer: Stylizer::off(), frames: None, wires: Arc::clone(&wires) };
+    let capture = Capture {
+        source: numbered(1000, false, Then::End),
+        stop: Stop::default(),
+        follower: None,
+        wires: Arc::clone(&wires),
+    };
+    let stylize = Stylize::new(Stylizer::off(), None, None, Arc::clone(&wires));
     let sink: Box<dyn Sink + Send> = sink;
     let show = Show::new(sink, 0, Arc::clone(&wires));
     std::thread::scope(|s| {

@@ -8,9 +8,13 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::follow::Follower;
 use super::mailbox::{Received, Sent};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
+use crate::frame::{PooledFrame, SharedFrame};
+use crate::pixels;
+use crate::pixels::split::split;
 use crate::sink::{Flow, Sink};
 use crate::source::{Source, Step};
 use crate::style::Stylizer;
@@ -78,6 +82,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 pub struct Capture {
     pub source: Box<dyn Source>,
     pub stop: Stop,
+    pub follower: Option<Follower>,
     pub wires: Arc<Wires>,
 }
 
@@ -89,8 +94,16 @@ impl Capture {
             match self.source.read(&mut frame)? {
                 Step::Idle => continue,
                 Step::End => break,
-                Step::Frame => self.wires.stats.captured(frame.captured),
+                Step::Frame => {}
             }
+            if let Some(follower) = &mut self.follower {
+                follower.renew();
+                if follower.settings().mirror {
+                    let width = frame.size.width;
+                    pixels::mirror(&mut frame.pixels, width);
+                }
+            }
+            self.wires.stats.captured(frame.captured);
             match self.wires.captured.send(frame) {
                 Sent::Delivered => {}
                 Sent::Replaced => self.wires.stats.dropped(),
@@ -104,27 +117,24 @@ impl Capture {
 
 /// Runs the style.
 pub struct Stylize {
-    pub stylizer: Stylizer,
-    pub frames: Option<u64>,
-    pub wires: Arc<Wires>,
+    stylizer: Stylizer,
+    frames: Option<u64>,
+    follower: Option<Follower>,
+    wires: Arc<Wires>,
 }
 
 impl Stylize {
+    pub fn new(stylizer: Stylizer, frames: Option<u64>, follower: Option<Follower>, wires: Arc<Wires>) -> Self {
+        Self { stylizer, frames, follower, wires }
+    }
+
     pub fn work(mut self) -> Result<()> {
         let mut left = self.frames.unwrap_or(u64::MAX);
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
-            let began = Instant::now();
-            let mut output = self.wires.pool.take(input.size);
-            self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
-            output.captured = input.captured;
-            output.sequence = input.sequence;
-            output.presented = input.presented;
-            drop(input);
-            self.wires.stats.stylized(began.elapsed());
+            let output = self.draw(input)?;
             left -= 1;
-            let output = output.share();
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
                 if mailbox.send(output.clone()) == Sent::Replaced {
                     self.wires.stats.missed(outlet);
@@ -134,6 +144,37 @@ impl Stylize {
         self.wires.captured.close();
         self.wires.stylized.iter().for_each(|mailbox| mailbox.close());
         Ok(())
+    }
+
+    /// Makes the picture of `input`, as the settings are now.
+    fn draw(&mut self, input: PooledFrame) -> Result<SharedFrame> {
+        let began = Instant::now();
+        if let Some(follower) = &mut self.follower
+            && follower.renew()
+        {
+            if let Some(stylizer) = follower.control().take_style() {
+                self.stylizer = stylizer;
+            }
+            let settings = follower.settings();
+            self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
+        }
+        let mut output = self.wires.pool.take(input.size);
+        self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
+        output.captured = input.captured;
+        output.sequence = input.sequence;
+        output.presented = input.presented;
+        let Some(follower) = &self.follower else {
+            drop(input);
+            self.wires.stats.stylized(began.elapsed());
+            return Ok(output.share());
+        };
+        if let Some(share) = follower.settings().split {
+            split(&input.pixels, &mut output.pixels, input.size, share);
+        }
+        let (photo, output) = (input.share(), output.share());
+        follower.control().publish(photo, output.clone());
+        self.wires.stats.stylized(began.elapsed());
+        Ok(output)
     }
 }
 
