@@ -133,13 +133,7 @@ fn a_camera_is_waited_for_with_a_placeholder_and_ctrl_c_ends_it() {
     let path = folder.path().join("out.y4m");
     let args = ["--source", "camera:no such camera", "--size", "160x120", "--mirror", "--stats", "json", "--sink"];
     assert_fails(&run(&args).arg("null").output().unwrap(), 1, "there is no camera named 'no such camera'");
-    let child = run(&args)
-        .arg(&path)
-        .arg("--wait")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = run(&args).arg(&path).arg("--wait").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let frame = 160 * 120 * 3 / 2;
     clips::wait_until("some placeholders", || {
         let written = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum::<u64>();

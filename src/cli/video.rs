@@ -67,7 +67,8 @@ pub fn run(args: &VideoArgs) -> Result<()> {
     let damage = opened.damage;
     // All or nothing: half a video is of no use.
     let keep = Keep { when_stopped: false, when_failed: false };
-    let plan = Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep };
+    let plan =
+        Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep, control: None };
     let stats = Arc::new(pipeline::stats_for(&plan));
     let bar = progress(info.frames);
     let result = pipeline::run(plan, &stop, &stats, &mut |stats| {

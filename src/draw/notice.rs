@@ -57,8 +57,7 @@ impl NoticePainter {
         let shown = self.lines.len().min(room);
         let panel_height = least + shown as f32 * line;
         let top = (height - panel_height) / 2.0;
-        let panel =
-            Rect { left: (width - panel_width) / 2.0, top, width: panel_width, height: panel_height };
+        let panel = Rect { left: (width - panel_width) / 2.0, top, width: panel_width, height: panel_height };
         canvas.panel(panel, line / 2.0, PANEL, PANEL_OPACITY);
 
         spin(canvas, width / 2.0, top + padding + spinner / 2.0, spinner / 2.0, notice.turn);
@@ -157,7 +156,7 @@ mod tests {
 #[test]
 fn tmp_pngs() {
     use crate::frame::Size;
-    for (w,h) in [(160,120),(320,180),(640,480),(1280,720),(1920,1080),(480,640)] {
+    for (w, h) in [(160, 120), (320, 180), (640, 480), (1280, 720), (1920, 1080), (480, 640)] {
         for (k,text) in ["camera 0 (vivid, /dev/video0) is gone; plug it in again", "camera 0 (Caméra Größe 摄像头, /dev/video0) is in use by another program; close that one (fuser -v /dev/video0 names it) or choose another camera; also found camera 1 (HD Webcam C615, /dev/video1), camera 2 (Integrated Camera, /dev/video2)"].iter().enumerate() {
         let size = Size::new(w,h);
         let mut px = vec![0; size.rgb_len()];

@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::engine::Generator;
 use crate::frame::{Frame, FrameKind, Size};
+use crate::live::{Control, Settings};
 use crate::sink::Flow;
 use crate::source::{SharedStatus, SourceInfo, StatusReport, Step};
 
@@ -116,7 +117,7 @@ impl Sink for Recorder {
 }
 
 fn plan(source: Box<dyn Source>, sinks: Vec<Box<dyn Sink + Send>>) -> Plan {
-    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP }
+    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP, control: None }
 }
 
 fn go(plan: Plan) -> Result<Summary> {
@@ -264,7 +265,8 @@ impl Source for Interrupted {
             return self.0.read(frame);
         }
         frame.reshape(SIZE);
-        frame.pixels.fill(9);
+        frame.pixels.fill(1);
+        frame.pixels[0] = 9;
         frame.kind = FrameKind::Placeholder;
         frame.captured = Instant::now();
         Ok(Step::Frame)
@@ -320,7 +322,10 @@ fn placeholders_are_shown_as_they_are_and_counted_apart() {
     let seen = Arc::default();
     let source = Box::new(Interrupted(numbered(5, false, Then::End), false));
     let stylizer = Stylizer::new("white", Box::new(White), 1.0);
-    let plan = Plan { stylizer, frames: Some(4), ..plan(source, vec![Box::new(Looker(Arc::clone(&seen)))]) };
+    // Nor are they mirrored.
+    let settings = Settings { on: true, style: "white".into(), strength: 1.0, split: None, mirror: true };
+    let control = Some(Control::new(settings, None).expect("it needs no thread"));
+    let plan = Plan { stylizer, frames: Some(4), control, ..plan(source, vec![Box::new(Looker(Arc::clone(&seen)))]) };
     let summary = go(plan).expect("it runs");
     let (picture, placeholder) = ((FrameKind::Picture, 255), (FrameKind::Placeholder, 9));
     let mut shown = [picture, placeholder].repeat(4);
@@ -343,9 +348,13 @@ fn the_steady_state_allocates_no_frames() {
         pool: pool.clone(),
         discard: AtomicBool::new(false),
     });
-    let capture =
-        Capture { source: numbered(1000, false, Then::End), stop: Stop::default(), wires: Arc::clone(&wires) };
-    let stylize = Stylize { stylizer: Stylizer::off(), frames: None, wires: Arc::clone(&wires) };
+    let capture = Capture {
+        source: numbered(1000, false, Then::End),
+        stop: Stop::default(),
+        follower: None,
+        wires: Arc::clone(&wires),
+    };
+    let stylize = Stylize::new(Stylizer::off(), None, None, Arc::clone(&wires));
     let sink: Box<dyn Sink + Send> = sink;
     let show = Show::new(sink, 0, Arc::clone(&wires));
     std::thread::scope(|s| {

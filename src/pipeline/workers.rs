@@ -8,10 +8,13 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::follow::Follower;
 use super::mailbox::{Received, Sent};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
-use crate::frame::{FrameKind, SharedFrame};
+use crate::frame::{FrameKind, PooledFrame, SharedFrame};
+use crate::pixels;
+use crate::pixels::split::split;
 use crate::sink::{Flow, Sink};
 use crate::source::{Source, Step};
 use crate::style::Stylizer;
@@ -79,6 +82,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 pub struct Capture {
     pub source: Box<dyn Source>,
     pub stop: Stop,
+    pub follower: Option<Follower>,
     pub wires: Arc<Wires>,
 }
 
@@ -92,8 +96,19 @@ impl Capture {
             match self.source.read(&mut frame)? {
                 Step::Idle => continue,
                 Step::End => break,
-                Step::Frame if frame.kind == FrameKind::Placeholder => self.wires.stats.placeholder(),
-                Step::Frame => self.wires.stats.captured(frame.captured),
+                Step::Frame => {}
+            }
+            if let Some(follower) = &mut self.follower {
+                follower.renew();
+                // What is written on a placeholder is to be read.
+                if follower.settings().mirror && frame.kind == FrameKind::Picture {
+                    let width = frame.size.width;
+                    pixels::mirror(&mut frame.pixels, width);
+                }
+            }
+            match frame.kind {
+                FrameKind::Picture => self.wires.stats.captured(frame.captured),
+                FrameKind::Placeholder => self.wires.stats.placeholder(),
             }
             let replaced = std::mem::replace(&mut last, frame.kind);
             match self.wires.captured.send(frame) {
@@ -109,44 +124,78 @@ impl Capture {
 
 /// Runs the style.
 pub struct Stylize {
-    pub stylizer: Stylizer,
-    pub frames: Option<u64>,
-    pub wires: Arc<Wires>,
+    stylizer: Stylizer,
+    frames: Option<u64>,
+    follower: Option<Follower>,
+    wires: Arc<Wires>,
 }
 
 impl Stylize {
+    pub fn new(stylizer: Stylizer, frames: Option<u64>, follower: Option<Follower>, wires: Arc<Wires>) -> Self {
+        Self { stylizer, frames, follower, wires }
+    }
+
     pub fn work(mut self) -> Result<()> {
         let mut left = self.frames.unwrap_or(u64::MAX);
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
-            if input.kind == FrameKind::Placeholder {
-                self.send(&input.share());
-                continue;
+            let output = match input.kind {
+                FrameKind::Picture => {
+                    left -= 1;
+                    self.draw(input)?
+                }
+                FrameKind::Placeholder => self.pass(input),
+            };
+            for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
+                if mailbox.send(output.clone()) == Sent::Replaced {
+                    self.wires.stats.missed(outlet);
+                }
             }
-            let began = Instant::now();
-            let mut output = self.wires.pool.take(input.size);
-            self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
-            output.captured = input.captured;
-            output.sequence = input.sequence;
-            output.presented = input.presented;
-            drop(input);
-            self.wires.stats.stylized(began.elapsed());
-            left -= 1;
-            self.send(&output.share());
         }
         self.wires.captured.close();
         self.wires.stylized.iter().for_each(|mailbox| mailbox.close());
         Ok(())
     }
 
-    /// To all sinks.
-    fn send(&self, frame: &SharedFrame) {
-        for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
-            if mailbox.send(frame.clone()) == Sent::Replaced {
-                self.wires.stats.missed(outlet);
-            }
+    /// A placeholder, as it is.
+    fn pass(&self, input: PooledFrame) -> SharedFrame {
+        let output = input.share();
+        if let Some(follower) = &self.follower {
+            follower.control().publish(output.clone(), output.clone());
         }
+        output
+    }
+
+    /// Makes the picture of `input`, as the settings are now.
+    fn draw(&mut self, input: PooledFrame) -> Result<SharedFrame> {
+        let began = Instant::now();
+        if let Some(follower) = &mut self.follower
+            && follower.renew()
+        {
+            if let Some(stylizer) = follower.control().take_style() {
+                self.stylizer = stylizer;
+            }
+            let settings = follower.settings();
+            self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
+        }
+        let mut output = self.wires.pool.take(input.size);
+        self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
+        output.captured = input.captured;
+        output.sequence = input.sequence;
+        output.presented = input.presented;
+        let Some(follower) = &self.follower else {
+            drop(input);
+            self.wires.stats.stylized(began.elapsed());
+            return Ok(output.share());
+        };
+        if let Some(share) = follower.settings().split {
+            split(&input.pixels, &mut output.pixels, input.size, share);
+        }
+        let (photo, output) = (input.share(), output.share());
+        follower.control().publish(photo, output.clone());
+        self.wires.stats.stylized(began.elapsed());
+        Ok(output)
     }
 }
 

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{SharedStatus, Source, SourceInfo, Step};
 use crate::error::Result;
-use crate::frame::{Frame, FrameKind, Rate, Size};
-use crate::pixels::mirror;
+use crate::frame::{Frame, Rate, Size};
 use crate::pixels::resize::{Filter, Scaler};
 
 /// Gives every frame in another size; the aspect is not kept.
@@ -43,28 +42,6 @@ impl Source for Scaled {
             frame.presented = self.original.presented;
             frame.kind = self.original.kind;
             self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size)?;
-        }
-        Ok(step)
-    }
-}
-
-/// Gives every frame as a mirror shows it.
-pub struct Mirrored(pub Box<dyn Source>);
-
-impl Source for Mirrored {
-    fn info(&self) -> &SourceInfo {
-        self.0.info()
-    }
-
-    fn status(&self) -> Option<SharedStatus> {
-        self.0.status()
-    }
-
-    fn read(&mut self, frame: &mut Frame) -> Result<Step> {
-        let step = self.0.read(frame)?;
-        // What is written on a placeholder is to be read.
-        if step == Step::Frame && frame.kind == FrameKind::Picture {
-            mirror(&mut frame.pixels, frame.size.width);
         }
         Ok(step)
     }
@@ -116,6 +93,7 @@ impl Source for Paced {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::FrameKind;
 
     /// Three frames of 2×1, the left pixel 10, the right one 90.
     struct Three(SourceInfo, u64);
@@ -160,9 +138,6 @@ mod tests {
 
     #[test]
     fn adapters_keep_every_frame() {
-        let mirrored = all(Mirrored(Three::boxed()));
-        assert!(mirrored.iter().all(|f| f.pixels == [90, 90, 90, 10, 10, 10]));
-
         let scaled = Scaled::new(Three::boxed(), Size::new(4, 3));
         assert_eq!(scaled.info().size, Size::new(4, 3));
         let scaled = all(scaled);
@@ -170,7 +145,7 @@ mod tests {
 
         let fast = Rate::new(1000, 1).expect("a rate");
         let paced = all(Paced::new(Three::boxed(), fast));
-        for frames in [mirrored, scaled, paced] {
+        for frames in [scaled, paced] {
             assert_eq!(frames.iter().map(|f| f.sequence).collect::<Vec<_>>(), [0, 1, 2]);
         }
     }
@@ -190,10 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_not_mirrored_and_stay_placeholders() {
-        let size = Size::new(2, 2);
-        let frames = all(Mirrored(Box::new(Scaled::new(Box::new(Notices(Three::boxed())), size))));
-        assert!(frames.iter().all(|f| f.kind == FrameKind::Placeholder && f.pixels[..6] == [10, 10, 10, 90, 90, 90]));
+    fn placeholders_stay_placeholders() {
+        let frames = all(Scaled::new(Box::new(Notices(Three::boxed())), Size::new(2, 2)));
+        assert!(frames.iter().all(|f| f.kind == FrameKind::Placeholder));
     }
 
     #[test]

@@ -44,6 +44,14 @@ pub enum StatusReport {
     },
 }
 
+impl StatusReport {
+    /// How often the source came back since the start.
+    pub fn reconnects(&self) -> u64 {
+        let (Self::Running { reconnects } | Self::Retrying { reconnects, .. }) = self;
+        *reconnects
+    }
+}
+
 /// A source's status, written by the source and read by all who have a clone.
 #[derive(Debug, Clone, Default)]
 pub struct SharedStatus(Arc<Mutex<State>>);
@@ -100,7 +108,10 @@ mod tests {
     fn every_clone_tells_the_same_and_so_does_json() {
         let status = SharedStatus::default();
         let reader = status.clone();
-        assert_eq!(serde_json::to_value(reader.report()).unwrap(), serde_json::json!({"state": "running", "reconnects": 0}));
+        assert_eq!(
+            serde_json::to_value(reader.report()).unwrap(),
+            serde_json::json!({"state": "running", "reconnects": 0})
+        );
         let retrying = SourceStatus::Retrying { since: Instant::now(), attempt: 2, last_reason: "it is gone".into() };
         status.set(retrying.clone(), 5);
         assert_eq!((reader.get(), reader.reconnects()), (retrying, 5));

@@ -1,5 +1,7 @@
 //! A style applied to pictures, at a strength.
 
+use std::fmt;
+
 use crate::config::Detail;
 use crate::engine::Generator;
 use crate::error::Result;
@@ -15,6 +17,13 @@ pub struct Stylizer {
     detail: Detail,
 }
 
+impl fmt::Debug for Stylizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, strength, detail, .. } = self;
+        write!(f, "Stylizer({name}, {strength}, {detail})")
+    }
+}
+
 impl Stylizer {
     /// Gives every picture back unchanged (`--style off`).
     pub fn off() -> Self {
@@ -25,6 +34,11 @@ impl Stylizer {
     pub fn new(name: impl Into<String>, generator: Box<dyn Generator>, strength: f32) -> Self {
         let strength = strength.clamp(0.0, 1.0);
         Self { name: name.into(), generator: Some(generator), strength, detail: Detail::Full }
+    }
+
+    /// From the next picture on: 0 is the photo, 1 the style alone.
+    pub fn set_strength(&mut self, strength: f32) {
+        self.strength = strength.clamp(0.0, 1.0);
     }
 
     /// The same, drawing pictures with so much detail.

@@ -45,7 +45,11 @@ impl Known {
 
 /// The cameras that may be meant, the most likely first. Once one was opened, a name or a link is looked up anew and
 /// that camera preferred; a number no longer counts, only that camera.
-pub(in crate::source) fn candidates<'a>(which: &WhichCamera, known: Option<&Known>, cameras: &'a [Camera]) -> Vec<&'a Camera> {
+pub(in crate::source) fn candidates<'a>(
+    which: &WhichCamera,
+    known: Option<&Known>,
+    cameras: &'a [Camera],
+) -> Vec<&'a Camera> {
     let Some(known) = known else { return find(which, cameras) };
     let mut found = if known.by_number {
         cameras.iter().filter(|camera| known.is(camera, false) || known.is(camera, true)).collect()
@@ -166,7 +170,14 @@ mod tests {
     fn a_name_is_looked_up_anew_and_the_camera_of_before_preferred() {
         let [integrated, webcam, cheap] = cameras().try_into().unwrap();
         let moved = Camera { index: 9, ..webcam.clone() };
-        assert_eq!(again(":webcam", &webcam, &[integrated.clone(), Camera { index: 5, name: "A webcam".into(), ..cheap.clone() }, moved]), [9, 5]);
+        assert_eq!(
+            again(
+                ":webcam",
+                &webcam,
+                &[integrated.clone(), Camera { index: 5, name: "A webcam".into(), ..cheap.clone() }, moved]
+            ),
+            [9, 5]
+        );
         // Another one of that name is as good.
         assert_eq!(again(":webcam", &webcam, &[integrated.clone(), cheap]), [4]);
         assert!(again(":webcam", &webcam, &[integrated]).is_empty());

@@ -395,7 +395,8 @@ mod tests {
 
     #[test]
     fn every_failure_says_what_to_do() {
-        let camera = Camera { index: 0, name: "vivid".into(), path: Some("/dev/video0".into()), links: vec![], bus: None };
+        let camera =
+            Camera { index: 0, name: "vivid".into(), path: Some("/dev/video0".into()), links: vec![], bus: None };
         for (code, says) in [(13, "group"), (16, "in use"), (19, "is gone"), (28, "bandwidth"), (5, "cannot start")] {
             let text = problem(&camera, "start", &io::Error::from_raw_os_error(code)).to_string();
             assert!(text.contains(says) && text.contains("camera 0 (vivid, /dev/video0)"), "{text}");

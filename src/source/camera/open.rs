@@ -8,7 +8,7 @@ use super::{Camera, CameraRequest, CameraSelector, PixelFormat, Survey, WhichCam
 use crate::error::{Error, Result};
 use crate::frame::{MAX_SIDE, Rate, Size};
 use crate::source::Source;
-use crate::source::reconnect::Opener;
+use crate::source::reconnect::DeviceOpener;
 
 /// A camera that sends frames.
 pub(super) struct Started {
@@ -49,7 +49,7 @@ impl CameraOpener {
     }
 }
 
-impl Opener for CameraOpener {
+impl DeviceOpener for CameraOpener {
     /// Opens the camera that is meant and starts it as near to the request as it can. Where that is something else than
     /// asked, a warning in the log says so.
     ///
@@ -84,11 +84,9 @@ impl Opener for CameraOpener {
             }
         }
         Err(match (refusals.len(), known) {
-            (0, Some(known)) if candidates.is_empty() => Error::Camera(format!(
-                "{} is not there ({}); plug it in again",
-                known.camera(),
-                found(cameras.iter())
-            )),
+            (0, Some(known)) if candidates.is_empty() => {
+                Error::Camera(format!("{} is not there ({}); plug it in again", known.camera(), found(cameras.iter())))
+            }
             (0, _) => absent(which, candidates.is_empty(), &cameras),
             (1, _) => refusals.remove(0),
             _ => {

@@ -4,7 +4,7 @@ use super::{CameraSelector, Survey};
 use crate::error::{Error, Result};
 use crate::frame::{Rate, Size};
 use crate::source::Source;
-use crate::source::reconnect::Opener;
+use crate::source::reconnect::DeviceOpener;
 
 /// There is none.
 ///
@@ -25,7 +25,7 @@ impl CameraOpener {
     }
 }
 
-impl Opener for CameraOpener {
+impl DeviceOpener for CameraOpener {
     /// There is none.
     ///
     /// # Errors

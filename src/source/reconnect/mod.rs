@@ -21,7 +21,7 @@ use recovery::{Phase, Recovery};
 const PLACEHOLDER_PERIOD: Duration = Duration::from_millis(100);
 
 /// Opens a device whenever it is asked to.
-pub trait Opener: Send {
+pub trait DeviceOpener: Send {
     /// Opens the device and starts it as near to `size` as it can. It may take its time. The device that it gave before
     /// is closed by then.
     ///
@@ -55,7 +55,7 @@ impl Reconnecting {
     ///
     /// # Errors
     /// When the system gives no thread to open it on.
-    pub fn over(device: Box<dyn Source>, opener: Box<dyn Opener>) -> Result<Self> {
+    pub fn over(device: Box<dyn Source>, opener: Box<dyn DeviceOpener>) -> Result<Self> {
         let operator = Box::new(Threaded::start(opener)?);
         let recovery = Recovery::running(operator.now());
         Ok(Self::new(device.info().clone(), Some(device), operator, recovery))
@@ -65,18 +65,13 @@ impl Reconnecting {
     ///
     /// # Errors
     /// When the system gives no thread to open it on.
-    pub fn waiting(info: SourceInfo, reason: &Error, opener: Box<dyn Opener>) -> Result<Self> {
+    pub fn waiting(info: SourceInfo, reason: &Error, opener: Box<dyn DeviceOpener>) -> Result<Self> {
         let operator = Box::new(Threaded::start(opener)?);
         let recovery = Recovery::waiting(operator.now(), reason.to_string());
         Ok(Self::new(info, None, operator, recovery))
     }
 
-    fn new(
-        info: SourceInfo,
-        device: Option<Box<dyn Source>>,
-        operator: Box<dyn Operator>,
-        recovery: Recovery,
-    ) -> Self {
+    fn new(info: SourceInfo, device: Option<Box<dyn Source>>, operator: Box<dyn Operator>, recovery: Recovery) -> Self {
         let due = operator.now();
         let fitter = Fitter::new(info.size);
         let source = Self {
@@ -171,7 +166,8 @@ impl Reconnecting {
     /// The device was lost, or could not be opened.
     fn failed(&mut self, reason: String) {
         // In hours of attempts, one line for each reason.
-        let level = if self.recovery.failed(self.operator.now(), reason) { log::Level::Warn } else { log::Level::Debug };
+        let level =
+            if self.recovery.failed(self.operator.now(), reason) { log::Level::Warn } else { log::Level::Debug };
         log::log!(level, "{} (trying again)", self.recovery.reason());
         self.tell();
     }

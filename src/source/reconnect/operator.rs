@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Opener;
+use super::DeviceOpener;
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::source::Source;
@@ -45,7 +45,7 @@ impl Threaded {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(mut opener: Box<dyn Opener>) -> Result<Self> {
+    pub(super) fn start(mut opener: Box<dyn DeviceOpener>) -> Result<Self> {
         let ((jobs, inbox), (sender, outcomes)) = (channel(), channel());
         let work = move || {
             // It ends when the source is gone; a device that is then being opened is closed here.
@@ -151,7 +151,7 @@ mod tests {
         events: Sender<Event>,
     }
 
-    impl Opener for Gated {
+    impl DeviceOpener for Gated {
         fn open(&mut self, size: Size) -> Result<Box<dyn Source>> {
             self.gate.recv().unwrap();
             self.count += 1;

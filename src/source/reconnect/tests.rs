@@ -160,8 +160,13 @@ impl Simulated {
         self.known = Some(Known::new(camera.clone(), &self.selector.which, self.known.as_ref()));
         world.open += 1;
         world.most = world.most.max(world.open);
-        let info =
-            SourceInfo { name: camera.to_string(), size: plugged.size, rate: Rate::new(30, 1), live: true, frames: None };
+        let info = SourceInfo {
+            name: camera.to_string(),
+            size: plugged.size,
+            rate: Rate::new(30, 1),
+            live: true,
+            frames: None,
+        };
         Ok(Box::new(Device {
             world: Arc::clone(&self.world),
             generation: plugged.generation,
