@@ -52,8 +52,8 @@ the window; Ctrl-C ends any run and completes its files.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
-    /// Where frames come from: a camera (the first, or one by number, name or device), a video file, Y4M on standard
-    /// input (-), or a made-up scene (synthetic); a file that bears such a name is written ./NAME
+    /// Where frames come from: a camera (the first, or one by number, a part of its name, device file or link), a video
+    /// file, Y4M on standard input (-), or a made-up scene (synthetic); a file that bears such a name is written ./NAME
     #[arg(long, value_name = "camera[:WHICH]|FILE|-|synthetic", default_value = "camera",
           value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]
     source: SourceChoice,
