@@ -207,15 +207,18 @@ PY
 
 picture_is_right() {
     rm -f "$TMPDIR/bars.y4m"
-    nijigen run --source "camera:vivid,format=$1" --size 320x180 --style off --sink "$TMPDIR/bars.y4m" --frames 3
+    # The newest frame wins, so that a slow machine may lose some before the file.
+    nijigen run --source "camera:vivid,format=$1" --size 320x180 --style off --sink "$TMPDIR/bars.y4m" --frames 6
     shows_bars "$TMPDIR/bars.y4m" 3
 }
 
 stylizes() {
     rm -f "$TMPDIR/styled.y4m"
-    nijigen run --source camera --size 320x180 --style "$TMPDIR/tiny.onnx" --sink "$TMPDIR/styled.y4m" --frames 3
-    # Three whole frames, and no longer the picture of the camera.
-    [[ $(tail -n +2 "$TMPDIR/styled.y4m" | wc -c) == $((3 * (6 + 320 * 180 * 3 / 2))) ]]
+    nijigen run --source camera --size 320x180 --style "$TMPDIR/tiny.onnx" --sink "$TMPDIR/styled.y4m" --frames 6
+    # Whole frames, and no longer the picture of the camera.
+    local bytes frame=$((6 + 320 * 180 * 3 / 2))
+    bytes=$(tail -n +2 "$TMPDIR/styled.y4m" | wc -c)
+    ((bytes >= 3 * frame && bytes % frame == 0))
     ! shows_bars "$TMPDIR/styled.y4m" 3
 }
 
@@ -227,6 +230,8 @@ says_what_it_got() {
 # Starts a run (of these sources and options) that would never end, waits until it has the camera, or waits for one, and
 # leaves its number in $endless.
 start_endless_run() {
+    # An earlier one may still write to its own.
+    rm -f "$TMPDIR/endless" "$TMPDIR/stats"
     "$TMPDIR/nijigen" -v run --source "$@" --size 320x180 --style off --sink null --stats json \
         2>"$TMPDIR/endless" >"$TMPDIR/stats" &
     endless=$!
@@ -387,7 +392,7 @@ reads_mjpeg() {
     write_mjpeg 1000 "$TMPDIR"/{whole,bare,half}.jpg
     rm -f "$TMPDIR/mjpeg.y4m"
     timeout 120 "$TMPDIR/nijigen" -vv run --source camera:10,format=MJPG --size 320x180 --style off \
-        --sink "$TMPDIR/mjpeg.y4m" --frames 8 2>&1 | tee "$TMPDIR/log"
+        --sink "$TMPDIR/mjpeg.y4m" --frames 12 2>&1 | tee "$TMPDIR/log"
     grep -q 'skipped frame.*JPEG' "$TMPDIR/log"
     shows_bars "$TMPDIR/mjpeg.y4m" 8
 }
@@ -426,7 +431,7 @@ inside() {
     check "run captures 50 frames in NV12" captures NV12
     check "the picture is right in YUYV" picture_is_right YUYV
     check "the picture is right in NV12" picture_is_right NV12
-    check "three frames are stylized" stylizes
+    check "frames are stylized" stylizes
     check "a size that the camera has not is answered by 'asked …, got …'" says_what_it_got
     check "MJPEG is read, without Huffman tables too, and half a frame is skipped" reads_mjpeg
     check "a camera that falls silent is opened again until it sends frames" comes_back_from_silence

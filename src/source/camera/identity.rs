@@ -159,7 +159,7 @@ mod tests {
         let twin = camera(4, "HD Webcam", &[], "1-9 0");
         let moved = Camera { index: 5, ..cheap.clone() };
         assert_eq!(again(":4", &cheap, &[twin.clone(), moved.clone()]), [5, 4]);
-        assert_eq!(again(":4", &cheap, &[twin.clone()]), [4], "plugged in elsewhere");
+        assert_eq!(again(":4", &cheap, &[twin]), [4], "plugged in elsewhere");
         assert!(again(":4", &cheap, &[Camera { name: "Other".into(), ..moved }]).is_empty());
         // Of the two devices of one camera, the one that was opened.
         let metadata = camera(6, "HD Webcam", &[], "1-3 1");
