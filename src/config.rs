@@ -128,7 +128,7 @@ impl TryFrom<OsString> for SourceChoice {
         match text.to_str() {
             Some("") => Err("a source has a name: camera, FILE, - or synthetic".into()),
             Some("-") => Ok(Self::Stdin { live: false }),
-            Some("-,live") => Ok(Self::Stdin { live: true }),
+            Some("live:-") => Ok(Self::Stdin { live: true }),
             Some("synthetic") => Ok(Self::Synthetic),
             Some(text) => match text.strip_prefix("camera") {
                 Some(rest) if rest.is_empty() || rest.starts_with([':', ',']) => Ok(Self::Camera(rest.parse()?)),
@@ -204,6 +204,7 @@ impl RunConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::v4l2::OutputFormat;
     use crate::source::camera::WhichCamera;
 
     #[test]
@@ -220,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn sinks_are_told_apart() {
+        let sink = |text: &str| SinkChoice::try_from(OsString::from(text));
+        let v4l2 = |format| Ok(SinkChoice::V4l2(OutputSelector { path: "/dev/video10".into(), format }));
+        assert_eq!(sink("v4l2:/dev/video10"), v4l2(OutputFormat::Yuyv));
+        assert_eq!(sink("v4l2:/dev/video10,format=YU12"), v4l2(OutputFormat::Yu12));
+        assert_eq!(sink("./v4l2:a"), Ok(SinkChoice::File("./v4l2:a".into())));
+        assert_eq!(sink("v4l2.y4m"), Ok(SinkChoice::File("v4l2.y4m".into())));
+        for bad in ["v4l2", "v4l2:", "v4l2:video10", ""] {
+            assert!(sink(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn sources_are_told_apart() {
         let camera = |which| Ok(SourceChoice::Camera(CameraSelector { which, format: None }));
         for (text, source) in [
@@ -230,7 +244,7 @@ mod tests {
             ("./synthetic", Ok(SourceChoice::File("./synthetic".into()))),
             ("synthetic", Ok(SourceChoice::Synthetic)),
             ("-", Ok(SourceChoice::Stdin { live: false })),
-            ("-,live", Ok(SourceChoice::Stdin { live: true })),
+            ("live:-", Ok(SourceChoice::Stdin { live: true })),
         ] {
             assert_eq!(SourceChoice::try_from(OsString::from(text)), source, "{text}");
         }

@@ -41,7 +41,7 @@ Examples:
 Where the source is a camera, or a sink is a window or a virtual camera (v4l2), the newest frame counts and late ones \
 are dropped. Anywhere else every frame is stylized; frames wait for one another there, and latency_ms of --stats counts \
 that too. With a window or a virtual camera, files and Y4M on standard input are played at their own rate, while MJPEG \
-on standard input is taken for a camera's: it is shown as it comes. With -,live whatever comes on standard input is a \
+on standard input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a \
 camera's, and for every sink.
 
 A virtual camera is made by: sudo modprobe v4l2loopback video_nr=10 card_label=nijigen exclusive_caps=1 \
@@ -55,7 +55,7 @@ the window; Ctrl-C ends any run and completes its files.";
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
     /// Where frames come from: a camera (the first, or one by number, name or device), a video file, Y4M or MJPEG on
-    /// standard input (-, or -,live where a camera writes it), or a made-up scene (synthetic); a file that bears such a
+    /// standard input (-, or live:- where a camera writes it), or a made-up scene (synthetic); a file that bears such a
     /// name is written ./NAME
     #[arg(long, value_name = "camera[:WHICH]|FILE|-|synthetic", default_value = "camera",
           value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]

@@ -2,9 +2,13 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
+use v4l::buffer::Type;
+use v4l::io::traits::Stream;
+use v4l::prelude::MmapStream;
 use v4l::video::Output;
 use v4l::video::output::Parameters;
 use v4l::{Capabilities, Device as Node, Format, FourCC, Fraction};
@@ -18,20 +22,40 @@ use crate::sink::Sink;
 /// How v4l2loopback calls itself.
 const DRIVER: &str = "v4l2 loopback";
 
-/// Opens a virtual camera for frames of `size`, `rate` of them per second; an odd size loses a row or a column. Where
-/// other programs hold it at another size, frames are fitted to that, and a warning in the log says so.
+/// Opens a virtual camera for frames of `size`, `rate` of them per second; an odd size loses a row or a column. It is
+/// black until the first frame. Where other programs hold it at another size, frames are fitted to that, and a warning in
+/// the log says so.
 ///
 /// # Errors
 /// When there is no such device, it is no virtual camera, may not be used, or is written to by another program.
 pub fn open(selector: &OutputSelector, size: Size, rate: Option<Rate>) -> Result<Box<dyn Sink + Send>> {
     let selector = selector.clone();
     let name = selector.path.display().to_string();
-    let open = move || -> Result<Box<dyn Device>> { Ok(Box::new(Loopback::open(&selector, size, rate)?)) };
+    let mut announces = true;
+    let open = move || -> Result<Box<dyn Device>> {
+        let path = selector.path.as_path();
+        let wanted = Agreed { format: selector.format, size: even(size) };
+        let mut device = Loopback::open(path, wanted, rate, announces)?;
+        let mut black = vec![0; device.agreed.format.frame_len(device.agreed.size)];
+        device.agreed.format.convert(&vec![0; device.agreed.size.rgb_len()], device.agreed.size, &mut black);
+        let mut written = device.write(&black);
+        if announces && written.as_ref().is_err_and(|error| error.kind() == ErrorKind::ResourceBusy) {
+            announces = false;
+            drop(device);
+            device = Loopback::open(path, wanted, rate, announces)?;
+            written = device.write(&black);
+        }
+        written.map_err(|error| problem(path, &error))?;
+        tell(path, wanted, device.agreed);
+        Ok(Box::new(device))
+    };
     Ok(Box::new(VirtualCamera::new(name, Box::new(open))?))
 }
 
 /// A device whose format is set.
 struct Loopback {
+    /// What tells the driver that we stream.
+    announcement: Option<MmapStream<'static>>,
     node: Node,
     agreed: Agreed,
     /// Old versions let several programs write at once; two of us shall not.
@@ -48,11 +72,26 @@ impl Device for Loopback {
     }
 }
 
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        let announcement = self.announcement.take();
+        // `v4l` panics where a device that is in trouble does not stop.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(announcement)));
+    }
+}
+
 impl Loopback {
-    fn open(selector: &OutputSelector, size: Size, rate: Option<Rate>) -> Result<Self> {
-        let path = selector.path.as_path();
+    /// Frames are written by plain `write`: streaming through `v4l` would show each a frame later. But v4l2loopback 0.12
+    /// with `exclusive_caps` takes only who has started a stream for a writer; when another kind of writer ends, be it
+    /// killed, the device is left as neither camera nor output, and takes no format any more. So a stream is started
+    /// first, where `announces` says so: newer versions refuse to mix the two (`EBUSY`), and need none.
+    fn open(path: &Path, wanted: Agreed, rate: Option<Rate>, announces: bool) -> Result<Self> {
         let failed = |error: &io::Error| problem(path, error);
         let lock = File::open(path).map_err(|e| failed(&e))?;
+        let kind = lock.metadata().map_err(|e| failed(&e))?.file_type();
+        if !kind.is_char_device() {
+            return Err(no_virtual_camera(path, if kind.is_dir() { "a folder" } else { "no device" }));
+        }
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(busy(path)),
             // What cannot be locked is used as it is.
@@ -64,11 +103,10 @@ impl Loopback {
             Some(Ok(device)) if device.driver == DRIVER => {}
             Some(Ok(device)) => {
                 let Capabilities { card, driver, .. } = device;
-                return Err(no_virtual_camera(path, &format!("{card} (driver {driver})")));
+                return Err(no_virtual_camera(path, &format!("{card} (driver {driver}) and no virtual camera")));
             }
             Some(Err(_)) => return Err(no_virtual_camera(path, "no video device")),
         }
-        let wanted = Agreed { format: selector.format, size: even(size) };
         let agreed = agree(&node, path, wanted)?;
         if let Some(rate) = rate {
             let interval = Fraction::new(rate.denominator(), rate.numerator());
@@ -77,10 +115,21 @@ impl Loopback {
                 log::debug!("{}: the frame rate cannot be set ({error})", path.display());
             }
         }
-        let Agreed { format, size } = agreed;
-        log::info!("{}: {format} {size}", path.display());
-        Ok(Self { node, agreed, _lock: lock })
+        let announcement = announces.then(|| announcement(&node)).flatten();
+        Ok(Self { announcement, node, agreed, _lock: lock })
     }
+}
+
+/// A stream that is started and carries nothing; `None` where the driver gives none.
+fn announcement(node: &Node) -> Option<MmapStream<'static>> {
+    /// As many as `v4l` takes of itself: with fewer, readers would have fewer as well.
+    const BUFFERS: u32 = 4;
+    panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut stream = MmapStream::with_buffers(node, Type::VideoOutput, BUFFERS).ok()?;
+        stream.start().ok()?;
+        Some(stream)
+    }))
+    .unwrap_or_default()
 }
 
 /// The nearest size with even sides that is no larger, but at least 2×2.
@@ -105,17 +154,22 @@ fn agree(node: &Node, path: &Path, wanted: Agreed) -> Result<Agreed> {
             given.fourcc
         )));
     };
-    let agreed = Agreed { format, size };
-    if agreed != wanted {
-        let Agreed { format, size } = wanted;
-        log::warn!(
-            "{name} stays at {} {} while other programs use it: frames of {format} {size} are fitted to that; close them \
-             (fuser -v {name} names them) and start anew to change it",
-            agreed.format,
-            agreed.size
-        );
+    Ok(Agreed { format, size })
+}
+
+/// A line in the log for what was agreed on, a warning where it is not what was wanted.
+fn tell(path: &Path, wanted: Agreed, agreed: Agreed) {
+    let (name, Agreed { format, size }) = (path.display(), agreed);
+    if agreed == wanted {
+        log::info!("{name}: {format} {size}");
+        return;
     }
-    Ok(agreed)
+    log::warn!(
+        "{name} stays at {format} {size} while other programs use it: frames of {} {} are fitted to that; close them (fuser \
+         -v {name} names them) and start anew to change it",
+        wanted.format,
+        wanted.size
+    );
 }
 
 /// What a device says of itself; `None` where that is no text: `v4l` panics on a label that was cut within a letter.
@@ -134,8 +188,10 @@ fn problem(path: &Path, error: &io::Error) -> Error {
             "no permission to write to {name}; join the group that owns it (sudo usermod -aG video $USER) and log in again"
         ),
         (ErrorKind::ResourceBusy, _) => return busy(path),
-        (ErrorKind::IsADirectory, _) => return no_virtual_camera(path, "a folder"),
-        _ => format!("cannot write to the virtual camera {name}: {error}; load it anew: {}", reload(path)),
+        _ => format!(
+            "cannot write to the virtual camera {name} ({error}); load it anew: sudo modprobe -r v4l2loopback && {}",
+            load(path)
+        ),
     };
     Error::Camera(text)
 }
@@ -152,28 +208,24 @@ fn absent(path: &Path) -> Error {
 }
 
 fn no_virtual_camera(path: &Path, what: &str) -> Error {
-    Error::Camera(format!("{} is {what}, no virtual camera; {}", path.display(), remedy(path)))
+    Error::Camera(format!("{} is {what}; {}", path.display(), remedy(path)))
 }
 
 /// The virtual cameras that are there, or how to make one.
 fn remedy(path: &Path) -> String {
     let there = loopbacks();
-    if there.is_empty() {
-        format!("make one: {} (package v4l2loopback-dkms)", load(path))
-    } else {
-        format!("there is {}", there.join(", "))
+    if !there.is_empty() {
+        return format!("there is {}", there.join(", "));
     }
+    // Where something else is, the virtual camera gets another number.
+    let place = if path.exists() { Path::new("") } else { path };
+    format!("make a virtual camera: {} (package v4l2loopback-dkms)", load(place))
 }
 
-/// The command that makes a virtual camera; at `path`, where nothing is.
+/// The command that makes the virtual camera `path`.
 fn load(path: &Path) -> String {
-    let number = path.to_str().and_then(|path| path.strip_prefix("/dev/video")?.parse::<u32>().ok());
-    let number = number.filter(|_| !path.exists()).unwrap_or(10);
+    let number = path.to_str().and_then(|path| path.strip_prefix("/dev/video")?.parse::<u32>().ok()).unwrap_or(10);
     format!("sudo modprobe v4l2loopback video_nr={number} card_label=nijigen exclusive_caps=1")
-}
-
-fn reload(path: &Path) -> String {
-    format!("sudo modprobe -r v4l2loopback && {}", load(path))
 }
 
 /// "v4l2:/dev/video10 (nijigen)" for each virtual camera that we may look at.
@@ -204,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_command_makes_the_camera_that_was_asked_for() {
-        for (path, number) in [("/dev/video9999", 9999), ("/dev/virtual", 10), ("/dev/videos", 10)] {
+        for (path, number) in [("/dev/video7", 7), ("/dev/virtual", 10), ("/dev/videos", 10)] {
             assert!(load(Path::new(path)).contains(&format!("video_nr={number} ")), "{path}");
         }
     }

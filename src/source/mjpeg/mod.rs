@@ -36,7 +36,10 @@ impl<R: Read + Send + 'static> Pictures for Jpegs<R> {
             Piece::Picture => *count += 1,
             Piece::End => return Ok(false),
             Piece::Cut => {
-                log::warn!("{name} ends within frame {count}, which is dropped");
+                // Where it is the only one, that is an error, which says it.
+                if *count > 0 {
+                    log::warn!("{name} ends within frame {count}, which is dropped");
+                }
                 return Ok(false);
             }
             Piece::TooLong => {
