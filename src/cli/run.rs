@@ -40,15 +40,16 @@ Examples:
 
 Where the source is a camera, or a sink is a window or a virtual camera (v4l2), the newest frame counts and late ones \
 are dropped. Anywhere else every frame is stylized; frames wait for one another there, and latency_ms of --stats counts \
-that too. With a window or a virtual camera, files and Y4M on standard input are played at their own rate, while MJPEG \
-on standard input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a \
-camera's, and for every sink.
+that too. Esc or q closes the window; Ctrl-C ends any run and completes its files.
+
+With a window or a virtual camera, files and Y4M on standard input are played at their own rate, while MJPEG on standard \
+input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a camera's, and \
+for every sink.
 
 A virtual camera is made by: sudo modprobe v4l2loopback video_nr=10 card_label=nijigen exclusive_caps=1 \
 (exclusive_caps for Chromium and what is built on it). It keeps its size for as long as nijigen runs; odd sizes lose a \
 row or a column. v4l2:/dev/video10,format=YU12 writes YU12 in place of YUYV. Where the device fails, it is tried again \
-and everything else goes on. Esc or q closes \
-the window; Ctrl-C ends any run and completes its files.";
+and everything else goes on.";
 
 /// Stylize a camera, a video or a made-up scene while it runs
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ pub struct RunArgs {
     /// Where frames come from: a camera (the first, or one by number, name or device), a video file, Y4M or MJPEG on
     /// standard input (-, or live:- where a camera writes it), or a made-up scene (synthetic); a file that bears such a
     /// name is written ./NAME
-    #[arg(long, value_name = "camera[:WHICH]|FILE|-|synthetic", default_value = "camera",
+    #[arg(long, value_name = "camera[:WHICH]|FILE|[live:]-|synthetic", default_value = "camera",
           value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]
     source: SourceChoice,
     /// Where frames go: a window, a virtual camera (v4l2:/dev/videoN), nowhere (null), a Y4M file, or Y4M on standard
