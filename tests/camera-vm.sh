@@ -467,10 +467,14 @@ is_either_camera_or_output() {
 # A run that is started again with another size goes on with the size that a reader holds.
 keeps_the_size_of_a_reader() {
     start_writer --source synthetic --size 160x90 --fps 20 --sink "v4l2:$virtual"
+    rm -f "$TMPDIR/held.raw"
     v4l2-ctl --device "$virtual" --stream-mmap --stream-count=10000 --stream-to="$TMPDIR/held.raw" >/dev/null 2>&1 &
-    sleep 1
+    local turn before
+    for turn in {1..100}; do
+        [[ -s $TMPDIR/held.raw ]] && break
+        sleep 0.2
+    done
     stop_writer
-    local before
     before=$(stat -c %s "$TMPDIR/held.raw")
     start_writer --source synthetic --size 320x240 --fps 20 --sink "v4l2:$virtual"
     grep -q "stays at YUYV 160x90 while other programs use it" "$TMPDIR/writer"

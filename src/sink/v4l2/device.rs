@@ -22,6 +22,9 @@ use crate::sink::Sink;
 /// How v4l2loopback calls itself.
 const DRIVER: &str = "v4l2 loopback";
 
+/// The number that a new virtual camera is to get: cameras have smaller ones.
+const DEFAULT_NUMBER: u32 = 10;
+
 /// Opens a virtual camera for frames of `size`, `rate` of them per second; an odd size loses a row or a column. It is
 /// black until the first frame. Where other programs hold it at another size, frames are fitted to that, and a warning in
 /// the log says so.
@@ -83,8 +86,8 @@ impl Drop for Loopback {
 impl Loopback {
     /// Frames are written by plain `write`: streaming through `v4l` would show each a frame later. But v4l2loopback 0.12
     /// with `exclusive_caps` takes only who has started a stream for a writer; when another kind of writer ends, be it
-    /// killed, the device is left as neither camera nor output, and takes no format any more. So a stream is started
-    /// first, where `announces` says so: newer versions refuse to mix the two (`EBUSY`), and need none.
+    /// killed, the device is left as neither camera nor output, and takes no format any more (its issue 470). So a stream
+    /// is started first, where `announces` says so: newer versions refuse to mix the two (`EBUSY`), and need none.
     fn open(path: &Path, wanted: Agreed, rate: Option<Rate>, announces: bool) -> Result<Self> {
         let failed = |error: &io::Error| problem(path, error);
         let lock = File::open(path).map_err(|e| failed(&e))?;
@@ -190,7 +193,7 @@ fn problem(path: &Path, error: &io::Error) -> Error {
         (ErrorKind::ResourceBusy, _) => return busy(path),
         _ => format!(
             "cannot write to the virtual camera {name} ({error}); load it anew: sudo modprobe -r v4l2loopback && {}",
-            load(path)
+            load(number_of(path).unwrap_or(DEFAULT_NUMBER))
         ),
     };
     Error::Camera(text)
@@ -217,14 +220,20 @@ fn remedy(path: &Path) -> String {
     if !there.is_empty() {
         return format!("there is {}", there.join(", "));
     }
-    // Where something else is, the virtual camera gets another number.
-    let place = if path.exists() { Path::new("") } else { path };
-    format!("make a virtual camera: {} (package v4l2loopback-dkms)", load(place))
+    let number = number_of(path).filter(|_| !path.exists());
+    // Where something else is (a Raspberry Pi has a codec at 10), the virtual camera gets another number.
+    let free = || (DEFAULT_NUMBER..).find(|number| !Path::new(&format!("/dev/video{number}")).exists());
+    let number = number.or_else(free).unwrap_or(DEFAULT_NUMBER);
+    format!("make a virtual camera: {} (package v4l2loopback-dkms)", load(number))
 }
 
-/// The command that makes the virtual camera `path`.
-fn load(path: &Path) -> String {
-    let number = path.to_str().and_then(|path| path.strip_prefix("/dev/video")?.parse::<u32>().ok()).unwrap_or(10);
+/// The N of `/dev/videoN`.
+fn number_of(path: &Path) -> Option<u32> {
+    path.to_str()?.strip_prefix("/dev/video")?.parse().ok()
+}
+
+/// The command that makes the virtual camera `/dev/videoN`.
+fn load(number: u32) -> String {
     format!("sudo modprobe v4l2loopback video_nr={number} card_label=nijigen exclusive_caps=1")
 }
 
@@ -255,9 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn the_command_makes_the_camera_that_was_asked_for() {
-        for (path, number) in [("/dev/video7", 7), ("/dev/virtual", 10), ("/dev/videos", 10)] {
-            assert!(load(Path::new(path)).contains(&format!("video_nr={number} ")), "{path}");
+    fn devices_are_known_by_their_number() {
+        for (path, number) in [("/dev/video7", Some(7)), ("/dev/virtual", None), ("/dev/videos", None)] {
+            assert_eq!(number_of(Path::new(path)), number, "{path}");
         }
+    }
+
+    #[test]
+    fn the_remedy_for_a_missing_camera_makes_that_one() {
+        let there = loopbacks();
+        let remedy = remedy(Path::new("/dev/video9999"));
+        assert!(remedy.contains("video_nr=9999 ") || there.iter().any(|camera| remedy.contains(camera)), "{remedy}");
     }
 }
