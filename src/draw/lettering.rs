@@ -7,8 +7,8 @@ use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
 
 use super::{Canvas, Colour};
 
-/// Noto Sans, the letters of Western Europe: `assets/font/README.md`.
-const FONT: &[u8] = include_bytes!("../../assets/font/NotoSans-Latin.ttf");
+/// Noto Sans, the letters of Western Europe: `README.md` beside it.
+const FONT: &[u8] = include_bytes!("font/NotoSans-Latin.ttf");
 
 /// Glyphs that are kept before all are forgotten: a few sizes' worth. A window that is dragged through many sizes must
 /// not fill the memory.

@@ -5,7 +5,9 @@
 
 pub mod adapt;
 pub mod camera;
+mod coded;
 pub mod file;
+pub mod mjpeg;
 pub mod reconnect;
 pub mod status;
 pub mod synthetic;
