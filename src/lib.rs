@@ -3,8 +3,8 @@
 //! # The journey of a frame
 //! ```text
 //!  Source ──► mailbox ──► Stylizer ─────────────────────► mailbox ──► Sinks
-//!  camera     (newest     network (bands of rows)         (newest     window · null · file
-//!  file/pipe   frame       → blend with the photo          frame
+//!  camera     (newest     network (bands of rows)         (newest     window · virtual camera
+//!  file/pipe   frame       → blend with the photo          frame       null · file
 //!  synthetic   wins)                                       wins)
 //! ```
 //! 1. A [`source`] fills a pooled [`frame::Frame`] (RGB, 8 bits, with its capture time).

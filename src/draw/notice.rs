@@ -152,16 +152,3 @@ mod tests {
         }
     }
 }
-#[cfg(test)]
-#[test]
-fn tmp_pngs() {
-    use crate::frame::Size;
-    for (w, h) in [(160, 120), (320, 180), (640, 480), (1280, 720), (1920, 1080), (480, 640)] {
-        for (k,text) in ["camera 0 (vivid, /dev/video0) is gone; plug it in again", "camera 0 (Caméra Größe 摄像头, /dev/video0) is in use by another program; close that one (fuser -v /dev/video0 names it) or choose another camera; also found camera 1 (HD Webcam C615, /dev/video1), camera 2 (Integrated Camera, /dev/video2)"].iter().enumerate() {
-        let size = Size::new(w,h);
-        let mut px = vec![0; size.rgb_len()];
-        NoticePainter::default().paint(&mut Canvas::new(&mut px, size), &Notice{title:"Camera lost", text, footer:"attempt 3 in 4 s", turn:0.3});
-        image::save_buffer(format!("/tmp/notice-{w}x{h}-{k}.png"), &px, w, h, image::ColorType::Rgb8).expect("x");
-        }
-    }
-}
