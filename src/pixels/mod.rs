@@ -2,6 +2,7 @@
 
 pub mod blend;
 mod bt601;
+pub mod guided;
 pub mod mjpeg;
 pub mod nv12;
 pub mod packed;
