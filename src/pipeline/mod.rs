@@ -7,6 +7,7 @@
 //! Frames come from a [`Pool`], so that nothing is allocated per frame once all stages are busy.
 
 pub mod mailbox;
+pub mod rate;
 pub mod stats;
 mod workers;
 

@@ -55,14 +55,27 @@ pub struct Part {
 pub struct Guided {
     small: Size,
     large: Size,
-    columns: Vec<Tap>,
-    rows: Vec<Tap>,
+    across: Across,
+    down: Vec<Tap>,
     /// Of the last three rows, by row number modulo 3.
     sums: [Sums; 3],
     /// The lines fitted to a row.
     fitted: Lines,
     /// The same at the large width, of the last two rows, by row number modulo 2.
     widened: [Lines; 2],
+    /// For a row of the large width: what lies left and right of each place, and the share of the row below. (It is the same
+    /// all along, but as a vector it is multiplied eight at a time, which a number is not with SSE2.)
+    near: Vec<i16>,
+    far: Vec<i16>,
+    below: Vec<i16>,
+}
+
+/// Where the large picture's columns lie in the small one.
+#[derive(Debug)]
+struct Across {
+    taps: Vec<Tap>,
+    /// The taps' shares, for each byte of a row.
+    shares: Vec<i16>,
 }
 
 /// Between which two of the small picture's rows or columns a large one lies.
@@ -80,8 +93,8 @@ struct Sums {
     row: Option<usize>,
     photo: Vec<u16>,
     drawn: Vec<u16>,
-    squares: Vec<u32>,
-    products: Vec<u32>,
+    squares: Vec<i32>,
+    products: Vec<i32>,
 }
 
 /// Lines, as fixed-point numbers.
@@ -110,14 +123,18 @@ impl Guided {
             squares: vec![0; narrow * RGB],
             products: vec![0; narrow * RGB],
         };
+        let across = taps(narrow, wide);
         Self {
             small,
             large,
-            columns: taps(narrow, wide),
-            rows: taps(small.height as usize, large.height as usize),
+            across: Across { shares: across.iter().flat_map(|tap| [tap.share; RGB]).collect(), taps: across },
+            down: taps(small.height as usize, large.height as usize),
             sums: [sums.clone(), sums.clone(), sums],
             fitted: Lines::new(narrow),
             widened: [Lines::new(wide), Lines::new(wide)],
+            near: vec![0; wide * RGB + 1],
+            far: vec![0; wide * RGB + 1],
+            below: vec![0; wide * RGB],
         }
     }
 
@@ -135,27 +152,29 @@ impl Guided {
         assert_eq!(pictures.small.len(), self.small.rgb_len(), "the small photo is of another size");
         assert_eq!(pictures.photo.len(), self.large.rgb_len(), "the large photo is of another size");
         assert_eq!(output.len(), self.large.rgb_len(), "the result is of another size");
-        let (Some(left), Some(right)) = (self.columns[part.columns.clone()].first(), self.columns[part.columns.clone()].last())
-        else {
-            return;
-        };
+        let columns = part.columns.clone();
+        let taps = &self.across.taps[columns.clone()];
+        let (Some(left), Some(right)) = (taps.first(), taps.last()) else { return };
         let needed = left.first..right.second + 1;
         self.sums.iter_mut().for_each(|sums| sums.row = None);
         self.widened.iter_mut().for_each(|lines| lines.row = None);
         let stride = self.large.width as usize * RGB;
+        let bytes = columns.start * RGB..columns.end * RGB;
         for y in part.rows.clone() {
-            let tap = self.rows[y];
+            let tap = self.down[y];
             for row in [tap.first, tap.second] {
                 if self.widened[row % 2].row != Some(row) {
                     self.fit(pictures, row, needed.clone());
-                    widen(&self.fitted, &self.columns, part.columns.clone(), &mut self.widened[row % 2]);
-                    self.widened[row % 2].row = Some(row);
+                    let widened = &mut self.widened[row % 2];
+                    widen(&self.fitted, columns.clone(), &self.across, [&mut self.near, &mut self.far], widened);
+                    widened.row = Some(row);
                 }
             }
-            let bytes = part.columns.start * RGB..part.columns.end * RGB;
             let place = y * stride + bytes.start..y * stride + bytes.end;
             let lines = [tap.first, tap.second].map(|row| &self.widened[row % 2]);
-            apply(lines, bytes, tap.share, &pictures.photo[place.clone()], &mut output[place]);
+            let below = &mut self.below[..bytes.len()];
+            below.fill(tap.share);
+            apply(lines, bytes.clone(), below, &pictures.photo[place.clone()], &mut output[place]);
         }
     }
 
@@ -172,34 +191,33 @@ impl Guided {
                 sums.row = Some(row);
             }
         }
-        let [above, here, below] = rows.map(|row| &self.sums[row % 3]);
         let bytes = columns.start * RGB..columns.end * RGB;
-        fn three<'a, T>(field: impl Fn(&'a Sums) -> &'a [T], sums: [&'a Sums; 3], bytes: &Range<usize>) -> [&'a [T]; 3] {
-            sums.map(|sums| &field(sums)[bytes.clone()])
-        }
-        let rows = [above, here, below];
-        let photo = three(|sums| &sums.photo, rows, &bytes);
-        let drawn = three(|sums| &sums.drawn, rows, &bytes);
-        let squares = three(|sums| &sums.squares, rows, &bytes);
-        let products = three(|sums| &sums.products, rows, &bytes);
-        let slopes = &mut self.fitted.slope[bytes.clone()];
-        let values = &mut self.fitted.value[bytes.clone()];
-        let n = slopes.len();
-        let (photo, drawn) = (photo.map(|row| &row[..n]), drawn.map(|row| &row[..n]));
-        let (squares, products) = (squares.map(|row| &row[..n]), products.map(|row| &row[..n]));
-        let values = &mut values[..n];
-        for k in 0..n {
-            // Every sum and every difference of products is a whole number below 2²⁴: exact as it is.
-            let narrow = |rows: [&[u16]; 3]| (i32::from(rows[0][k]) + 2 * i32::from(rows[1][k]) + i32::from(rows[2][k])) as f32;
-            let wide = |rows: [&[u32]; 3]| (rows[0][k] as i32 + 2 * rows[1][k] as i32 + rows[2][k] as i32) as f32;
-            let (photo, drawn) = (narrow(photo), narrow(drawn));
-            let variance = WEIGHTS * wide(squares) - photo * photo;
-            let covariance = WEIGHTS * wide(products) - photo * drawn;
-            let slope = (covariance / (variance + FLAT * WEIGHTS * WEIGHTS)).clamp(-STEEPEST, STEEPEST);
-            let value = (drawn + slope * (MIDDLE * WEIGHTS - photo)) / WEIGHTS;
-            slopes[k] = fixed(slope, SLOPE_BITS);
-            values[k] = fixed(value, VALUE_BITS);
-        }
+        fit_lines(rows.map(|row| &self.sums[row % 3]), bytes, &mut self.fitted);
+    }
+}
+
+/// Fits lines to a run of bytes in the middle one of three rows.
+fn fit_lines(rows: [&Sums; 3], bytes: Range<usize>, lines: &mut Lines) {
+    // Slices of one length, each by its own name: only then is the loop done for many bytes at once.
+    let n = bytes.len();
+    let [photo0, photo1, photo2] = rows.map(|row| &row.photo[bytes.clone()][..n]);
+    let [drawn0, drawn1, drawn2] = rows.map(|row| &row.drawn[bytes.clone()][..n]);
+    let [squares0, squares1, squares2] = rows.map(|row| &row.squares[bytes.clone()][..n]);
+    let [products0, products1, products2] = rows.map(|row| &row.products[bytes.clone()][..n]);
+    let slopes = &mut lines.slope[bytes.clone()][..n];
+    let values = &mut lines.value[bytes][..n];
+    for k in 0..n {
+        // Every sum and every difference of products is a whole number below 2²⁴: exact as it is.
+        let photo = f32::from(photo0[k] + 2 * photo1[k] + photo2[k]);
+        let drawn = f32::from(drawn0[k] + 2 * drawn1[k] + drawn2[k]);
+        let squares = (squares0[k] + 2 * squares1[k] + squares2[k]) as f32;
+        let products = (products0[k] + 2 * products1[k] + products2[k]) as f32;
+        let variance = WEIGHTS * squares - photo * photo;
+        let covariance = WEIGHTS * products - photo * drawn;
+        let slope = (covariance / (variance + FLAT * WEIGHTS * WEIGHTS)).clamp(-STEEPEST, STEEPEST);
+        let value = (drawn + slope * (MIDDLE * WEIGHTS - photo)) / WEIGHTS;
+        slopes[k] = fixed(slope, SLOPE_BITS);
+        values[k] = fixed(value, VALUE_BITS);
     }
 }
 
@@ -225,35 +243,36 @@ impl Sums {
     /// Takes the sums of a row around the pixels of these columns.
     fn take(&mut self, photo: &[u8], drawn: &[u8], columns: Range<usize>) {
         let width = photo.len() / RGB;
-        // The rim's neighbours beyond it are the rim itself.
         for x in [columns.start, columns.end - 1] {
-            let (before, after) = (x.saturating_sub(1), (x + 1).min(width - 1));
-            self.take_run(x, [before, x, after].map(|x| [&photo[x * RGB..][..RGB], &drawn[x * RGB..][..RGB]]));
+            // The rim's neighbours beyond it are the rim itself.
+            let neighbours = [x.saturating_sub(1), x, (x + 1).min(width - 1)];
+            let pixels = |picture: &[u8]| -> [u8; 3 * RGB] {
+                std::array::from_fn(|k| picture[neighbours[k / RGB] * RGB + k % RGB])
+            };
+            self.take_run(x, &pixels(photo), &pixels(drawn));
         }
         if columns.len() > 2 {
-            let inner = columns.start + 1..columns.end - 1;
-            let run = |shift: usize| {
-                let bytes = (inner.start + shift - 1) * RGB..(inner.end + shift - 1) * RGB;
-                [&photo[bytes.clone()], &drawn[bytes]]
-            };
-            self.take_run(inner.start, [run(0), run(1), run(2)]);
+            let bytes = columns.start * RGB..columns.end * RGB;
+            self.take_run(columns.start + 1, &photo[bytes.clone()], &drawn[bytes]);
         }
     }
 
-    /// The sums of `[photo, drawn]` before, at and after a run of pixels that begins with column `x`.
-    fn take_run(&mut self, x: usize, [before, here, after]: [[&[u8]; 2]; 3]) {
-        let (start, n) = (x * RGB, here[0].len());
-        let [before, here, after] = [before, here, after].map(|[photo, drawn]| (&photo[..n], &drawn[..n]));
+    /// The sums for all but the first and the last of a run of pixels, of which the second is in column `x`.
+    fn take_run(&mut self, x: usize, photo: &[u8], drawn: &[u8]) {
+        let (start, n) = (x * RGB, photo.len() - 2 * RGB);
+        let (photo0, photo1, photo2) = (&photo[..n], &photo[RGB..][..n], &photo[2 * RGB..][..n]);
+        let (drawn0, drawn1, drawn2) = (&drawn[..n], &drawn[RGB..][..n], &drawn[2 * RGB..][..n]);
         let photo = &mut self.photo[start..][..n];
         let drawn = &mut self.drawn[start..][..n];
         let squares = &mut self.squares[start..][..n];
         let products = &mut self.products[start..][..n];
         for k in 0..n {
-            let [(p0, d0), (p1, d1), (p2, d2)] = [before, here, after].map(|(p, d)| (u16::from(p[k]), u16::from(d[k])));
+            let (p0, p1, p2) = (u16::from(photo0[k]), u16::from(photo1[k]), u16::from(photo2[k]));
+            let (d0, d1, d2) = (u16::from(drawn0[k]), u16::from(drawn1[k]), u16::from(drawn2[k]));
             photo[k] = p0 + 2 * p1 + p2;
             drawn[k] = d0 + 2 * d1 + d2;
-            squares[k] = u32::from(p0 * p0) + 2 * u32::from(p1 * p1) + u32::from(p2 * p2);
-            products[k] = u32::from(p0 * d0) + 2 * u32::from(p1 * d1) + u32::from(p2 * d2);
+            squares[k] = i32::from(p0 * p0) + 2 * i32::from(p1 * p1) + i32::from(p2 * p2);
+            products[k] = i32::from(p0 * d0) + 2 * i32::from(p1 * d1) + i32::from(p2 * d2);
         }
     }
 }
@@ -263,29 +282,34 @@ fn between(first: i16, second: i16, share: i16) -> i16 {
     first + ((i32::from((second - first) * 2) * i32::from(share)) >> 16) as i16
 }
 
-/// The lines of a row at these columns of the large picture.
-fn widen(fitted: &Lines, taps: &[Tap], columns: Range<usize>, widened: &mut Lines) {
-    for (x, tap) in columns.clone().zip(&taps[columns]) {
-        for (from, to) in [(&fitted.slope, &mut widened.slope), (&fitted.value, &mut widened.value)] {
-            // Four values where three are meant: the next pixel overwrites the last one.
-            let (first, second) = (&from[tap.first * RGB..][..RGB + 1], &from[tap.second * RGB..][..RGB + 1]);
-            let to = &mut to[x * RGB..][..RGB + 1];
-            for c in 0..=RGB {
-                to[c] = between(first[c], second[c], tap.share);
-            }
+/// The lines of a row at these columns of the large picture. `near` and `far` are for the two that each lies between.
+fn widen(fitted: &Lines, columns: Range<usize>, across: &Across, [near, far]: [&mut Vec<i16>; 2], widened: &mut Lines) {
+    let bytes = columns.start * RGB..columns.end * RGB;
+    let shares = &across.shares[bytes.clone()];
+    for (from, to) in [(&fitted.slope, &mut widened.slope), (&fitted.value, &mut widened.value)] {
+        for (x, tap) in columns.clone().zip(&across.taps[columns.clone()]) {
+            // Four values where three are meant, which is one move: the next pixel overwrites the last one.
+            near[x * RGB..][..RGB + 1].copy_from_slice(&from[tap.first * RGB..][..RGB + 1]);
+            far[x * RGB..][..RGB + 1].copy_from_slice(&from[tap.second * RGB..][..RGB + 1]);
+        }
+        let n = bytes.len();
+        let (near, far, to) = (&near[bytes.clone()][..n], &far[bytes.clone()][..n], &mut to[bytes.clone()][..n]);
+        for k in 0..n {
+            to[k] = between(near[k], far[k], shares[k]);
         }
     }
 }
 
 /// The lines between two rows, applied to a row of the photo. `bytes` is where it begins and ends within the rows.
-fn apply(lines: [&Lines; 2], bytes: Range<usize>, share: i16, photo: &[u8], output: &mut [u8]) {
+fn apply(lines: [&Lines; 2], bytes: Range<usize>, shares: &[i16], photo: &[u8], output: &mut [u8]) {
     let n = output.len();
+    let shares = &shares[..n];
     let [(slope, value), (next_slope, next_value)] =
         lines.map(|lines| (&lines.slope[bytes.clone()][..n], &lines.value[bytes.clone()][..n]));
     let photo = &photo[..n];
     for k in 0..n {
-        let slope = between(slope[k], next_slope[k], share);
-        let value = between(value[k], next_value[k], share);
+        let slope = between(slope[k], next_slope[k], shares[k]);
+        let value = between(value[k], next_value[k], shares[k]);
         // The byte less 128, times 2⁸.
         let byte = ((u16::from(photo[k]) << 8) ^ 0x8000) as i16;
         let risen = ((i32::from(slope) * i32::from(byte)) >> (SLOPE_BITS + 8 - VALUE_BITS)) as i16;
