@@ -18,10 +18,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::frame::{Pool, PooledFrame, SharedFrame};
+use crate::host;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::style::Stylizer;
 use mailbox::{HandOver, Mailbox};
+use rate::{Pace, RateControl, Situation};
 use stats::{Stats, Summary};
 use workers::{Capture, Report, Role, Show, Stylize, Turn, guarded, spawn};
 
@@ -61,6 +63,8 @@ pub struct Plan {
     pub window: Option<Box<dyn Sink>>,
     /// End after so many stylized frames.
     pub frames: Option<u64>,
+    /// How many frames are drawn, and what they may cost.
+    pub pace: Pace,
     /// Which unfinished outputs are completed rather than removed.
     pub keep: Keep,
 }
@@ -108,13 +112,15 @@ pub fn stats_for(plan: &Plan) -> Stats {
 /// # Errors
 /// The first failure of any stage, a panic among them; all stages have ended then.
 pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&Stats)) -> Result<Summary> {
-    let Plan { source, stylizer, sinks, window, frames, keep } = plan;
+    let Plan { source, stylizer, sinks, window, frames, pace, keep } = plan;
     let live =
         source.info().live || sinks.iter().any(|s| s.live()) || window.as_ref().is_some_and(|window| window.live());
     let info = source.info();
     let rate = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
-    let pace = if live { "the newest frame wins" } else { "every frame counts" };
-    log::info!("{}: {} at {rate}, drawn {}; {pace}", info.name, info.size, stylizer.manner(info.size));
+    let order = if live { "the newest frame wins" } else { "every frame counts" };
+    log::info!("{}: {} at {rate}, drawn {}; {order}", info.name, info.size, stylizer.manner(info.size));
+    let smallest = stylizer.smallest_scale(info.size);
+    let control = RateControl::new(pace, Situation { source: info.rate, live, smallest, cores: host::cores() });
     let hand_over = if live { HandOver::NewestWins } else { HandOver::Wait };
     let outlets = sinks.len() + usize::from(window.is_some());
     let wires = Arc::new(Wires {
@@ -139,7 +145,7 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
         let show = Show::new(sink, outlet, Arc::clone(&wires));
         started = started.and_then(|()| start(&format!("sink {outlet}"), role, Box::new(move || show.work())));
     }
-    let stylize = Stylize { stylizer, frames, wires: Arc::clone(&wires) };
+    let stylize = Stylize { stylizer, frames, control, wires: Arc::clone(&wires) };
     started = started.and_then(|()| start("stylize", Role::Stylize, Box::new(move || stylize.work())));
     let capture = Capture { source, stop: stop.clone(), wires: Arc::clone(&wires) };
     started = started.and_then(|()| start("capture", Role::Capture, Box::new(move || capture.work())));

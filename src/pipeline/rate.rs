@@ -73,7 +73,7 @@ pub enum Verdict {
 /// What was found about a frame that was drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finding {
-    /// Whether it took longer than the budget.
+    /// Whether it took longer than the budget, where frames may be dropped to keep one.
     pub over_budget: bool,
     /// The scale of the next frame, where that is another one.
     pub step: Option<Scale>,
@@ -148,7 +148,7 @@ impl RateControl {
             let frame = cpu.saturating_sub(cap.last.replace(cpu).unwrap_or(cpu));
             load = load.max(frame.as_secs_f64() / cap.allowance.as_secs_f64());
         }
-        Finding { over_budget: took > self.budget, step: self.ladder.frame(moment.now, load) }
+        Finding { over_budget: self.live && took > self.budget, step: self.ladder.frame(moment.now, load) }
     }
 }
 

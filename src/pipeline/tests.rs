@@ -4,6 +4,7 @@ use super::*;
 use crate::frame::{Frame, Size};
 use crate::sink::Flow;
 use crate::source::{SourceInfo, Step};
+use crate::style::Scale;
 
 const SIZE: Size = Size::new(4, 2);
 const KEEP: Keep = Keep { when_stopped: true, when_failed: false };
@@ -115,7 +116,7 @@ impl Sink for Recorder {
 }
 
 fn plan(source: Box<dyn Source>, sinks: Vec<Box<dyn Sink + Send>>) -> Plan {
-    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP }
+    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, pace: Pace::default(), keep: KEEP }
 }
 
 fn go(plan: Plan) -> Result<Summary> {
@@ -258,7 +259,9 @@ fn the_steady_state_allocates_no_frames() {
     });
     let capture =
         Capture { source: numbered(1000, false, Then::End), stop: Stop::default(), wires: Arc::clone(&wires) };
-    let stylize = Stylize { stylizer: Stylizer::off(), frames: None, wires: Arc::clone(&wires) };
+    let situation = Situation { source: None, live: false, smallest: Scale::Full, cores: 1 };
+    let control = RateControl::new(Pace::default(), situation);
+    let stylize = Stylize { stylizer: Stylizer::off(), frames: None, control, wires: Arc::clone(&wires) };
     let sink: Box<dyn Sink + Send> = sink;
     let show = Show::new(sink, 0, Arc::clone(&wires));
     std::thread::scope(|s| {

@@ -9,8 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::mailbox::{Received, Sent};
+use super::rate::{Moment, RateControl, Verdict};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
+use crate::host;
 use crate::sink::{Flow, Sink};
 use crate::source::{Source, Step};
 use crate::style::Stylizer;
@@ -106,15 +108,26 @@ impl Capture {
 pub struct Stylize {
     pub stylizer: Stylizer,
     pub frames: Option<u64>,
+    pub control: RateControl,
     pub wires: Arc<Wires>,
 }
 
 impl Stylize {
     pub fn work(mut self) -> Result<()> {
+        let start = Instant::now();
+        let moment = |now: Instant| Moment { now: now.saturating_duration_since(start), cpu: host::cpu_time() };
         let mut left = self.frames.unwrap_or(u64::MAX);
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
+            match self.control.judge(moment(Instant::now()), input.captured.saturating_duration_since(start)) {
+                Verdict::Draw => {}
+                Verdict::Skip => {
+                    self.wires.stats.dropped();
+                    continue;
+                }
+                Verdict::Rest(time) => self.wires.captured.rest(time),
+            }
             let began = Instant::now();
             let mut output = self.wires.pool.take(input.size);
             self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
@@ -122,7 +135,17 @@ impl Stylize {
             output.sequence = input.sequence;
             output.presented = input.presented;
             drop(input);
-            self.wires.stats.stylized(began.elapsed());
+            let (done, took) = (Instant::now(), began.elapsed());
+            self.wires.stats.stylized(took);
+            let finding = self.control.drawn(moment(done), took);
+            if finding.over_budget {
+                self.wires.stats.over_budget();
+            }
+            if let Some(scale) = finding.step {
+                log::debug!("frames are drawn at a scale of {scale} from now on");
+                self.stylizer.set_scale(scale);
+                self.wires.stats.scaled(scale);
+            }
             left -= 1;
             let output = output.share();
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {

@@ -100,13 +100,7 @@ impl Scaled {
     ///
     /// # Errors
     /// As [`Generator::run`].
-    pub fn run(
-        &mut self,
-        generator: &mut dyn Generator,
-        frame: &[u8],
-        size: Size,
-        output: &mut [u8],
-    ) -> Result<()> {
+    pub fn run(&mut self, generator: &mut dyn Generator, frame: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
         self.current = None;
         if self.scale == Scale::Full {
             return generator.run(frame, size, output);

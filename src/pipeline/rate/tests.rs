@@ -253,7 +253,9 @@ fn where_every_frame_counts_none_is_skipped_or_made_smaller() {
 
 #[test]
 fn fewer_frames_than_the_source_gives_come_evenly() {
-    for (source, wanted, spread) in [(60, 30, 0.002), (60, 25, 0.017), (30, 15, 0.002), (30, 30, 0.002), (30, 29, 0.002)] {
+    for (source, wanted, spread) in
+        [(60, 30, 0.002), (60, 25, 0.017), (30, 15, 0.002), (30, 30, 0.002), (30, 29, 0.002)]
+    {
         let pace = Pace { fps: Rate::new(wanted, 1), cpu: None };
         let outcome = World { fps: source, pace, cost: &|_| 0.005, ..World::default() }.run(60.0, Scale::Half);
         let expected = if f64::from(source) / f64::from(wanted) > 1.1 { wanted } else { source };

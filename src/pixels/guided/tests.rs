@@ -121,7 +121,8 @@ fn an_edge_is_as_sharp_as_in_the_large_photo() {
     // The edge lies in the middle of a small pixel, which is a mixture.
     let photo = halves(large, 15, 60, 200);
     let small_photo = scaled(&photo, large, small);
-    let drawn: Vec<u8> = small_photo.iter().map(|&b| (f64::from(b) * 220.0 / 140.0 - 74.0).clamp(20.0, 240.0) as u8).collect();
+    let drawn: Vec<u8> =
+        small_photo.iter().map(|&b| (f64::from(b) * 220.0 / 140.0 - 74.0).clamp(20.0, 240.0) as u8).collect();
     let pictures = Pictures { drawn: &drawn, small: &small_photo, photo: &photo };
     let sharp = enlarged(small, large, pictures, &[whole(large)]);
     let row = &sharp[8 * 32 * 3..9 * 32 * 3];
