@@ -13,6 +13,8 @@
 //! 3. A [`style`] found on disk or in the binary was loaded by [`engine`] into a generator: u8 pixels in, u8 pixels out.
 //! 4. [`sink`]s show or write what comes out; every stage reports its time into the shared statistics.
 //!
+//! What may change meanwhile (strength, style, mirror, comparison) is in [`live`]: the pipeline looks there between frames.
+//!
 //! `cli` holds one file per subcommand and is the only part that prints.
 
 pub mod cli;
@@ -22,6 +24,7 @@ pub mod error;
 pub mod ffmpeg;
 pub mod frame;
 pub mod host;
+pub mod live;
 pub mod output;
 pub mod picture;
 pub mod pipeline;

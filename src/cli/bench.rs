@@ -177,6 +177,7 @@ fn as_from_a_camera(stylizer: Stylizer, source: Synthetic, args: &BenchArgs) -> 
         frames: Some(args.frames),
         pace: Pace { fps: Some(args.fps), cpu: None },
         keep: Keep { when_stopped: false, when_failed: false },
+        control: None,
     };
     let stats = Arc::new(pipeline::stats_for(&plan));
     pipeline::run(plan, &Stop::default(), &stats, &mut |_| {})

@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::options::StyleOptions;
 use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
-use crate::config::{self, FrameRate, RunConfig, SinkChoice, SourceChoice};
+use crate::config::{self, FrameRate, RunConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
 use crate::ffmpeg::Damage;
 use crate::frame::Size;
 use crate::host;
+use crate::live::{Control, Opener, Settings};
 use crate::pipeline::rate::Pace;
 use crate::pipeline::stats::Summary;
 use crate::pipeline::{self, Keep, Plan, Stop};
@@ -21,10 +22,11 @@ use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
 use crate::sink::null::Null;
 use crate::sink::y4m::{Y4mFile, Y4mPipe};
-use crate::source::adapt::{Mirrored, Paced, Scaled};
+use crate::source::adapt::{Paced, Scaled};
 use crate::source::file::{self, Kind};
 use crate::source::synthetic::Synthetic;
 use crate::source::{CameraRequest, Source, camera};
+use crate::style::Registry;
 use crate::y4m::Header;
 
 const EXAMPLES: &str = "\
@@ -159,7 +161,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
     let keep = Keep { when_stopped: true, when_failed: info.live };
     let pace = Pace { fps: config.fps, cpu: config.cpu };
-    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep };
+    let control = Control::new(settings(&config), Some(opener(&config)))?;
+    let control = Some(control);
+    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control };
     let stats = Arc::new(pipeline::stats_for(&plan));
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
@@ -180,6 +184,25 @@ pub fn run(args: &RunArgs) -> Result<()> {
         Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
         None => Ok(()),
     }
+}
+
+/// How the run begins.
+fn settings(config: &RunConfig) -> Settings {
+    let StyleConfig { style, strength, .. } = &config.style;
+    Settings { on: true, style: style.clone(), strength: *strength, split: None, mirror: config.mirror }
+}
+
+/// Opens another style as the first one was opened.
+fn opener(config: &RunConfig) -> Opener {
+    let config = config.style.clone();
+    Box::new(move |style| {
+        let wanted = StyleConfig { style: style.into(), ..config.clone() };
+        let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
+        for note in notes {
+            log::warn!("{note}");
+        }
+        Ok(stylizer)
+    })
 }
 
 fn print_report(report: &RunReport, stdout_is_taken: bool) -> Result<()> {
@@ -253,9 +276,6 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header, Option<Da
         if let Some(rate) = config.fps.or(watched) {
             source = Box::new(Paced::new(source, rate));
         }
-    }
-    if config.mirror {
-        source = Box::new(Mirrored(source));
     }
     let (size, rate) = (source.info().size, source.info().rate.unwrap_or(config::DEFAULT_RATE));
     let header = match (read_header, read_video) {

@@ -76,6 +76,7 @@ pub fn run(args: &VideoArgs) -> Result<()> {
         frames: None,
         pace: Pace::default(),
         keep,
+        control: None,
     };
     let stats = Arc::new(pipeline::stats_for(&plan));
     let bar = progress(info.frames);

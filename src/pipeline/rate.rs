@@ -126,6 +126,16 @@ impl RateControl {
         self.budget
     }
 
+    /// The scale of the next frame.
+    pub fn scale(&self) -> Scale {
+        self.ladder.scale()
+    }
+
+    /// Frames to come are drawn by another style, for which no scale below `smallest` makes a frame cheaper.
+    pub fn begin_style(&mut self, smallest: Scale) {
+        self.ladder.begin(if self.live { smallest } else { Scale::Full });
+    }
+
     /// Whether the frame captured at `captured` is drawn at `moment`.
     pub fn judge(&mut self, moment: Moment, captured: Duration) -> Verdict {
         let wait = match (&mut self.cap, moment.cpu) {

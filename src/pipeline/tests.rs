@@ -116,7 +116,8 @@ impl Sink for Recorder {
 }
 
 fn plan(source: Box<dyn Source>, sinks: Vec<Box<dyn Sink + Send>>) -> Plan {
-    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, pace: Pace::default(), keep: KEEP }
+    let pace = Pace::default();
+    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, pace, keep: KEEP, control: None }
 }
 
 fn go(plan: Plan) -> Result<Summary> {
@@ -257,11 +258,15 @@ fn the_steady_state_allocates_no_frames() {
         pool: pool.clone(),
         discard: AtomicBool::new(false),
     });
-    let capture =
-        Capture { source: numbered(1000, false, Then::End), stop: Stop::default(), wires: Arc::clone(&wires) };
+    let capture = Capture {
+        source: numbered(1000, false, Then::End),
+        stop: Stop::default(),
+        follower: None,
+        wires: Arc::clone(&wires),
+    };
     let situation = Situation { source: None, live: false, smallest: Scale::Full, cores: 1 };
-    let control = RateControl::new(Pace::default(), situation);
-    let stylize = Stylize { stylizer: Stylizer::off(), frames: None, control, wires: Arc::clone(&wires) };
+    let rate = RateControl::new(Pace::default(), situation);
+    let stylize = Stylize::new(Stylizer::off(), None, None, rate, Arc::clone(&wires));
     let sink: Box<dyn Sink + Send> = sink;
     let show = Show::new(sink, 0, Arc::clone(&wires));
     std::thread::scope(|s| {

@@ -8,11 +8,15 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::follow::Follower;
 use super::mailbox::{Received, Sent};
 use super::rate::{Moment, RateControl, Verdict};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
+use crate::frame::{PooledFrame, SharedFrame};
 use crate::host;
+use crate::pixels;
+use crate::pixels::split::split;
 use crate::sink::{Flow, Sink};
 use crate::source::{Source, Step};
 use crate::style::Stylizer;
@@ -80,6 +84,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 pub struct Capture {
     pub source: Box<dyn Source>,
     pub stop: Stop,
+    pub follower: Option<Follower>,
     pub wires: Arc<Wires>,
 }
 
@@ -91,8 +96,16 @@ impl Capture {
             match self.source.read(&mut frame)? {
                 Step::Idle => continue,
                 Step::End => break,
-                Step::Frame => self.wires.stats.captured(frame.captured),
+                Step::Frame => {}
             }
+            if let Some(follower) = &mut self.follower {
+                follower.renew();
+                if follower.settings().mirror {
+                    let width = frame.size.width;
+                    pixels::mirror(&mut frame.pixels, width);
+                }
+            }
+            self.wires.stats.captured(frame.captured);
             match self.wires.captured.send(frame) {
                 Sent::Delivered => {}
                 Sent::Replaced => self.wires.stats.dropped(),
@@ -106,21 +119,32 @@ impl Capture {
 
 /// Runs the style.
 pub struct Stylize {
-    pub stylizer: Stylizer,
-    pub frames: Option<u64>,
-    pub control: RateControl,
-    pub wires: Arc<Wires>,
+    stylizer: Stylizer,
+    frames: Option<u64>,
+    follower: Option<Follower>,
+    rate: RateControl,
+    /// When the thread began: the rate's clock counts from here.
+    start: Instant,
+    wires: Arc<Wires>,
 }
 
 impl Stylize {
+    pub fn new(
+        stylizer: Stylizer,
+        frames: Option<u64>,
+        follower: Option<Follower>,
+        rate: RateControl,
+        wires: Arc<Wires>,
+    ) -> Self {
+        Self { stylizer, frames, follower, rate, start: Instant::now(), wires }
+    }
+
     pub fn work(mut self) -> Result<()> {
-        let start = Instant::now();
-        let moment = |now: Instant| Moment { now: now.saturating_duration_since(start), cpu: host::cpu_time() };
         let mut left = self.frames.unwrap_or(u64::MAX);
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
-            match self.control.judge(moment(Instant::now()), input.captured.saturating_duration_since(start)) {
+            match self.rate.judge(self.moment(), input.captured.saturating_duration_since(self.start)) {
                 Verdict::Draw => {}
                 Verdict::Skip => {
                     self.wires.stats.dropped();
@@ -129,25 +153,9 @@ impl Stylize {
                 Verdict::Rest(time) => self.wires.captured.rest(time),
             }
             let began = Instant::now();
-            let mut output = self.wires.pool.take(input.size);
-            self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
-            output.captured = input.captured;
-            output.sequence = input.sequence;
-            output.presented = input.presented;
-            drop(input);
-            let (done, took) = (Instant::now(), began.elapsed());
-            self.wires.stats.stylized(took);
-            let finding = self.control.drawn(moment(done), took);
-            if finding.over_budget {
-                self.wires.stats.over_budget();
-            }
-            if let Some(scale) = finding.step {
-                log::debug!("frames are drawn at a scale of {scale} from now on");
-                self.stylizer.set_scale(scale);
-                self.wires.stats.scaled(scale);
-            }
+            let output = self.draw(input)?;
+            self.account(began.elapsed());
             left -= 1;
-            let output = output.share();
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
                 if mailbox.send(output.clone()) == Sent::Replaced {
                     self.wires.stats.missed(outlet);
@@ -157,6 +165,59 @@ impl Stylize {
         self.wires.captured.close();
         self.wires.stylized.iter().for_each(|mailbox| mailbox.close());
         Ok(())
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.start.elapsed(), cpu: host::cpu_time() }
+    }
+
+    /// Tells of a frame that took so long, and draws the next ones smaller or larger where that is called for.
+    fn account(&mut self, took: Duration) {
+        self.wires.stats.stylized(took);
+        let finding = self.rate.drawn(self.moment(), took);
+        if finding.over_budget {
+            self.wires.stats.over_budget();
+        }
+        if let Some(scale) = finding.step {
+            log::debug!("frames are drawn at a scale of {scale} from now on");
+            self.stylizer.set_scale(scale);
+            self.wires.stats.scaled(scale);
+        }
+    }
+
+    /// Makes the picture of `input`, as the settings are now.
+    fn draw(&mut self, input: PooledFrame) -> Result<SharedFrame> {
+        if let Some(follower) = &mut self.follower
+            && follower.renew()
+        {
+            if let Some(stylizer) = follower.control().take_style() {
+                self.stylizer = stylizer;
+                // It begins at the scale of the one before, which is likelier to fit than the whole.
+                let (before, smallest) = (self.rate.scale(), self.stylizer.smallest_scale(input.size));
+                self.rate.begin_style(smallest);
+                let scale = self.rate.scale();
+                self.stylizer.set_scale(scale);
+                if scale != before {
+                    self.wires.stats.scaled(scale);
+                }
+            }
+            let settings = follower.settings();
+            self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
+        }
+        let mut output = self.wires.pool.take(input.size);
+        self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
+        output.captured = input.captured;
+        output.sequence = input.sequence;
+        output.presented = input.presented;
+        let Some(follower) = &self.follower else {
+            return Ok(output.share());
+        };
+        if let Some(share) = follower.settings().split {
+            split(&input.pixels, &mut output.pixels, input.size, share);
+        }
+        let (photo, output) = (input.share(), output.share());
+        follower.control().publish(photo, output.clone());
+        Ok(output)
     }
 }
 

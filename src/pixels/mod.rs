@@ -8,6 +8,7 @@ pub mod nv12;
 pub mod packed;
 pub mod pad;
 pub mod resize;
+pub mod split;
 pub mod yuv;
 pub mod yuyv;
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::{Source, SourceInfo, Step};
 use crate::error::Result;
 use crate::frame::{Frame, Rate, Size};
-use crate::pixels::mirror;
 use crate::pixels::resize::{Filter, Scaler};
 
 /// Gives every frame in another size; the aspect is not kept.
@@ -38,23 +37,6 @@ impl Source for Scaled {
             frame.sequence = self.original.sequence;
             frame.presented = self.original.presented;
             self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size)?;
-        }
-        Ok(step)
-    }
-}
-
-/// Gives every frame as a mirror shows it.
-pub struct Mirrored(pub Box<dyn Source>);
-
-impl Source for Mirrored {
-    fn info(&self) -> &SourceInfo {
-        self.0.info()
-    }
-
-    fn read(&mut self, frame: &mut Frame) -> Result<Step> {
-        let step = self.0.read(frame)?;
-        if step == Step::Frame {
-            mirror(&mut frame.pixels, frame.size.width);
         }
         Ok(step)
     }
@@ -153,9 +135,6 @@ mod tests {
 
     #[test]
     fn adapters_keep_every_frame() {
-        let mirrored = all(Mirrored(Three::boxed()));
-        assert!(mirrored.iter().all(|f| f.pixels == [90, 90, 90, 10, 10, 10]));
-
         let scaled = Scaled::new(Three::boxed(), Size::new(4, 3));
         assert_eq!(scaled.info().size, Size::new(4, 3));
         let scaled = all(scaled);
@@ -163,7 +142,7 @@ mod tests {
 
         let fast = Rate::new(1000, 1).expect("a rate");
         let paced = all(Paced::new(Three::boxed(), fast));
-        for frames in [mirrored, scaled, paced] {
+        for frames in [scaled, paced] {
             assert_eq!(frames.iter().map(|f| f.sequence).collect::<Vec<_>>(), [0, 1, 2]);
         }
     }

@@ -1,5 +1,7 @@
 //! A style applied to pictures, at a strength.
 
+use std::fmt;
+
 use crate::config::Detail;
 use crate::engine::Generator;
 use crate::error::Result;
@@ -17,6 +19,13 @@ pub struct Stylizer {
     scaled: Scaled,
 }
 
+impl fmt::Debug for Stylizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, strength, detail, .. } = self;
+        write!(f, "Stylizer({name}, {strength}, {detail})")
+    }
+}
+
 impl Stylizer {
     /// Gives every picture back unchanged (`--style off`).
     pub fn off() -> Self {
@@ -28,6 +37,11 @@ impl Stylizer {
         let strength = strength.clamp(0.0, 1.0);
         let (generator, detail, scaled) = (Some(generator), Detail::Full, Scaled::default());
         Self { name: name.into(), generator, strength, detail, scaled }
+    }
+
+    /// From the next picture on: 0 is the photo, 1 the style alone.
+    pub fn set_strength(&mut self, strength: f32) {
+        self.strength = strength.clamp(0.0, 1.0);
     }
 
     /// The same, drawing pictures with so much detail.

@@ -51,6 +51,16 @@ impl Ladder {
         }
     }
 
+    pub(super) fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Begins anew with other frames: at the scale that it has, unless that is below `smallest`.
+    pub(super) fn begin(&mut self, smallest: Scale) {
+        let scale = self.scale.max(smallest);
+        *self = Self { scale, ..Self::new(smallest) };
+    }
+
     /// A frame that was done at `now` had this load: what it took, as a share of what it may take. Returns the scale for
     /// the frames to come, where it changes.
     pub(super) fn frame(&mut self, now: Duration, load: f64) -> Option<Scale> {

@@ -276,6 +276,19 @@ fn every_scale_is_reached_and_left_by_its_neighbour() {
 }
 
 #[test]
+fn another_style_begins_at_the_scale_of_the_one_before_if_it_can() {
+    let situation = Situation { source: Rate::new(30, 1), live: true, smallest: Scale::Half, cores: 2 };
+    let mut control = RateControl::new(Pace::default(), situation);
+    let moment = |n: u64| Moment { now: Duration::from_millis(100 * n), cpu: None };
+    let steps = (0..10).filter_map(|n| control.drawn(moment(n), Duration::from_millis(100)).step);
+    assert_eq!(steps.collect::<Vec<_>>(), [Scale::ThreeQuarters]);
+    control.begin_style(Scale::Half);
+    assert_eq!(control.scale(), Scale::ThreeQuarters);
+    control.begin_style(Scale::Full);
+    assert_eq!(control.scale(), Scale::Full);
+}
+
+#[test]
 fn a_frame_that_hangs_once_changes_nothing() {
     let cost = |t: f64| if (50.0..50.02).contains(&t) { 1.0 } else { 0.02 };
     let outcome = World { cost: &cost, ..World::default() }.run(100.0, Scale::Half);
