@@ -10,6 +10,7 @@ use criterion::{Criterion, criterion_group};
 use nijigen::engine::{Generator, Options};
 use nijigen::frame::{Frame, Size};
 use nijigen::pixels::guided::{Guided, Part, Pictures};
+use nijigen::pixels::reduce::Reducer;
 use nijigen::pixels::resize::{Filter, Scaler};
 use nijigen::source::file;
 use nijigen::style::{Registry, Scale};
@@ -40,10 +41,8 @@ fn times(c: &mut Criterion) {
         let small = scale.of(large);
         let mut group = c.benchmark_group(format!("{small} to {large}"));
         let mut reduced = vec![0; small.rgb_len()];
-        let mut reduce = Scaler::new(Filter::Bilinear);
-        group.bench_function("(reducing)", |b| {
-            b.iter(|| reduce.scale(&photo, large, black_box(&mut reduced), small).is_ok());
-        });
+        let mut reducer = Reducer::new(large, small);
+        group.bench_function("(reducing)", |b| b.iter(|| reducer.reduce(&photo, black_box(&mut reduced))));
         for (name, filter) in [("bilinear", Filter::Bilinear), ("Lanczos", Filter::Lanczos)] {
             let mut scaler = Scaler::new(filter);
             group.bench_function(name, |b| {
@@ -105,7 +104,8 @@ fn candidates(style: &mut dyn Generator, frame: &Frame, scale: Scale) -> (Vec<u8
         output
     };
     let expected = draw(&frame.pixels, large);
-    let reduced = scaled(Filter::Bilinear, &frame.pixels, large, small);
+    let mut reduced = vec![0; small.rgb_len()];
+    Reducer::new(large, small).reduce(&frame.pixels, &mut reduced);
     let drawn = draw(&reduced, small);
     let mut guided = vec![0; large.rgb_len()];
     let pictures = Pictures { drawn: &drawn, small: &reduced, photo: &frame.pixels };

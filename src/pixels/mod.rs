@@ -7,6 +7,7 @@ pub mod mjpeg;
 pub mod nv12;
 pub mod packed;
 pub mod pad;
+pub mod reduce;
 pub mod resize;
 pub mod split;
 pub mod yuv;

@@ -13,7 +13,7 @@ use crate::engine::fused::{BlockMask, Changed, FusedGenerator};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::pixels::guided::{Guided, Part, Pictures};
-use crate::pixels::resize::{Filter, Scaler};
+use crate::pixels::reduce::Reducer;
 
 /// How large a picture is drawn, measured by its sides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,7 +127,7 @@ impl Scaled {
         if matches!(changed, Changed::Blocks(blocks) if !blocks.is_for(size)) {
             return Err(Error::Input(format!("a mask for another size was given with a frame of {size}")));
         }
-        let current = std::mem::replace(&mut self.current, None) == Some(size);
+        let current = self.current.take() == Some(size);
         let changed = match changed {
             // What the engine has kept of this scale may be a minute old; it finds out by comparing.
             Changed::Blocks(_) if !current => Changed::Unknown,
@@ -146,7 +146,7 @@ impl Scaled {
 struct Stage {
     size: Size,
     small: Size,
-    scaler: Scaler,
+    reducer: Reducer,
     guided: Guided,
     /// The small photo, and what was drawn of it.
     reduced: Vec<u8>,
@@ -176,7 +176,7 @@ impl Stage {
         Self {
             size,
             small,
-            scaler: Scaler::new(Filter::Bilinear),
+            reducer: Reducer::new(size, small),
             guided: Guided::new(small, size),
             reduced: vec![0; small.rgb_len()],
             drawn: vec![0; small.rgb_len()],
@@ -191,7 +191,7 @@ impl Stage {
     }
 
     fn run(&mut self, generator: &mut dyn Generator, photo: &[u8], output: &mut [u8]) -> Result<()> {
-        self.scaler.scale(photo, self.size, &mut self.reduced, self.small)?;
+        self.reducer.reduce(photo, &mut self.reduced);
         generator.run(&self.reduced, self.small, &mut self.drawn)?;
         self.enlarge_whole(photo, output);
         Ok(())
@@ -214,7 +214,7 @@ impl Stage {
             }
             (changed, kept) => {
                 let changed = if matches!(changed, Changed::Whole) { changed } else { Changed::Unknown };
-                self.scaler.scale(frame, self.size, &mut self.reduced, self.small)?;
+                self.reducer.reduce(frame, &mut self.reduced);
                 let macs = engine.run_changed(&self.reduced, self.small, changed, dead_zone, &mut self.drawn)?;
                 self.enlarge_whole(frame, output);
                 let mut kept = kept.unwrap_or_else(|| Kept::new(self.size, self.small));
@@ -237,7 +237,7 @@ impl Stage {
     ) -> Result<u64> {
         let Kept { photo, drawn, picture, mask, stale } = kept;
         region::take_blocks(photo, frame, self.size, blocks);
-        self.scaler.scale(photo, self.size, &mut self.reduced, self.small)?;
+        self.reducer.reduce(photo, &mut self.reduced);
         region::reduce_mask(blocks, self.size, self.small, mask);
         let macs = engine.run_changed(&self.reduced, self.small, Changed::Blocks(mask), dead_zone, &mut self.drawn)?;
         stale.find(blocks, drawn, &self.drawn);

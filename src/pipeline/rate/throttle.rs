@@ -6,8 +6,8 @@ use std::time::Duration;
 /// burst that others would notice.
 const SAVED: f64 = 0.25;
 /// Seconds for which time taken beyond the cap is paid back; and the longest that a frame waits. Where receiving frames
-/// alone takes more than the cap, a picture each second is left.
-const OWED: f64 = 1.0;
+/// alone takes more than the cap, a picture each five seconds is left.
+const OWED: f64 = 5.0;
 
 /// Keeps the processor time of a process at so many cores' worth, by saying when the next frame may begin.
 ///

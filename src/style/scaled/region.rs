@@ -17,8 +17,8 @@ pub(super) fn take_blocks(kept: &mut [u8], frame: &[u8], size: Size, changed: &B
     }
 }
 
-/// The blocks of the reduced picture in which a pixel can follow from the changed blocks of the whole one, with the
-/// bilinear filter of [`crate::pixels::resize`]: it reaches as far as one reduced pixel is wide.
+/// The blocks of the reduced picture in which a pixel can follow from the changed blocks of the whole one, where it lies on
+/// them or beside them.
 pub(super) fn reduce_mask(changed: &BlockMask, size: Size, small: Size, reduced: &mut BlockMask) {
     let along = |block: usize, large: u32, small: u32| {
         let scale = f64::from(large) / f64::from(small);

@@ -85,13 +85,13 @@ proptest! {
         let mut photo = picture(size, seed);
         for scale in [Scale::Half, Scale::ThreeQuarters] {
             let small = scale.of(size);
-            let mut scaler = Scaler::new(Filter::Bilinear);
+            let mut reducer = Reducer::new(size, small);
             let (mut before, mut after) = (vec![0; small.rgb_len()], vec![0; small.rgb_len()]);
-            scaler.scale(&photo, size, &mut before, small).unwrap();
+            reducer.reduce(&photo, &mut before);
             let mut noisy = photo.clone();
             let mask = next(&mut noisy, size, seed + 1);
             region::take_blocks(&mut photo, &noisy, size, &mask);
-            scaler.scale(&photo, size, &mut after, small).unwrap();
+            reducer.reduce(&photo, &mut after);
             let mut reduced = BlockMask::new(small);
             region::reduce_mask(&mask, size, small, &mut reduced);
             for (i, (a, b)) in before.iter().zip(&after).enumerate() {
