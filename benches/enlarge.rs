@@ -12,7 +12,7 @@ use nijigen::frame::{Frame, Size};
 use nijigen::pixels::guided::{Guided, Part, Pictures};
 use nijigen::pixels::reduce::Reducer;
 use nijigen::pixels::resize::{Filter, Scaler};
-use nijigen::source::file;
+use nijigen::source::file::{self, LivePipe};
 use nijigen::style::{Registry, Scale};
 
 /// Photos are reduced to fit this before anything is done with them: as a webcam gives them.
@@ -133,7 +133,7 @@ fn read(path: &Path) -> (String, Frame) {
         scaler.scale(&photo, size, &mut frame.pixels, frame.size).expect("the sizes fit");
         return (name, frame);
     }
-    let mut source = file::open(path).expect("a photo or a clip").source;
+    let mut source = file::open(path, LivePipe::No).expect("a photo or a clip").source;
     let mut frame = Frame::black(source.info().size);
     for _ in 0..=FRAME {
         source.read(&mut frame).expect("the clip can be read");

@@ -108,7 +108,7 @@ impl Wires {
 /// The statistics that [`run`] reports to for these sinks.
 pub fn stats_for(plan: &Plan) -> Stats {
     let names = plan.sinks.iter().map(|s| s.name().to_string());
-    Stats::new(names.chain(plan.window.iter().map(|w| w.name().to_string())))
+    Stats::new(names.chain(plan.window.iter().map(|w| w.name().to_string()))).watching(plan.source.status())
 }
 
 /// Runs `plan` until its source ends, `stop` is requested, a sink wants no more, or something fails. `tick` is called
@@ -121,9 +121,9 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
     let live =
         source.info().live || sinks.iter().any(|s| s.live()) || window.as_ref().is_some_and(|window| window.live());
     let info = source.info();
-    let rate = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
+    let speed = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
     let order = if live { "the newest frame wins" } else { "every frame counts" };
-    log::info!("{}: {} at {rate}, drawn {}; {order}", info.name, info.size, stylizer.manner(info.size));
+    log::info!("{}: {} at {speed}, drawn {}; {order}", info.name, info.size, stylizer.manner(info.size));
     let smallest = stylizer.smallest_scale(info.size);
     let rate = RateControl::new(pace, Situation { source: info.rate, live, smallest, cores: host::cores() });
     let hand_over = if live { HandOver::NewestWins } else { HandOver::Wait };

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::host;
+use crate::source::{SharedStatus, StatusReport};
 use crate::style::Scale;
 
 /// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
@@ -33,7 +34,9 @@ struct Inner {
     over_budget: u64,
     /// The process's processor time at `began` and `ended`.
     cpu: Option<(Duration, Duration)>,
+    placeholders: u64,
     sinks: Vec<SinkCount>,
+    source_status: Option<SharedStatus>,
 }
 
 /// What one sink took.
@@ -122,8 +125,13 @@ pub struct Summary {
     pub latency_ms: Latency,
     /// Times of each stage.
     pub stages_ms: Stages,
-    /// Each sink's counts, in the order given.
+    /// Each sink's counts, in the order given; placeholders are counted too.
     pub sinks: Vec<SinkCount>,
+    /// Placeholders that the source gave while it had no picture. No other count knows of them, nor do the times.
+    pub placeholders: u64,
+    /// How the source is, where it is one that comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_status: Option<StatusReport>,
 }
 
 impl Stats {
@@ -144,8 +152,26 @@ impl Stats {
             scale_steps: 0,
             over_budget: 0,
             cpu: None,
+            placeholders: 0,
             sinks,
+            source_status: None,
         }))
+    }
+
+    /// The same, telling the status of its source too.
+    pub fn watching(self, source: Option<SharedStatus>) -> Self {
+        self.lock().source_status = source;
+        self
+    }
+
+    /// How the source is now, where it is one that comes back.
+    pub fn source_status(&self) -> Option<SharedStatus> {
+        self.lock().source_status.clone()
+    }
+
+    /// The source gave a placeholder.
+    pub fn placeholder(&self) {
+        self.lock().placeholders += 1;
     }
 
     /// The source gave a frame whose raw bytes were there at `captured`.
@@ -199,6 +225,13 @@ impl Stats {
         }
     }
 
+    /// Sink number `sink` took a placeholder.
+    pub fn shown_placeholder(&self, sink: usize) {
+        if let Some(count) = self.lock().sinks.get_mut(sink) {
+            count.frames += 1;
+        }
+    }
+
     /// A stylized frame was replaced before sink number `sink` took it.
     pub fn missed(&self, sink: usize) {
         if let Some(count) = self.lock().sinks.get_mut(sink) {
@@ -243,6 +276,8 @@ impl Stats {
                 sink: stage(&inner.sink),
             },
             sinks: inner.sinks.clone(),
+            placeholders: inner.placeholders,
+            source_status: inner.source_status.as_ref().map(SharedStatus::report),
         }
     }
 

@@ -13,7 +13,7 @@ use super::mailbox::{Received, Sent};
 use super::rate::{Moment, RateControl, Verdict};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
-use crate::frame::{PooledFrame, SharedFrame};
+use crate::frame::{FrameKind, PooledFrame, SharedFrame};
 use crate::host;
 use crate::pixels;
 use crate::pixels::split::split;
@@ -91,6 +91,8 @@ pub struct Capture {
 impl Capture {
     pub fn work(mut self) -> Result<()> {
         let size = self.source.info().size;
+        // What lies in the mailbox at most: what the last frame was.
+        let mut last = FrameKind::Picture;
         while !self.stop.requested() {
             let mut frame = self.wires.pool.take(size);
             match self.source.read(&mut frame)? {
@@ -100,15 +102,20 @@ impl Capture {
             }
             if let Some(follower) = &mut self.follower {
                 follower.renew();
-                if follower.settings().mirror {
+                // What is written on a placeholder is to be read.
+                if follower.settings().mirror && frame.kind == FrameKind::Picture {
                     let width = frame.size.width;
                     pixels::mirror(&mut frame.pixels, width);
                 }
             }
-            self.wires.stats.captured(frame.captured);
+            match frame.kind {
+                FrameKind::Picture => self.wires.stats.captured(frame.captured),
+                FrameKind::Placeholder => self.wires.stats.placeholder(),
+            }
+            let replaced = std::mem::replace(&mut last, frame.kind);
             match self.wires.captured.send(frame) {
-                Sent::Delivered => {}
-                Sent::Replaced => self.wires.stats.dropped(),
+                Sent::Replaced if replaced == FrameKind::Picture => self.wires.stats.dropped(),
+                Sent::Delivered | Sent::Replaced => {}
                 Sent::Closed => break,
             }
         }
@@ -144,18 +151,24 @@ impl Stylize {
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
-            match self.rate.judge(self.moment(), input.captured.saturating_duration_since(self.start)) {
-                Verdict::Draw => {}
-                Verdict::Skip => {
-                    self.wires.stats.dropped();
-                    continue;
+            let output = match input.kind {
+                FrameKind::Placeholder => self.pass(input),
+                FrameKind::Picture => {
+                    match self.rate.judge(self.moment(), input.captured.saturating_duration_since(self.start)) {
+                        Verdict::Draw => {}
+                        Verdict::Skip => {
+                            self.wires.stats.dropped();
+                            continue;
+                        }
+                        Verdict::Rest(time) => self.wires.captured.rest(time),
+                    }
+                    left -= 1;
+                    let began = Instant::now();
+                    let output = self.draw(input)?;
+                    self.account(began.elapsed());
+                    output
                 }
-                Verdict::Rest(time) => self.wires.captured.rest(time),
-            }
-            let began = Instant::now();
-            let output = self.draw(input)?;
-            self.account(began.elapsed());
-            left -= 1;
+            };
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
                 if mailbox.send(output.clone()) == Sent::Replaced {
                     self.wires.stats.missed(outlet);
@@ -183,6 +196,15 @@ impl Stylize {
             self.stylizer.set_scale(scale);
             self.wires.stats.scaled(scale);
         }
+    }
+
+    /// A placeholder, as it is.
+    fn pass(&self, input: PooledFrame) -> SharedFrame {
+        let output = input.share();
+        if let Some(follower) = &self.follower {
+            follower.control().publish(output.clone(), output.clone());
+        }
+        output
     }
 
     /// Makes the picture of `input`, as the settings are now.
@@ -252,7 +274,10 @@ impl<S: Sink + ?Sized> Show<Box<S>> {
             Received::Message(frame) => {
                 let began = Instant::now();
                 let flow = self.sink.show(&frame)?;
-                self.wires.stats.shown(self.outlet, began.elapsed(), frame.captured);
+                match frame.kind {
+                    FrameKind::Picture => self.wires.stats.shown(self.outlet, began.elapsed(), frame.captured),
+                    FrameKind::Placeholder => self.wires.stats.shown_placeholder(self.outlet),
+                }
                 flow
             }
         };
