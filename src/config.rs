@@ -53,6 +53,46 @@ pub const DEFAULT_RATE: Rate = match Rate::new(30, 1) {
     None => unreachable!(),
 };
 
+/// How many frames are drawn per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrameRate {
+    /// As many as the source gives.
+    #[default]
+    Auto,
+    /// So many.
+    Fixed(Rate),
+}
+
+impl FrameRate {
+    /// The rate that was asked for.
+    pub fn fixed(self) -> Option<Rate> {
+        match self {
+            Self::Auto => None,
+            Self::Fixed(rate) => Some(rate),
+        }
+    }
+}
+
+impl fmt::Display for FrameRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Fixed(rate) => write!(f, "{rate}"),
+        }
+    }
+}
+
+impl FromStr for FrameRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse().map(Self::Fixed).map_err(|why| format!("{why}, or auto"))
+    }
+}
+
 /// The seed of synthetic sources.
 pub const SYNTHETIC_SEED: u64 = 1;
 
@@ -179,8 +219,10 @@ pub struct RunConfig {
     pub sinks: Vec<SinkChoice>,
     /// The size asked of a camera, made by the synthetic source, and to which others are scaled.
     pub size: Option<Size>,
-    /// The rate asked of a camera, and at which other sources are played.
+    /// The rate asked of a camera, at which other sources are played, and which is held; where none is given, the source's.
     pub fps: Option<Rate>,
+    /// The most that the process may take of all cores, in percent (1 to 100).
+    pub cpu: Option<u8>,
     /// Whether a camera that is absent or in use at the start is waited for, rather than an error.
     pub wait: bool,
     /// Whether frames are mirrored left to right.

@@ -1,4 +1,4 @@
-//! The engine allocates when it is given a size for the first time, and never again.
+//! The engine allocates when it is given a size for the first time, and never again; so does what runs it at a scale.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,6 +10,7 @@ use nijigen::engine::fused::{BlockMask, Changed, FusedGenerator};
 use nijigen::engine::kernels::Isa;
 use nijigen::engine::topology::{StudentSize, Topology};
 use nijigen::frame::Size;
+use nijigen::style::{Scale, Scaled};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -24,11 +25,20 @@ fn after_the_first_frame_nothing_is_allocated_on_any_thread() {
     let mut mask = BlockMask::new(size);
     for threads in [1, 3] {
         let mut engine = FusedGenerator::new(&net, Isa::best(), threads).unwrap();
+        let mut scaled = [Scale::ThreeQuarters, Scale::Half].map(|scale| {
+            let mut scaled = Scaled::default();
+            scaled.set_scale(scale);
+            scaled
+        });
         // Every way of running, so that what the threads need of their own is there.
         for i in 0..20 {
             engine.run(&frame, size, &mut out).unwrap();
             frame[i * 50] ^= 0x55;
             engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
+            for scaled in &mut scaled {
+                scaled.run(&mut engine, &frame, size, &mut out).unwrap();
+                scaled.run_changed(&mut engine, &frame, size, Changed::Unknown, 0, &mut out).unwrap();
+            }
         }
         let region = Region::new(ALLOCATOR);
         for i in 0..500 {
@@ -36,6 +46,9 @@ fn after_the_first_frame_nothing_is_allocated_on_any_thread() {
             mask.set(i % mask.columns(), i % mask.rows(), i % 3 == 0);
             let changed = [Changed::Whole, Changed::Unknown, Changed::Blocks(&mask)][i % 3];
             engine.run_changed(&frame, size, changed, (i % 2) as u8, &mut out).unwrap();
+            for scaled in &mut scaled {
+                scaled.run_changed(&mut engine, &frame, size, changed, (i % 2) as u8, &mut out).unwrap();
+            }
         }
         let seen = region.change();
         assert_eq!((seen.allocations, seen.reallocations), (0, 0), "on {threads} threads");

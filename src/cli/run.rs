@@ -9,11 +9,13 @@ use serde::Serialize;
 use super::options::StyleOptions;
 use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
-use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
+use crate::config::{self, FrameRate, RunConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
 use crate::ffmpeg::Damage;
-use crate::frame::{Rate, Size};
+use crate::frame::Size;
+use crate::host;
 use crate::live::{Control, Opener, Settings};
+use crate::pipeline::rate::Pace;
 use crate::pipeline::stats::Summary;
 use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::pixels::yuv::Chroma;
@@ -37,6 +39,7 @@ Examples:
   nijigen run --source camera:brio --wait       the one with 'brio' in its name,
                                                 once it is there
   nijigen run --source clip.mp4 --style off     play a video as it is
+  nijigen run --fps 30 --cpu 50                 hold 30 frames, leave half the machine
   nijigen run --sink anime.y4m --sink window    watch and record
   nijigen run --source synthetic --sink null --frames 300 --stats json
   ffmpeg -i a.mp4 -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
@@ -79,9 +82,14 @@ pub struct RunArgs {
     /// are scaled to exactly this
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
-    /// Frames per second: asked of a camera; other sources are played at this rate
-    #[arg(long, value_name = "N")]
-    fps: Option<Rate>,
+    /// Frames per second: asked of a camera; other sources are played at this rate. Where the newest frame counts, the
+    /// style is drawn smaller, and enlarged again, when it takes too long for this; auto holds the source's own rate
+    #[arg(long, value_name = "N|auto", default_value_t)]
+    fps: FrameRate,
+    /// The most processor time that the program may take, in percent of all cores: first fewer frames are drawn, down to 15
+    /// per second, then smaller ones
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    cpu: Option<u8>,
     #[command(flatten)]
     style: StyleOptions,
     /// Wait for a camera that is not there or in use at the start: show a placeholder until it comes
@@ -124,13 +132,21 @@ impl RunArgs {
             source: self.source.clone(),
             sinks: self.sinks.clone(),
             size: self.size,
-            fps: self.fps,
+            fps: self.fps.fixed(),
+            cpu: self.cpu,
             wait: self.wait,
             mirror: self.mirror,
             frames: self.frames,
             style: self.style.resolve(),
         };
         check_sinks(&config)?;
+        if config.cpu.is_some() && host::cpu_time().is_none() {
+            return Err(Error::Usage(
+                "--cpu cannot be kept here, since this system does not tell what a program takes; give fewer --threads \
+                 instead"
+                    .into(),
+            ));
+        }
         if config.wait && !matches!(config.source, SourceChoice::Camera(_)) {
             return Err(Error::Usage("--wait waits for a camera, and the source is none; leave it out".into()));
         }
@@ -174,9 +190,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let wants_window = config.sinks.contains(&SinkChoice::Window);
     let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
     let keep = Keep { when_stopped: true, when_failed: info.live };
+    let pace = Pace { fps: config.fps, cpu: config.cpu };
     let control = Control::new(settings(&config), Some(opener(&config)))?;
     let control = Some(control);
-    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep, control };
+    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control };
     let stats = Arc::new(pipeline::stats_for(&plan));
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {

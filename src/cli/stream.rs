@@ -16,7 +16,7 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
 /// One line that says what a run did. Latency is told where an end was `live`: elsewhere frames wait for one another, and
 /// it says nothing of the style.
 pub fn totals(summary: &Summary, live: bool) -> String {
-    let Summary { stylized, seconds, fps, dropped, latency_ms, .. } = summary;
+    let Summary { stylized, seconds, fps, dropped, latency_ms, scale, .. } = summary;
     let frames = if *stylized == 1 { "frame" } else { "frames" };
     let lost = match *dropped {
         0 => "none dropped".to_string(),
@@ -32,5 +32,6 @@ pub fn totals(summary: &Summary, live: bool) -> String {
         1 => "; the camera was lost and came back once".to_string(),
         n => format!("; the camera was lost and came back {n} times"),
     };
-    format!("{stylized} {frames} in {seconds:.1} s, {fps:.1} per second, {lost}{latency}{returns}")
+    let scale = if *scale < 1.0 { format!("; drawn at {scale} of the size to keep up") } else { String::new() };
+    format!("{stylized} {frames} in {seconds:.1} s, {fps:.1} per second, {lost}{latency}{scale}{returns}")
 }

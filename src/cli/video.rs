@@ -14,6 +14,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::ffmpeg::{self, Encoder};
 use crate::output;
+use crate::pipeline::rate::Pace;
 use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
@@ -70,8 +71,16 @@ pub fn run(args: &VideoArgs) -> Result<()> {
     let damage = opened.damage;
     // All or nothing: half a video is of no use.
     let keep = Keep { when_stopped: false, when_failed: false };
-    let plan =
-        Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep, control: None };
+    let plan = Plan {
+        source: opened.source,
+        stylizer,
+        sinks: vec![sink],
+        window: None,
+        frames: None,
+        pace: Pace::default(),
+        keep,
+        control: None,
+    };
     let stats = Arc::new(pipeline::stats_for(&plan));
     let bar = progress(info.frames);
     let result = pipeline::run(plan, &stop, &stats, &mut |stats| {

@@ -101,6 +101,7 @@ impl Live {
         let run = thread::spawn(move || {
             let plan = Plan {
                 source: Box::new(OnDemand(info, wants)),
+                pace: Pace::default(),
                 stylizer: Stylizer::new("100", Box::new(Paint(100)), 1.0),
                 sinks: vec![Box::new(Told(tell))],
                 window: None,

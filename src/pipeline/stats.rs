@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::host;
 use crate::source::{SharedStatus, StatusReport};
+use crate::style::Scale;
 
 /// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
 const SHORTEST: u64 = 1_000;
@@ -27,6 +29,11 @@ struct Inner {
     captured: u64,
     dropped: u64,
     stylized: u64,
+    scale: Scale,
+    scale_steps: u64,
+    over_budget: u64,
+    /// The process's processor time at `began` and `ended`.
+    cpu: Option<(Duration, Duration)>,
     placeholders: u64,
     sinks: Vec<SinkCount>,
     source_status: Option<SharedStatus>,
@@ -105,6 +112,15 @@ pub struct Summary {
     pub dropped: u64,
     /// Stylized frames per second.
     pub fps: f64,
+    /// The share of each side at which frames are drawn now: 1, 0.75 or 0.5.
+    pub scale: f64,
+    /// How often the scale changed.
+    pub scale_steps: u64,
+    /// Frames that took longer to stylize than the frame rate allows (nine tenths of its period); 0 where no end is live.
+    pub over_budget: u64,
+    /// Processor time of the whole process, in percent of all cores, as long as frames came; `None` where the system does
+    /// not tell.
+    pub cpu_percent: Option<f64>,
     /// From a frame's capture until a sink was done with it.
     pub latency_ms: Latency,
     /// Times of each stage.
@@ -132,6 +148,10 @@ impl Stats {
             captured: 0,
             dropped: 0,
             stylized: 0,
+            scale: Scale::Full,
+            scale_steps: 0,
+            over_budget: 0,
+            cpu: None,
             placeholders: 0,
             sinks,
             source_status: None,
@@ -158,7 +178,10 @@ impl Stats {
     pub fn captured(&self, captured: Instant) {
         let now = Instant::now();
         let mut inner = self.lock();
-        inner.began.get_or_insert(captured);
+        if inner.began.is_none() {
+            inner.began = Some(captured);
+            inner.cpu = host::cpu_time().map(|cpu| (cpu, cpu));
+        }
         inner.source.record(now.saturating_duration_since(captured));
         inner.captured += 1;
     }
@@ -170,11 +193,24 @@ impl Stats {
 
     /// A frame was stylized, which took `took`.
     pub fn stylized(&self, took: Duration) {
-        let now = Instant::now();
+        let (now, cpu) = (Instant::now(), host::cpu_time());
         let mut inner = self.lock();
+        inner.cpu = inner.cpu.zip(cpu).map(|((began, _), now)| (began, now));
         inner.stylize.record(took);
         inner.stylized += 1;
         inner.ended = Some(now);
+    }
+
+    /// A frame took longer to stylize than the frame rate allows.
+    pub fn over_budget(&self) {
+        self.lock().over_budget += 1;
+    }
+
+    /// Frames are drawn at another scale from now on.
+    pub fn scaled(&self, scale: Scale) {
+        let mut inner = self.lock();
+        inner.scale = scale;
+        inner.scale_steps += 1;
     }
 
     /// Sink number `sink` took `took` for a frame captured at `captured`.
@@ -223,6 +259,12 @@ impl Stats {
             stylized: inner.stylized,
             dropped: inner.dropped,
             fps: if seconds > 0.0 { round(inner.stylized as f64 / seconds) } else { 0.0 },
+            scale: inner.scale.share(),
+            scale_steps: inner.scale_steps,
+            over_budget: inner.over_budget,
+            cpu_percent: inner.cpu.filter(|_| seconds > 0.0).map(|(began, ended)| {
+                round(ended.saturating_sub(began).as_secs_f64() / (seconds * host::cores() as f64) * 100.0)
+            }),
             latency_ms: Latency {
                 p50: latency.quantile(0.50),
                 p95: latency.quantile(0.95),
@@ -264,8 +306,11 @@ mod tests {
         }
         stats.dropped();
         stats.missed(0);
+        stats.over_budget();
+        stats.scaled(Scale::ThreeQuarters);
         let summary = stats.summary();
         assert_eq!((summary.captured, summary.stylized, summary.dropped), (100, 100, 1));
+        assert_eq!((summary.scale, summary.scale_steps, summary.over_budget), (0.75, 1, 1));
         assert_eq!(summary.sinks, [SinkCount { name: "null".into(), frames: 100, dropped: 1 }]);
         let stylize = summary.stages_ms.stylize;
         assert!((stylize.p50 - 50.0).abs() < 0.2 && (stylize.p95 - 95.0).abs() < 0.2, "{stylize:?}");

@@ -6,6 +6,7 @@ use crate::frame::{Frame, FrameKind, Size};
 use crate::live::{Control, Settings};
 use crate::sink::Flow;
 use crate::source::{SharedStatus, SourceInfo, StatusReport, Step};
+use crate::style::Scale;
 
 const SIZE: Size = Size::new(4, 2);
 const KEEP: Keep = Keep { when_stopped: true, when_failed: false };
@@ -117,7 +118,8 @@ impl Sink for Recorder {
 }
 
 fn plan(source: Box<dyn Source>, sinks: Vec<Box<dyn Sink + Send>>) -> Plan {
-    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP, control: None }
+    let pace = Pace::default();
+    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, pace, keep: KEEP, control: None }
 }
 
 fn go(plan: Plan) -> Result<Summary> {
@@ -354,7 +356,9 @@ fn the_steady_state_allocates_no_frames() {
         follower: None,
         wires: Arc::clone(&wires),
     };
-    let stylize = Stylize::new(Stylizer::off(), None, None, Arc::clone(&wires));
+    let situation = Situation { source: None, live: false, smallest: Scale::Full, cores: 1 };
+    let rate = RateControl::new(Pace::default(), situation);
+    let stylize = Stylize::new(Stylizer::off(), None, None, rate, Arc::clone(&wires));
     let sink: Box<dyn Sink + Send> = sink;
     let show = Show::new(sink, 0, Arc::clone(&wires));
     std::thread::scope(|s| {

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::follow::Follower;
 use super::mailbox::{Received, Sent};
+use super::rate::{Moment, RateControl, Verdict};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
 use crate::frame::{FrameKind, PooledFrame, SharedFrame};
+use crate::host;
 use crate::pixels;
 use crate::pixels::split::split;
 use crate::sink::{Flow, Sink};
@@ -127,12 +129,21 @@ pub struct Stylize {
     stylizer: Stylizer,
     frames: Option<u64>,
     follower: Option<Follower>,
+    rate: RateControl,
+    /// When the thread began: the rate's clock counts from here.
+    start: Instant,
     wires: Arc<Wires>,
 }
 
 impl Stylize {
-    pub fn new(stylizer: Stylizer, frames: Option<u64>, follower: Option<Follower>, wires: Arc<Wires>) -> Self {
-        Self { stylizer, frames, follower, wires }
+    pub fn new(
+        stylizer: Stylizer,
+        frames: Option<u64>,
+        follower: Option<Follower>,
+        rate: RateControl,
+        wires: Arc<Wires>,
+    ) -> Self {
+        Self { stylizer, frames, follower, rate, start: Instant::now(), wires }
     }
 
     pub fn work(mut self) -> Result<()> {
@@ -141,11 +152,22 @@ impl Stylize {
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
             let output = match input.kind {
-                FrameKind::Picture => {
-                    left -= 1;
-                    self.draw(input)?
-                }
                 FrameKind::Placeholder => self.pass(input),
+                FrameKind::Picture => {
+                    match self.rate.judge(self.moment(), input.captured.saturating_duration_since(self.start)) {
+                        Verdict::Draw => {}
+                        Verdict::Skip => {
+                            self.wires.stats.dropped();
+                            continue;
+                        }
+                        Verdict::Rest(time) => self.wires.captured.rest(time),
+                    }
+                    left -= 1;
+                    let began = Instant::now();
+                    let output = self.draw(input)?;
+                    self.account(began.elapsed());
+                    output
+                }
             };
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
                 if mailbox.send(output.clone()) == Sent::Replaced {
@@ -156,6 +178,24 @@ impl Stylize {
         self.wires.captured.close();
         self.wires.stylized.iter().for_each(|mailbox| mailbox.close());
         Ok(())
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.start.elapsed(), cpu: host::cpu_time() }
+    }
+
+    /// Tells of a frame that took so long, and draws the next ones smaller or larger where that is called for.
+    fn account(&mut self, took: Duration) {
+        self.wires.stats.stylized(took);
+        let finding = self.rate.drawn(self.moment(), took);
+        if finding.over_budget {
+            self.wires.stats.over_budget();
+        }
+        if let Some(scale) = finding.step {
+            log::debug!("frames are drawn at a scale of {scale} from now on");
+            self.stylizer.set_scale(scale);
+            self.wires.stats.scaled(scale);
+        }
     }
 
     /// A placeholder, as it is.
@@ -169,12 +209,19 @@ impl Stylize {
 
     /// Makes the picture of `input`, as the settings are now.
     fn draw(&mut self, input: PooledFrame) -> Result<SharedFrame> {
-        let began = Instant::now();
         if let Some(follower) = &mut self.follower
             && follower.renew()
         {
             if let Some(stylizer) = follower.control().take_style() {
                 self.stylizer = stylizer;
+                // It begins at the scale of the one before, which is likelier to fit than the whole.
+                let (before, smallest) = (self.rate.scale(), self.stylizer.smallest_scale(input.size));
+                self.rate.begin_style(smallest);
+                let scale = self.rate.scale();
+                self.stylizer.set_scale(scale);
+                if scale != before {
+                    self.wires.stats.scaled(scale);
+                }
             }
             let settings = follower.settings();
             self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
@@ -185,8 +232,6 @@ impl Stylize {
         output.sequence = input.sequence;
         output.presented = input.presented;
         let Some(follower) = &self.follower else {
-            drop(input);
-            self.wires.stats.stylized(began.elapsed());
             return Ok(output.share());
         };
         if let Some(share) = follower.settings().split {
@@ -194,7 +239,6 @@ impl Stylize {
         }
         let (photo, output) = (input.share(), output.share());
         follower.control().publish(photo, output.clone());
-        self.wires.stats.stylized(began.elapsed());
         Ok(output)
     }
 }

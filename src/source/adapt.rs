@@ -64,6 +64,13 @@ impl Paced {
         let info = SourceInfo { rate: Some(rate), ..inner.info().clone() };
         Self { inner, info, period: rate.period(), due: None }
     }
+
+    /// The same as a camera would give them: who is late loses some.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.info.live = true;
+        self
+    }
 }
 
 impl Source for Paced {

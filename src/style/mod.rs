@@ -3,8 +3,10 @@
 mod card;
 mod large;
 mod registry;
+mod scaled;
 mod stylizer;
 
 pub use card::{Card, DataSource, sha256};
 pub use registry::{Found, OpenStyle, Registry};
+pub use scaled::{Scale, Scaled};
 pub use stylizer::Stylizer;

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
 use crate::style::large::{self, Way};
+use crate::style::scaled::{Scale, Scaled};
 
 /// Applies a style, or none, to pictures of any size.
 pub struct Stylizer {
@@ -15,6 +16,7 @@ pub struct Stylizer {
     generator: Option<Box<dyn Generator>>,
     strength: f32,
     detail: Detail,
+    scaled: Scaled,
 }
 
 impl fmt::Debug for Stylizer {
@@ -27,13 +29,14 @@ impl fmt::Debug for Stylizer {
 impl Stylizer {
     /// Gives every picture back unchanged (`--style off`).
     pub fn off() -> Self {
-        Self { name: "off".into(), generator: None, strength: 0.0, detail: Detail::Full }
+        Self { name: "off".into(), generator: None, strength: 0.0, detail: Detail::Full, scaled: Scaled::default() }
     }
 
     /// Applies `generator` at the picture's own size, mixed with the photo: `strength` 0 is the photo, 1 the style alone.
     pub fn new(name: impl Into<String>, generator: Box<dyn Generator>, strength: f32) -> Self {
         let strength = strength.clamp(0.0, 1.0);
-        Self { name: name.into(), generator: Some(generator), strength, detail: Detail::Full }
+        let (generator, detail, scaled) = (Some(generator), Detail::Full, Scaled::default());
+        Self { name: name.into(), generator, strength, detail, scaled }
     }
 
     /// From the next picture on: 0 is the photo, 1 the style alone.
@@ -54,9 +57,10 @@ impl Stylizer {
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
         match &mut self.generator {
             Some(generator)
-                if self.strength > 0.0 && large::way(generator.as_ref(), size, self.detail) == Way::Whole =>
+                if self.strength > 0.0
+                    && large::way(generator.as_ref(), self.scaled.scale().of(size), self.detail) == Way::Whole =>
             {
-                generator.run(input, size, output)?;
+                self.scaled.run(generator.as_mut(), input, size, output)?;
                 blend(input, output, self.strength);
                 Ok(())
             }
@@ -64,6 +68,19 @@ impl Stylizer {
                 output.copy_from_slice(input);
                 self.run_in_place(output, size, &mut |_| Ok(()))
             }
+        }
+    }
+
+    /// Draws the pictures of [`Self::run`] at a scale, enlarged to their own size again. Nothing is loaded for it.
+    pub fn set_scale(&mut self, scale: Scale) {
+        self.scaled.set_scale(scale);
+    }
+
+    /// The smallest scale at which drawing a picture of `size` takes less work: a network of a fixed size gains nothing.
+    pub fn smallest_scale(&self, size: Size) -> Scale {
+        match &self.generator {
+            Some(generator) if generator.macs(Scale::Half.of(size)) < generator.macs(size) => Scale::Half,
+            _ => Scale::Full,
         }
     }
 
