@@ -172,6 +172,8 @@ pub struct RunConfig {
     pub size: Option<Size>,
     /// The rate asked of a camera, and at which other sources are played.
     pub fps: Option<Rate>,
+    /// Whether a camera that is absent or in use at the start is waited for, rather than an error.
+    pub wait: bool,
     /// Whether frames are mirrored left to right.
     pub mirror: bool,
     /// The end after so many stylized frames.

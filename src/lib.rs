@@ -13,12 +13,16 @@
 //! 3. A [`style`] found on disk or in the binary was loaded by [`engine`] into a generator: u8 pixels in, u8 pixels out.
 //! 4. [`sink`]s show or write what comes out; every stage reports its time into the shared statistics.
 //!
+//! A camera that is lost is opened again by [`source::reconnect`], which fills frames with a placeholder meanwhile; those
+//! pass the stylizer as they are.
+//!
 //! What may change meanwhile (strength, style, mirror, comparison) is in [`live`]: the pipeline looks there between frames.
 //!
 //! `cli` holds one file per subcommand and is the only part that prints.
 
 pub mod cli;
 pub mod config;
+pub mod draw;
 pub mod engine;
 pub mod error;
 pub mod ffmpeg;

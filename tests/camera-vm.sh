@@ -207,15 +207,18 @@ PY
 
 picture_is_right() {
     rm -f "$TMPDIR/bars.y4m"
-    nijigen run --source "camera:vivid,format=$1" --size 320x180 --style off --sink "$TMPDIR/bars.y4m" --frames 3
+    # The newest frame wins, so that a slow machine may lose some before the file.
+    nijigen run --source "camera:vivid,format=$1" --size 320x180 --style off --sink "$TMPDIR/bars.y4m" --frames 6
     shows_bars "$TMPDIR/bars.y4m" 3
 }
 
 stylizes() {
     rm -f "$TMPDIR/styled.y4m"
-    nijigen run --source camera --size 320x180 --style "$TMPDIR/tiny.onnx" --sink "$TMPDIR/styled.y4m" --frames 3
-    # Three whole frames, and no longer the picture of the camera.
-    [[ $(tail -n +2 "$TMPDIR/styled.y4m" | wc -c) == $((3 * (6 + 320 * 180 * 3 / 2))) ]]
+    nijigen run --source camera --size 320x180 --style "$TMPDIR/tiny.onnx" --sink "$TMPDIR/styled.y4m" --frames 6
+    # Whole frames, and no longer the picture of the camera.
+    local bytes frame=$((6 + 320 * 180 * 3 / 2))
+    bytes=$(tail -n +2 "$TMPDIR/styled.y4m" | wc -c)
+    ((bytes >= 3 * frame && bytes % frame == 0))
     ! shows_bars "$TMPDIR/styled.y4m" 3
 }
 
@@ -224,9 +227,13 @@ says_what_it_got() {
     grep -qF 'asked 333x180, got 320x180' "$TMPDIR/log"
 }
 
-# Starts a run that would never end, waits until it has the camera, and leaves its number in $endless.
+# Starts a run (of these sources and options) that would never end, waits until it has the camera, or waits for one, and
+# leaves its number in $endless.
 start_endless_run() {
-    "$TMPDIR/nijigen" -v run --source "$1" --size 320x180 --style off --sink null 2>"$TMPDIR/endless" &
+    # An earlier one may still write to its own.
+    rm -f "$TMPDIR/endless" "$TMPDIR/stats"
+    "$TMPDIR/nijigen" -v run --source "$@" --size 320x180 --style off --sink null --stats json \
+        2>"$TMPDIR/endless" >"$TMPDIR/stats" &
     endless=$!
     local turn
     for turn in {1..100}; do
@@ -237,16 +244,32 @@ start_endless_run() {
     sleep 2
 }
 
-# The endless run ends by itself within 20 seconds, with exit status 1 and an error that contains $1.
-ends_with() {
+# The endless run ends well within 20 seconds when it is asked to; then of its statistics (`stats`) is true what $1, in
+# Python, says.
+ends_well() {
     local status=0
+    kill -TERM "$endless"
     timeout 20 tail --pid="$endless" -f /dev/null || {
         echo "it hangs"
         kill -9 "$endless"
     }
     wait "$endless" || status=$?
+    tail -n 5 "$TMPDIR/endless"
+    cat "$TMPDIR/stats"
+    [[ $status == 0 ]]
+    python3 -c "import json; stats = json.load(open('$TMPDIR/stats')); assert $1, stats"
+}
+
+# Waits, up to 60 seconds, until the endless run has said $2 at least $1 times.
+has_said() {
+    local turn
+    for turn in {1..300}; do
+        (($(grep -cF -- "$2" "$TMPDIR/endless") >= $1)) && return
+        sleep 0.2
+    done
+    echo "it has not said '$2' $1 times:"
     cat "$TMPDIR/endless"
-    [[ $status == 1 ]] && grep -qF "$1" "$TMPDIR/endless"
+    return 1
 }
 
 is_busy() {
@@ -254,11 +277,80 @@ is_busy() {
     refuses 'in use by another program' run --source camera:0 --size 320x180 --style off --sink null --frames 1
 }
 
-ends_when_pulled() {
-    start_endless_run camera:0
-    echo vivid.0 >/sys/bus/platform/drivers/vivid/unbind
-    ends_with 'is gone'
+# ---- a camera for hours --------------------------------------------------------------------------------------------
+
+readonly driver=/sys/bus/platform/drivers/vivid
+readonly replugs=40
+
+unplug() { echo vivid.0 >$driver/unbind; }
+
+plug() {
+    [[ -e $driver/vivid.0 ]] || echo vivid.0 >$driver/bind
+    udevadm settle
 }
+
+# The device file of vivid.
+vivid() {
+    local name
+    name=$(grep -l vivid /sys/class/video4linux/video*/name)
+    basename "$(dirname "$name")" | sed 's|^|/dev/|'
+}
+
+# Chosen by its number, which is another one every third time: somebody keeps the old device file open.
+comes_back() {
+    plug
+    local turn numbers="" began=$SECONDS
+    start_endless_run "camera:$(vivid | tr -dc 0-9)"
+    for ((turn = 1; turn <= replugs; turn++)); do
+        ((turn % 3 == 0)) && exec 9<"$(vivid)"
+        unplug
+        has_said "$turn" 'is gone'
+        plug
+        exec 9<&-
+        numbers+=" $(vivid)"
+        has_said "$turn" 'is back after'
+    done
+    echo "$replugs times in $((SECONDS - began)) seconds, as$numbers" | tee "$TMPDIR/replugged"
+    [[ $(tr ' ' '\n' <<<"$numbers" | grep /dev | sort -u | wc -l) -ge 2 ]]
+    ends_well "stats['source_status'] == {'state': 'running', 'reconnects': $replugs} and stats['placeholders'] > $replugs \
+        and stats['stylized'] > $replugs"
+}
+
+ends_while_it_is_gone() {
+    plug
+    start_endless_run camera:vivid
+    unplug
+    has_said 1 'is gone'
+    sleep 3
+    ends_well "stats['source_status']['state'] == 'retrying' and stats['source_status']['attempt'] >= 1 \
+        and stats['source_status']['reconnects'] == 0 and stats['placeholders'] >= 5"
+    plug
+}
+
+waits_for_a_camera() {
+    plug
+    unplug
+    refuses "there is no camera named 'vivid'" run --source camera:vivid --style off --sink null
+    start_endless_run camera:vivid --wait
+    plug
+    has_said 1 'is here after'
+    sleep 2
+    ends_well "stats['source_status'] == {'state': 'running', 'reconnects': 0} and stats['stylized'] > 5"
+}
+
+# In use by another run, which then ends.
+waits_for_a_busy_camera() {
+    plug
+    start_endless_run camera:vivid
+    local other=$endless
+    start_endless_run camera:vivid --wait
+    grep -qF 'in use by another program' "$TMPDIR/endless"
+    kill -TERM "$other"
+    has_said 1 'is here after'
+    ends_well "stats['source_status']['state'] == 'running'"
+}
+
+# ---- other troubles ------------------------------------------------------------------------------------------------
 
 # Nobody but root may open it.
 needs_permission() {
@@ -271,19 +363,22 @@ needs_permission() {
     [[ $status == 1 ]] && grep -q 'no permission.*usermod' "$TMPDIR/err"
 }
 
-# Writes the JPEG files $2… in turn to the loopback camera, $1 in all, and then nothing more.
+# Writes the JPEG files $2… in turn to the loopback camera, $1 in all; then nothing, until there is a file "again"; then
+# goes on.
 write_mjpeg() {
     python3 - "$@" <<'PY' &
-import fcntl, struct, sys, time
+import fcntl, itertools, os, struct, sys, time
 # struct v4l2_format (64-bit) with VIDIOC_S_FMT: video output, 320x180, MJPEG, no field order.
 camera = open("/dev/video10", "r+b", buffering=0)
 pixels = struct.pack("IIIIIII", 320, 180, int.from_bytes(b"MJPG", "little"), 1, 0, 320 * 180 * 2, 8)
 fcntl.ioctl(camera, 0xC0D05605, bytearray(struct.pack("II", 2, 0) + pixels.ljust(200, b"\0")))
 frames = [open(name, "rb").read() for name in sys.argv[2:]]
-for turn in range(int(sys.argv[1])):
+again = os.path.join(os.environ["TMPDIR"], "again")
+for turn in itertools.count():
+    while turn >= int(sys.argv[1]) and not os.path.exists(again):
+        time.sleep(0.1)
     camera.write(frames[turn % len(frames)])
     time.sleep(0.1)
-time.sleep(600)
 PY
     local turn
     for turn in {1..100}; do
@@ -297,18 +392,24 @@ reads_mjpeg() {
     write_mjpeg 1000 "$TMPDIR"/{whole,bare,half}.jpg
     rm -f "$TMPDIR/mjpeg.y4m"
     timeout 120 "$TMPDIR/nijigen" -vv run --source camera:10,format=MJPG --size 320x180 --style off \
-        --sink "$TMPDIR/mjpeg.y4m" --frames 8 2>&1 | tee "$TMPDIR/log"
+        --sink "$TMPDIR/mjpeg.y4m" --frames 12 2>&1 | tee "$TMPDIR/log"
     grep -q 'skipped frame.*JPEG' "$TMPDIR/log"
     shows_bars "$TMPDIR/mjpeg.y4m" 8
 }
 
-notices_silence() {
+comes_back_from_silence() {
+    rm -f "$TMPDIR/again"
     write_mjpeg 60 "$TMPDIR/whole.jpg"
     start_endless_run camera:10
-    ends_with 'sends no frames'
+    has_said 1 'sends no frames (none for 2 seconds)'
+    touch "$TMPDIR/again"
+    has_said 1 'is back after'
+    ends_well "stats['source_status'] == {'state': 'running', 'reconnects': 1}"
 }
 
 finds_none() {
+    plug
+    unplug
     modprobe -r v4l2loopback
     refuses 'no camera found' devices
     refuses 'no camera found' run --style off --sink null
@@ -330,15 +431,19 @@ inside() {
     check "run captures 50 frames in NV12" captures NV12
     check "the picture is right in YUYV" picture_is_right YUYV
     check "the picture is right in NV12" picture_is_right NV12
-    check "three frames are stylized" stylizes
+    check "frames are stylized" stylizes
     check "a size that the camera has not is answered by 'asked …, got …'" says_what_it_got
     check "MJPEG is read, without Huffman tables too, and half a frame is skipped" reads_mjpeg
-    check "a camera that falls silent is an error" notices_silence
+    check "a camera that falls silent is opened again until it sends frames" comes_back_from_silence
     check "a camera that is in use is an error" is_busy
     check "a camera that may not be opened is an error" needs_permission
     check "a camera that is not there is an error that says what is" \
         refuses 'found camera 0 (vivid' run --source camera:brio --style off --sink null
-    check "pulling the camera ends the run with an error" ends_when_pulled
+    check "a run waits for a camera that is in use" waits_for_a_busy_camera
+    check "a run waits for a camera that is plugged in later" waits_for_a_camera
+    check "a run ends well while its camera is gone" ends_while_it_is_gone
+    check "a camera pulled and plugged in $replugs times, at times under another number, comes back each time" comes_back
+    [[ ! -e $TMPDIR/replugged ]] || sed 's/^/        /' "$TMPDIR/replugged"
     check "no camera at all is an error" finds_none
     echo "$failed failed, $passed passed" >"$1/verdict"
 }

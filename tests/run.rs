@@ -126,6 +126,31 @@ fn ctrl_c_completes_the_file_and_says_the_totals() {
     assert_eq!(names(folder.path()), ["out.y4m"]);
 }
 
+#[cfg(all(unix, feature = "camera"))]
+#[test]
+fn a_camera_is_waited_for_with_a_placeholder_and_ctrl_c_ends_it() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("out.y4m");
+    let args = ["--source", "camera:no such camera", "--size", "160x120", "--mirror", "--stats", "json", "--sink"];
+    assert_fails(&run(&args).arg("null").output().unwrap(), 1, "there is no camera named 'no such camera'");
+    let child = run(&args).arg(&path).arg("--wait").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let frame = 160 * 120 * 3 / 2;
+    clips::wait_until("some placeholders", || {
+        let written = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum::<u64>();
+        written > frame * 8
+    });
+    clips::interrupt(&child);
+    let output = succeeded(child.wait_with_output().unwrap());
+    let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&stats["stylized"], &stats["source_status"]["state"]), (&0.into(), &"retrying".into()));
+    let reason = stats["source_status"]["reason"].as_str().unwrap();
+    assert!(reason.contains("there is no camera named 'no such camera'"), "{reason}");
+    assert!(said(&output).contains(reason), "it is said once: {}", said(&output));
+    let frames = parse(&fs::read(&path).unwrap()).1;
+    assert!(frames.len() >= 7 && stats["placeholders"].as_u64().unwrap() >= 7);
+    assert!(frames.windows(2).any(|pair| pair[0] != pair[1]), "the spinner turns");
+}
+
 #[test]
 fn a_reader_that_has_stalled_does_not_keep_it_from_ending() {
     let folder = tempdir().unwrap();
@@ -203,6 +228,7 @@ fn contradictions_are_wrong_usage() {
         (vec!["--frames", "0"], "0"),
         (vec!["--source", "camera:"], "camera:INDEX"),
         (vec!["--strength", "2"], "strength"),
+        (vec!["--source", "synthetic", "--wait"], "--wait waits for a camera"),
     ] {
         assert_fails(&run(&args).output().unwrap(), 2, words);
     }

@@ -21,9 +21,11 @@ use crate::sink::Sink;
 use crate::sink::null::Null;
 use crate::sink::y4m::{Y4mFile, Y4mPipe};
 use crate::source::adapt::{Paced, Scaled};
+use crate::source::camera::{CameraOpener, CameraSelector};
 use crate::source::file::{self, Kind};
+use crate::source::reconnect::{DeviceOpener, Reconnecting};
 use crate::source::synthetic::Synthetic;
-use crate::source::{CameraRequest, Source, camera};
+use crate::source::{Source, SourceInfo};
 use crate::style::Registry;
 use crate::y4m::Header;
 
@@ -31,10 +33,16 @@ const EXAMPLES: &str = "\
 Examples:
   nijigen run                                   the first camera, in a window
   nijigen run --source camera:1 --mirror        another camera, mirrored
+  nijigen run --source camera:brio --wait       the one with 'brio' in its name,
+                                                once it is there
   nijigen run --source clip.mp4 --style off     play a video as it is
   nijigen run --sink anime.y4m --sink window    watch and record
   nijigen run --source synthetic --sink null --frames 300 --stats json
   ffmpeg -i a.mp4 -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
+
+A camera that is unplugged, falls silent or sends damaged frames is opened again as soon as it can be, be it under \
+another number or in another port; a placeholder that says why is shown meanwhile. Chosen by name or by a link \
+(camera:/dev/v4l/by-id/…) it is also the same one at the next start.
 
 Where the source is a camera or a sink is a window, the newest frame counts and late ones are dropped. Anywhere else \
 every frame is stylized; frames wait for one another there, and latency_ms of --stats counts that too. Esc or q closes \
@@ -44,8 +52,8 @@ the window; Ctrl-C ends any run and completes its files.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RunArgs {
-    /// Where frames come from: a camera (the first, or one by number, name or device), a video file, Y4M on standard
-    /// input (-), or a made-up scene (synthetic); a file that bears such a name is written ./NAME
+    /// Where frames come from: a camera (the first, or one by number, a part of its name, device file or link), a video
+    /// file, Y4M on standard input (-), or a made-up scene (synthetic); a file that bears such a name is written ./NAME
     #[arg(long, value_name = "camera[:WHICH]|FILE|-|synthetic", default_value = "camera",
           value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]
     source: SourceChoice,
@@ -62,6 +70,9 @@ pub struct RunArgs {
     fps: Option<Rate>,
     #[command(flatten)]
     style: StyleOptions,
+    /// Wait for a camera that is not there or in use at the start: show a placeholder until it comes
+    #[arg(long)]
+    wait: bool,
     /// Mirror the picture left to right
     #[arg(long)]
     mirror: bool,
@@ -100,11 +111,15 @@ impl RunArgs {
             sinks: self.sinks.clone(),
             size: self.size,
             fps: self.fps,
+            wait: self.wait,
             mirror: self.mirror,
             frames: self.frames,
             style: self.style.resolve(),
         };
         check_sinks(&config)?;
+        if config.wait && !matches!(config.source, SourceChoice::Camera(_)) {
+            return Err(Error::Usage("--wait waits for a camera, and the source is none; leave it out".into()));
+        }
         Ok(config)
     }
 }
@@ -226,10 +241,7 @@ fn check_sinks(config: &RunConfig) -> Result<()> {
 fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header, Option<Damage>)> {
     let (mut read_header, mut read_video, mut damage) = (None, None, None);
     let mut source: Box<dyn Source> = match &config.source {
-        SourceChoice::Camera(selector) => camera::open(
-            selector,
-            CameraRequest { size: config.size.unwrap_or(config::DEFAULT_SIZE), fps: config.fps },
-        )?,
+        SourceChoice::Camera(selector) => open_camera(selector, config)?,
         SourceChoice::Synthetic => {
             let (size, rate) =
                 (config.size.unwrap_or(config::DEFAULT_SIZE), config.fps.unwrap_or(config::DEFAULT_RATE));
@@ -267,6 +279,24 @@ fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header, Option<Da
         (None, None) => Header::new(size, Some(rate), Chroma::C420),
     };
     Ok((source, header, damage))
+}
+
+/// A camera that is opened again whenever it is lost.
+fn open_camera(selector: &CameraSelector, config: &RunConfig) -> Result<Box<dyn Source>> {
+    let size = config.size.unwrap_or(config::DEFAULT_SIZE);
+    let mut opener = Box::new(CameraOpener::new(selector.clone(), config.fps));
+    let source = match opener.open(size) {
+        Ok(camera) => Reconnecting::over(camera, opener),
+        // In a build without cameras none will ever come.
+        Err(error) if config.wait && cfg!(feature = "camera") => {
+            log::warn!("{error} (waiting for it)");
+            let name = selector.which.to_string();
+            let info = SourceInfo { name, size, rate: config.fps, live: true, frames: None };
+            Reconnecting::waiting(info, &error, opener)
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Box::new(source?))
 }
 
 #[cfg(feature = "window")]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::pipeline::stats::Summary;
+use crate::source::StatusReport;
 
 /// Whether both paths lead to the same file.
 pub fn same_file(a: &Path, b: &Path) -> bool {
@@ -26,5 +27,10 @@ pub fn totals(summary: &Summary, live: bool) -> String {
     } else {
         String::new()
     };
-    format!("{stylized} {frames} in {seconds:.1} s, {fps:.1} per second, {lost}{latency}")
+    let returns = match summary.source_status.as_ref().map_or(0, StatusReport::reconnects) {
+        0 => String::new(),
+        1 => "; the camera was lost and came back once".to_string(),
+        n => format!("; the camera was lost and came back {n} times"),
+    };
+    format!("{stylized} {frames} in {seconds:.1} s, {fps:.1} per second, {lost}{latency}{returns}")
 }

@@ -103,7 +103,7 @@ impl Wires {
 /// The statistics that [`run`] reports to for these sinks.
 pub fn stats_for(plan: &Plan) -> Stats {
     let names = plan.sinks.iter().map(|s| s.name().to_string());
-    Stats::new(names.chain(plan.window.iter().map(|w| w.name().to_string())))
+    Stats::new(names.chain(plan.window.iter().map(|w| w.name().to_string()))).watching(plan.source.status())
 }
 
 /// Runs `plan` until its source ends, `stop` is requested, a sink wants no more, or something fails. `tick` is called

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::source::{SharedStatus, StatusReport};
+
 /// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
 const SHORTEST: u64 = 1_000;
 const LONGEST: u64 = 100_000_000_000;
@@ -25,7 +27,9 @@ struct Inner {
     captured: u64,
     dropped: u64,
     stylized: u64,
+    placeholders: u64,
     sinks: Vec<SinkCount>,
+    source_status: Option<SharedStatus>,
 }
 
 /// What one sink took.
@@ -105,8 +109,13 @@ pub struct Summary {
     pub latency_ms: Latency,
     /// Times of each stage.
     pub stages_ms: Stages,
-    /// Each sink's counts, in the order given.
+    /// Each sink's counts, in the order given; placeholders are counted too.
     pub sinks: Vec<SinkCount>,
+    /// Placeholders that the source gave while it had no picture. No other count knows of them, nor do the times.
+    pub placeholders: u64,
+    /// How the source is, where it is one that comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_status: Option<StatusReport>,
 }
 
 impl Stats {
@@ -123,8 +132,26 @@ impl Stats {
             captured: 0,
             dropped: 0,
             stylized: 0,
+            placeholders: 0,
             sinks,
+            source_status: None,
         }))
+    }
+
+    /// The same, telling the status of its source too.
+    pub fn watching(self, source: Option<SharedStatus>) -> Self {
+        self.lock().source_status = source;
+        self
+    }
+
+    /// How the source is now, where it is one that comes back.
+    pub fn source_status(&self) -> Option<SharedStatus> {
+        self.lock().source_status.clone()
+    }
+
+    /// The source gave a placeholder.
+    pub fn placeholder(&self) {
+        self.lock().placeholders += 1;
     }
 
     /// The source gave a frame whose raw bytes were there at `captured`.
@@ -158,6 +185,13 @@ impl Stats {
         inner.latency.record(now.saturating_duration_since(captured));
         inner.ended = Some(now);
         if let Some(count) = inner.sinks.get_mut(sink) {
+            count.frames += 1;
+        }
+    }
+
+    /// Sink number `sink` took a placeholder.
+    pub fn shown_placeholder(&self, sink: usize) {
+        if let Some(count) = self.lock().sinks.get_mut(sink) {
             count.frames += 1;
         }
     }
@@ -200,6 +234,8 @@ impl Stats {
                 sink: stage(&inner.sink),
             },
             sinks: inner.sinks.clone(),
+            placeholders: inner.placeholders,
+            source_status: inner.source_status.as_ref().map(SharedStatus::report),
         }
     }
 

@@ -12,7 +12,7 @@ use super::follow::Follower;
 use super::mailbox::{Received, Sent};
 use super::{Stop, Wires};
 use crate::error::{Error, Result};
-use crate::frame::{PooledFrame, SharedFrame};
+use crate::frame::{FrameKind, PooledFrame, SharedFrame};
 use crate::pixels;
 use crate::pixels::split::split;
 use crate::sink::{Flow, Sink};
@@ -89,6 +89,8 @@ pub struct Capture {
 impl Capture {
     pub fn work(mut self) -> Result<()> {
         let size = self.source.info().size;
+        // What lies in the mailbox at most: what the last frame was.
+        let mut last = FrameKind::Picture;
         while !self.stop.requested() {
             let mut frame = self.wires.pool.take(size);
             match self.source.read(&mut frame)? {
@@ -98,15 +100,20 @@ impl Capture {
             }
             if let Some(follower) = &mut self.follower {
                 follower.renew();
-                if follower.settings().mirror {
+                // What is written on a placeholder is to be read.
+                if follower.settings().mirror && frame.kind == FrameKind::Picture {
                     let width = frame.size.width;
                     pixels::mirror(&mut frame.pixels, width);
                 }
             }
-            self.wires.stats.captured(frame.captured);
+            match frame.kind {
+                FrameKind::Picture => self.wires.stats.captured(frame.captured),
+                FrameKind::Placeholder => self.wires.stats.placeholder(),
+            }
+            let replaced = std::mem::replace(&mut last, frame.kind);
             match self.wires.captured.send(frame) {
-                Sent::Delivered => {}
-                Sent::Replaced => self.wires.stats.dropped(),
+                Sent::Replaced if replaced == FrameKind::Picture => self.wires.stats.dropped(),
+                Sent::Delivered | Sent::Replaced => {}
                 Sent::Closed => break,
             }
         }
@@ -133,8 +140,13 @@ impl Stylize {
         while left > 0
             && let Received::Message(input) = self.wires.captured.receive(None)
         {
-            let output = self.draw(input)?;
-            left -= 1;
+            let output = match input.kind {
+                FrameKind::Picture => {
+                    left -= 1;
+                    self.draw(input)?
+                }
+                FrameKind::Placeholder => self.pass(input),
+            };
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {
                 if mailbox.send(output.clone()) == Sent::Replaced {
                     self.wires.stats.missed(outlet);
@@ -144,6 +156,15 @@ impl Stylize {
         self.wires.captured.close();
         self.wires.stylized.iter().for_each(|mailbox| mailbox.close());
         Ok(())
+    }
+
+    /// A placeholder, as it is.
+    fn pass(&self, input: PooledFrame) -> SharedFrame {
+        let output = input.share();
+        if let Some(follower) = &self.follower {
+            follower.control().publish(output.clone(), output.clone());
+        }
+        output
     }
 
     /// Makes the picture of `input`, as the settings are now.
@@ -209,7 +230,10 @@ impl<S: Sink + ?Sized> Show<Box<S>> {
             Received::Message(frame) => {
                 let began = Instant::now();
                 let flow = self.sink.show(&frame)?;
-                self.wires.stats.shown(self.outlet, began.elapsed(), frame.captured);
+                match frame.kind {
+                    FrameKind::Picture => self.wires.stats.shown(self.outlet, began.elapsed(), frame.captured),
+                    FrameKind::Placeholder => self.wires.stats.shown_placeholder(self.outlet),
+                }
                 flow
             }
         };

@@ -2,6 +2,7 @@
 
 pub mod blend;
 mod bt601;
+pub mod fit;
 pub mod mjpeg;
 pub mod nv12;
 pub mod packed;

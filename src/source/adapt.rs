@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Source, SourceInfo, Step};
+use super::{SharedStatus, Source, SourceInfo, Step};
 use crate::error::Result;
 use crate::frame::{Frame, Rate, Size};
 use crate::pixels::resize::{Filter, Scaler};
@@ -29,6 +29,10 @@ impl Source for Scaled {
         &self.info
     }
 
+    fn status(&self) -> Option<SharedStatus> {
+        self.inner.status()
+    }
+
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
         let step = self.inner.read(&mut self.original)?;
         if step == Step::Frame {
@@ -36,6 +40,7 @@ impl Source for Scaled {
             frame.captured = self.original.captured;
             frame.sequence = self.original.sequence;
             frame.presented = self.original.presented;
+            frame.kind = self.original.kind;
             self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size)?;
         }
         Ok(step)
@@ -66,6 +71,10 @@ impl Source for Paced {
         &self.info
     }
 
+    fn status(&self) -> Option<SharedStatus> {
+        self.inner.status()
+    }
+
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
         let now = Instant::now();
         let due = *self.due.get_or_insert(now);
@@ -84,6 +93,7 @@ impl Source for Paced {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::FrameKind;
 
     /// Three frames of 2×1, the left pixel 10, the right one 90.
     struct Three(SourceInfo, u64);
@@ -138,6 +148,26 @@ mod tests {
         for frames in [scaled, paced] {
             assert_eq!(frames.iter().map(|f| f.sequence).collect::<Vec<_>>(), [0, 1, 2]);
         }
+    }
+
+    /// The same, as placeholders.
+    struct Notices(Box<dyn Source>);
+
+    impl Source for Notices {
+        fn info(&self) -> &SourceInfo {
+            self.0.info()
+        }
+
+        fn read(&mut self, frame: &mut Frame) -> Result<Step> {
+            frame.kind = FrameKind::Placeholder;
+            self.0.read(frame)
+        }
+    }
+
+    #[test]
+    fn placeholders_stay_placeholders() {
+        let frames = all(Scaled::new(Box::new(Notices(Three::boxed())), Size::new(2, 2)));
+        assert!(frames.iter().all(|f| f.kind == FrameKind::Placeholder));
     }
 
     #[test]
