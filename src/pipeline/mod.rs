@@ -8,6 +8,7 @@
 
 mod follow;
 pub mod mailbox;
+pub mod recent;
 pub mod stats;
 mod workers;
 
