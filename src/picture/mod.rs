@@ -49,6 +49,15 @@ impl Format {
         }
     }
 
+    /// What its files are named with, the point included.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Jpeg => ".jpg",
+            Self::Png => ".png",
+            Self::WebP => ".webp",
+        }
+    }
+
     /// The largest side that it can hold, in pixels.
     fn max_side(self) -> u32 {
         match self {
