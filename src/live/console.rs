@@ -234,9 +234,7 @@ mod tests {
     fn styles_go_round_and_a_broken_one_is_told_of() {
         let folder = tempfile::tempdir().unwrap();
         let mut console = console(folder.path(), &["a", "b", "c", "broken"]);
-        for (action, style) in
-            [(Action::NextStyle, "c"), (Action::PreviousStyle, "b"), (Action::PreviousStyle, "a")]
-        {
+        for (action, style) in [(Action::NextStyle, "c"), (Action::PreviousStyle, "b"), (Action::PreviousStyle, "a")] {
             console.perform(action);
             assert!(hears(&console, &format!("Style {style}")), "{}", said(&console));
             assert_eq!(console.settings().style, style);

@@ -112,7 +112,9 @@ impl Recorder {
         let place = match (path, folder) {
             (Some(path), _) => Place::File(path.to_path_buf()),
             (None, Some(folder)) => Place::Folder(folder.clone()),
-            (None, None) => return Err(Error::Usage("there is no folder for videos; give one with --recordings".into())),
+            (None, None) => {
+                return Err(Error::Usage("there is no folder for videos; give one with --recordings".into()));
+            }
         };
         let stop = Arc::new(AtomicBool::new(false));
         let work = {

@@ -52,8 +52,9 @@ impl Snapshots {
             }
         };
         let thread = thread::Builder::new().name("snapshots".into()).spawn(work);
-        let thread = thread
-            .map_err(|e| Error::Tool(format!("the system gives no thread for 'snapshots' ({e}); close other programs")))?;
+        let thread = thread.map_err(|e| {
+            Error::Tool(format!("the system gives no thread for 'snapshots' ({e}); close other programs"))
+        })?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
