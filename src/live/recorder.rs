@@ -344,7 +344,7 @@ mod tests {
     fn publish(control: &Control, frames: u64) {
         let start = Instant::now();
         for n in 0..frames {
-            let frame = frame(n as u8 * 20, start + Duration::from_millis(100 * n));
+            let frame = frame((n as u8).wrapping_mul(20), start + Duration::from_millis(100 * n));
             control.publish(frame.clone(), frame);
             thread::sleep(Duration::from_millis(20));
         }

@@ -1,5 +1,7 @@
 //! Pictures on disk: JPEG, PNG and WebP, upright and with their transparency.
 
+#[cfg(feature = "svg")]
+mod drawing;
 mod orientation;
 mod read;
 mod whole;
@@ -7,6 +9,8 @@ mod write;
 
 use std::path::Path;
 
+#[cfg(feature = "svg")]
+pub use drawing::write_svg;
 pub use read::read;
 pub use write::write;
 
