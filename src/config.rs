@@ -9,6 +9,7 @@ use etcetera::BaseStrategy;
 
 use crate::engine::Options;
 use crate::frame::{MAX_SIDE, Rate, Size};
+use crate::live::SnapshotConfig;
 use crate::sink::v4l2::OutputSelector;
 use crate::source::CameraSelector;
 
@@ -229,6 +230,12 @@ pub struct RunConfig {
     pub mirror: bool,
     /// The end after so many stylized frames.
     pub frames: Option<u64>,
+    /// Where all of the run is recorded: a name that ends in .mp4 or .y4m.
+    pub record: Option<PathBuf>,
+    /// The folder for recordings that somebody begins on the way.
+    pub recordings: Option<PathBuf>,
+    /// How snapshots are kept.
+    pub snapshots: SnapshotConfig,
     /// The style.
     pub style: StyleConfig,
 }

@@ -26,6 +26,7 @@ pub mod draw;
 pub mod engine;
 pub mod error;
 pub mod ffmpeg;
+pub mod folders;
 pub mod frame;
 pub mod host;
 pub mod live;

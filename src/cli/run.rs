@@ -1,5 +1,8 @@
 //! `nijigen run`: the live path.
 
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -11,12 +14,15 @@ use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, FrameRate, RunConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
-use crate::ffmpeg::Damage;
+use crate::ffmpeg::{self, Damage};
+use crate::folders;
 use crate::frame::Size;
 use crate::host;
-use crate::live::{Control, Opener, Settings};
+use crate::live::{Console, Control, Messages, Opener, Recorder, RecordingKind, Settings, SnapshotConfig, Snapshots};
+use crate::output;
+use crate::picture::Format;
 use crate::pipeline::rate::Pace;
-use crate::pipeline::stats::Summary;
+use crate::pipeline::stats::{Stats, Summary};
 use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
@@ -32,6 +38,9 @@ use crate::source::{Source, SourceInfo};
 use crate::style::Registry;
 use crate::y4m::Header;
 
+/// The statistics of the run, once there are any: a window is opened before.
+type StatsOfRun = Rc<OnceCell<Arc<Stats>>>;
+
 const EXAMPLES: &str = "\
 Examples:
   nijigen run                                   the first camera, in a window
@@ -40,7 +49,7 @@ Examples:
                                                 once it is there
   nijigen run --source clip.mp4 --style off     play a video as it is
   nijigen run --fps 30 --cpu 50                 hold 30 frames, leave half the machine
-  nijigen run --sink anime.y4m --sink window    watch and record
+  nijigen run --record me.mp4                   watch and record
   nijigen run --source synthetic --sink null --frames 300 --stats json
   ffmpeg -i a.mp4 -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
   nijigen run --sink v4l2:/dev/video10          a camera for OBS and browsers
@@ -50,9 +59,14 @@ A camera that is unplugged, falls silent or sends damaged frames is opened again
 another number or in another port; a placeholder that says why is shown meanwhile. Chosen by name or by a link \
 (camera:/dev/v4l/by-id/…) it is also the same one at the next start.
 
+
 Where the source is a camera, or a sink is a window or a virtual camera (v4l2), the newest frame counts and late ones \
 are dropped. Anywhere else every frame is stylized; frames wait for one another there, and latency_ms of --stats counts \
-that too. Esc or q closes the window; Ctrl-C ends any run and completes its files.
+that too. Ctrl-C ends any run and completes its files.
+
+Keys in the window: Space turns the style on and off, the arrows change it and its strength, c compares it with the \
+photo (the mouse moves the border), s keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
+h shows all keys, q or Esc closes it.
 
 With a window or a virtual camera, files and Y4M on standard input are played at their own rate, while MJPEG on standard \
 input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a camera's, and \
@@ -101,9 +115,35 @@ pub struct RunArgs {
     /// Stop after N stylized frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
+    /// Record what is shown, at the speed of life: MP4 by ffmpeg, or Y4M. While it goes on it is NAME.recording.mp4, which
+    /// can be played up to there after a crash
+    #[arg(long, value_name = "FILE.mp4|FILE.y4m")]
+    record: Option<PathBuf>,
+    /// Folder for recordings that are begun by a key [default: yours for videos]
+    #[arg(long, value_name = "DIR")]
+    recordings: Option<PathBuf>,
+    /// Folder for snapshots [default: yours for pictures]
+    #[arg(long, value_name = "DIR")]
+    snapshots: Option<PathBuf>,
+    /// File format of snapshots
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    snapshot_format: SnapshotFormat,
+    /// Keep the photo beside each snapshot, as NAME-original
+    #[arg(long)]
+    snapshot_original: bool,
     /// Print what was measured, at the end: on standard output, or on standard error where a sink is -
     #[arg(long, value_name = "FORMAT")]
     stats: Option<StatsFormat>,
+}
+
+/// What snapshots are written as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum SnapshotFormat {
+    /// Every pixel as it is
+    #[default]
+    Png,
+    /// Smaller
+    Jpeg,
 }
 
 /// How statistics are printed.
@@ -137,6 +177,16 @@ impl RunArgs {
             wait: self.wait,
             mirror: self.mirror,
             frames: self.frames,
+            record: self.record.clone(),
+            recordings: self.recordings.clone().or_else(folders::videos),
+            snapshots: SnapshotConfig {
+                folder: self.snapshots.clone().or_else(folders::pictures).unwrap_or_default(),
+                format: match self.snapshot_format {
+                    SnapshotFormat::Png => Format::Png,
+                    SnapshotFormat::Jpeg => Format::Jpeg,
+                },
+                original: self.snapshot_original,
+            },
             style: self.style.resolve(),
         };
         check_sinks(&config)?;
@@ -147,6 +197,7 @@ impl RunArgs {
                     .into(),
             ));
         }
+        check_recording(&config)?;
         if config.wait && !matches!(config.source, SourceChoice::Camera(_)) {
             return Err(Error::Usage("--wait waits for a camera, and the source is none; leave it out".into()));
         }
@@ -164,7 +215,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let (source, header, damage) = open_source(&config)?;
     let info = source.info().clone();
     let mut report = RunReport {
-        summary: pipeline::stats::Stats::new([]).summary(),
+        summary: Stats::new([]).summary(),
         source: info.name.clone(),
         size: info.size.to_string(),
         style: stylizer.name().to_string(),
@@ -187,19 +238,35 @@ pub fn run(args: &RunArgs) -> Result<()> {
             }
         }
     }
-    let wants_window = config.sinks.contains(&SinkChoice::Window);
-    let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
     let keep = Keep { when_stopped: true, when_failed: info.live };
     let pace = Pace { fps: config.fps, cpu: config.cpu };
     let control = Control::new(settings(&config), Some(opener(&config)))?;
-    let control = Some(control);
-    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control };
+    let messages = Messages::default();
+    let recorder = Recorder::new(
+        control.clone(),
+        config.recordings.clone(),
+        info.rate.unwrap_or(config::DEFAULT_RATE),
+        messages.clone(),
+    );
+    let snapshots = Arc::new(Snapshots::start(config.snapshots.clone())?);
+    let wants_window = config.sinks.contains(&SinkChoice::Window);
+    let shown = Rc::new(OnceCell::new());
+    let styles = styles(&config);
+    let console = || Console::new(control.clone(), styles, Arc::clone(&snapshots), recorder.clone(), messages);
+    let window = wants_window.then(|| open_window(info.size, console(), Rc::clone(&shown))).transpose()?;
+    if let Some(path) = &config.record {
+        recorder.start(Some(path))?;
+    }
+    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control: Some(control) };
     let stats = Arc::new(pipeline::stats_for(&plan));
+    // Nobody else fills it.
+    let _ = shown.set(Arc::clone(&stats));
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
             stop.request();
         }
     })?;
+    let recorded = recorder.finish();
     let finite = matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin { .. });
     if report.summary.captured == 0 && finite && !stop.requested() {
         return Err(Error::Input(format!("{} holds no frames; give a whole video", report.source)));
@@ -210,6 +277,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     if !is_quiet() {
         say(&totals(&report.summary, config.is_live()));
     }
+    recorded?;
     match args.stats {
         Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
         None => Ok(()),
@@ -232,6 +300,16 @@ fn opener(config: &RunConfig) -> Opener {
             log::warn!("{note}");
         }
         Ok(stylizer)
+    })
+}
+
+/// Lists the styles that there are, whenever it is asked.
+fn styles(config: &RunConfig) -> Box<dyn FnMut() -> Vec<String>> {
+    let folder = config.style.folder.clone();
+    Box::new(move || {
+        let found = Registry::discover(folder.as_deref()).list();
+        let found = found.inspect_err(|error| log::warn!("{error}")).unwrap_or_default();
+        found.into_iter().map(|style| style.name).collect()
     })
 }
 
@@ -285,6 +363,25 @@ fn check_virtual_camera(config: &RunConfig, output: &OutputSelector, before: &[S
         return Err(Error::Usage(format!("{output} is the source and a sink; read from another camera")));
     }
     Ok(())
+}
+
+/// Said now, and not when somebody has danced before the camera.
+fn check_recording(config: &RunConfig) -> Result<()> {
+    let Some(path) = &config.record else { return Ok(()) };
+    let sink = |sink: &SinkChoice| matches!(sink, SinkChoice::File(other) if other == path);
+    if config.sinks.iter().any(sink) || matches!(&config.source, SourceChoice::File(source) if same_file(source, path))
+    {
+        return Err(Error::Usage(format!("'{}' is the source or a sink; record under another name", path.display())));
+    }
+    output::check_folder(path)?;
+    match RecordingKind::of_path(path) {
+        Some(RecordingKind::Mp4) => ffmpeg::check_ending(path),
+        Some(RecordingKind::Y4m) => Ok(()),
+        None => Err(Error::Usage(format!(
+            "'{}': a recording is MP4 or Y4M; give it a name that ends in .mp4 or .y4m",
+            path.display()
+        ))),
+    }
 }
 
 /// The source with its adapters, the header that Y4M made of it has, and where damage to it will be told.
@@ -357,13 +454,12 @@ fn open_camera(selector: &CameraSelector, config: &RunConfig) -> Result<Box<dyn 
 }
 
 #[cfg(feature = "window")]
-fn open_window(style: &str, size: Size) -> Result<Box<dyn Sink>> {
-    let title = format!("nijigen – {style}");
-    Ok(Box::new(crate::sink::window::Window::open(&title, size)?))
+fn open_window(size: Size, console: Console, stats: StatsOfRun) -> Result<Box<dyn Sink>> {
+    Ok(Box::new(crate::sink::window::Window::open(size, console, stats)?))
 }
 
 #[cfg(not(feature = "window"))]
-fn open_window(_: &str, _: Size) -> Result<Box<dyn Sink>> {
+fn open_window(_: Size, _: Console, _: StatsOfRun) -> Result<Box<dyn Sink>> {
     Err(Error::Window(
         "this nijigen was built without windows; choose --sink null, --sink FILE.y4m or --sink -, or build it with the \
          feature 'window'"

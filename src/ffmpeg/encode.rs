@@ -182,7 +182,7 @@ impl Sink for Encoder {
 }
 
 /// Shape of the pixels, and how colours are coded: as in the original, so that a player shows them alike.
-fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>, tagged: bool) {
+pub(super) fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>, tagged: bool) {
     let matrix = probe.and_then(|p| p.colour.matrix.as_deref()).filter(|_| tagged);
     // The names of the filter differ from those of the tags. Where the file tells nothing, players take it for BT.601.
     let out_matrix = match matrix {

@@ -5,10 +5,12 @@ mod encode;
 mod matroska;
 mod probe;
 mod process;
+mod record;
 
 pub use decode::{Damage, Decoder};
 pub use encode::{Encoder, Original, check_ending};
 pub use probe::{Probe, probe};
+pub use record::Recording;
 
 use std::process::Stdio;
 use std::sync::OnceLock;

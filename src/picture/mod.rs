@@ -1,5 +1,7 @@
 //! Pictures on disk: JPEG, PNG and WebP, upright and with their transparency.
 
+#[cfg(feature = "svg")]
+mod drawing;
 mod orientation;
 mod read;
 mod whole;
@@ -7,6 +9,8 @@ mod write;
 
 use std::path::Path;
 
+#[cfg(feature = "svg")]
+pub use drawing::write_svg;
 pub use read::read;
 pub use write::write;
 
@@ -46,6 +50,15 @@ impl Format {
             "png" => Some(Self::Png),
             "webp" => Some(Self::WebP),
             _ => None,
+        }
+    }
+
+    /// What its files are named with, the point included.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Jpeg => ".jpg",
+            Self::Png => ".png",
+            Self::WebP => ".webp",
         }
     }
 

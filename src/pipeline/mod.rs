@@ -9,6 +9,7 @@
 mod follow;
 pub mod mailbox;
 pub mod rate;
+pub mod recent;
 pub mod stats;
 mod workers;
 
