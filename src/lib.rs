@@ -29,6 +29,8 @@ pub mod output;
 pub mod picture;
 pub mod pipeline;
 pub mod pixels;
+#[cfg(feature = "http")]
+pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod style;

@@ -1,5 +1,6 @@
 //! `nijigen run`: the live path.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -7,9 +8,10 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::options::StyleOptions;
+use super::serving::Serving;
 use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
-use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
+use crate::config::{self, RunConfig, ServeConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
 use crate::ffmpeg::Damage;
 use crate::frame::{Rate, Size};
@@ -33,10 +35,12 @@ Examples:
   nijigen run --source camera:1 --mirror        another camera, mirrored
   nijigen run --source clip.mp4 --style off     play a video as it is
   nijigen run --sink anime.y4m --sink window    watch and record
+  nijigen run --serve                           seen and steered in a browser
+  nijigen run --serve 0.0.0.0:8010 --token a-long-secret
   nijigen run --source synthetic --sink null --frames 300 --stats json
   ffmpeg -i a.mp4 -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
 
-Where the source is a camera or a sink is a window, the newest frame counts and late ones are dropped. Anywhere else \
+Where the source is a camera, a sink is a window or the run is served, the newest frame counts and late ones are dropped. Anywhere else \
 every frame is stylized; frames wait for one another there, and latency_ms of --stats counts that too. Esc or q closes \
 the window; Ctrl-C ends any run and completes its files.";
 
@@ -50,9 +54,20 @@ pub struct RunArgs {
           value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]
     source: SourceChoice,
     /// Where frames go: a window, nowhere (null), a Y4M file, or Y4M on standard output (-); may be given several times
-    #[arg(long = "sink", value_name = "window|null|FILE|-", default_value = "window",
+    /// [default: window; none with --serve]
+    #[arg(long = "sink", value_name = "window|null|FILE|-",
           value_parser = OsStringValueParser::new().try_map(SinkChoice::try_from))]
     sinks: Vec<SinkChoice>,
+    /// Serve a control page, the picture as a stream (/stream.mjpg) and an interface for programs (/api/openapi.json)
+    /// over HTTP, for this machine alone unless another ADDR is given; port 0 takes a free one. What it is served at is
+    /// printed on standard error [default ADDR: 127.0.0.1:8010]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8010",
+          value_parser = config::serve_address)]
+    serve: Option<SocketAddr>,
+    /// What others have to know who ask over HTTP, in a header (Authorization: Bearer TOKEN) or the address
+    /// (?token=TOKEN); an address that is open to the network demands one
+    #[arg(long, value_name = "TOKEN", requires = "serve", value_parser = config::token)]
+    token: Option<String>,
     /// Size asked of a camera (which may give another) and made by synthetic (both 640x480 if not given); other sources
     /// are scaled to exactly this
     #[arg(long, value_name = "WxH")]
@@ -95,9 +110,17 @@ struct RunReport {
 
 impl RunArgs {
     fn resolve(&self) -> Result<RunConfig> {
+        let serve = self.serve.map(|address| ServeConfig::new(address, self.token.clone())).transpose();
+        let serve = serve.map_err(Error::Usage)?;
+        let mut sinks = self.sinks.clone();
+        // Who serves has a browser to watch in, and often no display.
+        if sinks.is_empty() && serve.is_none() {
+            sinks.push(SinkChoice::Window);
+        }
         let config = RunConfig {
             source: self.source.clone(),
-            sinks: self.sinks.clone(),
+            sinks,
+            serve,
             size: self.size,
             fps: self.fps,
             mirror: self.mirror,
@@ -115,6 +138,7 @@ impl RunArgs {
 /// When something cannot be opened, or fails on the way.
 pub fn run(args: &RunArgs) -> Result<()> {
     let config = args.resolve()?;
+    let serving = config.serve.as_ref().map(Serving::prepare).transpose()?;
     let stylizer = args.style.open()?;
     let (source, header, damage) = open_source(&config)?;
     let info = source.info().clone();
@@ -141,13 +165,16 @@ pub fn run(args: &RunArgs) -> Result<()> {
             }
         }
     }
+    sinks.extend(serving.as_ref().map(Serving::sink));
     let wants_window = config.sinks.contains(&SinkChoice::Window);
     let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
     let keep = Keep { when_stopped: true, when_failed: info.live };
-    let control = Control::new(settings(&config), Some(opener(&config)))?;
-    let control = Some(control);
-    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep, control };
+    let control = Control::new(settings(&config), Some(opener(&config.style)))?;
+    let plan =
+        Plan { source, stylizer, sinks, window, frames: config.frames, keep, control: Some(control.clone()) };
     let stats = Arc::new(pipeline::stats_for(&plan));
+    // It ends when this is dropped.
+    let _serving = serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
             stop.request();
@@ -176,8 +203,8 @@ fn settings(config: &RunConfig) -> Settings {
 }
 
 /// Opens another style as the first one was opened.
-fn opener(config: &RunConfig) -> Opener {
-    let config = config.style.clone();
+pub(super) fn opener(config: &StyleConfig) -> Opener {
+    let config = config.clone();
     Box::new(move |style| {
         let wanted = StyleConfig { style: style.into(), ..config.clone() };
         let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
