@@ -170,11 +170,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
     let keep = Keep { when_stopped: true, when_failed: info.live };
     let control = Control::new(settings(&config), Some(opener(&config.style)))?;
-    let plan =
-        Plan { source, stylizer, sinks, window, frames: config.frames, keep, control: Some(control.clone()) };
+    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep, control: Some(control.clone()) };
     let stats = Arc::new(pipeline::stats_for(&plan));
     // It ends when this is dropped.
-    let _serving = serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
+    let _serving =
+        serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
             stop.request();

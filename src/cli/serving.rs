@@ -80,9 +80,7 @@ mod without {
 
     impl Serving {
         pub fn prepare(_: &ServeConfig) -> Result<Self> {
-            Err(Error::Serve(
-                "this nijigen was built without --serve; build it with the feature 'http'".into(),
-            ))
+            Err(Error::Serve("this nijigen was built without --serve; build it with the feature 'http'".into()))
         }
 
         pub fn sink(&self) -> Box<dyn Sink + Send> {

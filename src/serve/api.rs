@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -150,20 +148,17 @@ pub async fn snapshot(State(site): Shared) -> Answer {
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))
 }
 
-/// What may be said about a photo in the query.
-#[derive(Debug, Deserialize)]
-pub struct PhotoQuery {
-    style: Option<String>,
-    strength: Option<f32>,
-}
-
-pub async fn image(
-    State(site): Shared,
-    query: Result<Query<PhotoQuery>, QueryRejection>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let Query(PhotoQuery { style, strength }) = query.map_err(|why| Refusal::bad(why.body_text()))?;
+/// Takes a photo. The query may name a `style` and a `strength` other than the run's.
+pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
+    let (mut style, mut strength) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*name {
+            "style" => style = Some(value.into_owned()),
+            // What is no number is out of range, and said to be.
+            "strength" => strength = Some(value.parse().unwrap_or(f32::NAN)),
+            _ => {}
+        }
+    }
     // Said before the photo is sent where it can be.
     Patch { strength, ..Patch::default() }.check().map_err(refused)?;
     let settings = site.control.settings();

@@ -50,10 +50,7 @@ pub fn answer(listener: TcpListener, router: Router, stopped: oneshot::Receiver<
 async fn accept(listener: tokio::net::TcpListener, router: Router) {
     let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_BUFFER);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(BREATH).await;

@@ -55,10 +55,9 @@ impl Gallery {
         let gallery = Self { wall: Arc::clone(&wall), orders };
         let first = registry.list().unwrap_or_default();
         gallery.want(first);
-        thread::Builder::new()
-            .name("thumbnails".into())
-            .spawn(move || draw_all(&control, &ordered, &wall))
-            .map_err(|e| Error::Tool(format!("the system gives no thread for 'thumbnails' ({e}); close other programs")))?;
+        thread::Builder::new().name("thumbnails".into()).spawn(move || draw_all(&control, &ordered, &wall)).map_err(
+            |e| Error::Tool(format!("the system gives no thread for 'thumbnails' ({e}); close other programs")),
+        )?;
         Ok(gallery)
     }
 

@@ -53,15 +53,19 @@ impl Guard {
         }
         let site = headers.get(SITE).map_or("none", |site| site.to_str().unwrap_or_default());
         // A link may lead here.
-        let visits =
-            request.method == Method::GET && headers.get(MODE).is_some_and(|m| m == "navigate") && request.uri.path() == "/";
+        let visits = request.method == Method::GET
+            && headers.get(MODE).is_some_and(|m| m == "navigate")
+            && request.uri.path() == "/";
         if !["none", "same-origin"].contains(&site) && !visits {
             return forbidden("pages from elsewhere may not ask");
         }
         if OPEN_TO_ALL.contains(&request.uri.path()) || self.knows_token(request) {
             return Ok(());
         }
-        Err(Refusal::new(StatusCode::UNAUTHORIZED, "the token is missing or wrong; it is what nijigen was given as --token"))
+        Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "the token is missing or wrong; it is what nijigen was given as --token",
+        ))
     }
 
     /// Whether `host` leads here by a name that nobody else can give to our address.
@@ -134,7 +138,9 @@ mod tests {
         for host in ["127.0.0.1:8010", "localhost:8010", "LOCALHOST", "[::1]:8010", "127.0.0.1", "192.168.1.7:8010"] {
             assert_eq!(verdict(&local(), "GET", "/", &[("host", host)]), 200, "{host}");
         }
-        for host in ["evil.example:8010", "localhost.evil.example", "127.0.0.1.evil.example", "", ":8010", "a:b:c", "[x]"] {
+        for host in
+            ["evil.example:8010", "localhost.evil.example", "127.0.0.1.evil.example", "", ":8010", "a:b:c", "[x]"]
+        {
             assert_eq!(verdict(&local(), "GET", "/", &[("host", host)]), 403, "{host}");
         }
         assert_eq!(verdict(&local(), "GET", "/", &[]), 403);

@@ -83,8 +83,12 @@ impl Listener {
     pub fn bind(config: &ServeConfig) -> Result<Self> {
         let cannot = |error: std::io::Error| {
             let remedy = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "another program uses this port; end it, or choose another port".into(),
-                std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose one that it has".into(),
+                std::io::ErrorKind::AddrInUse => {
+                    "another program uses this port; end it, or choose another port".into()
+                }
+                std::io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address; choose one that it has".into()
+                }
                 std::io::ErrorKind::PermissionDenied => "this port is not permitted; choose one above 1023".into(),
                 _ => error.to_string(),
             };

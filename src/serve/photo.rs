@@ -80,7 +80,8 @@ impl Studio {
             let _turn = turn;
             easel.lock().unwrap_or_else(PoisonError::into_inner).draw(&photo, &wish)
         };
-        let broke = |_| Refusal::new(hyper::StatusCode::INTERNAL_SERVER_ERROR, "drawing this photo broke; report a bug");
+        let broke =
+            |_| Refusal::new(hyper::StatusCode::INTERNAL_SERVER_ERROR, "drawing this photo broke; report a bug");
         match tokio::task::spawn_blocking(work).await.map_err(broke)? {
             Ok(picture) => Ok(picture),
             Err(Error::Input(why)) => Err(Refusal::new(hyper::StatusCode::UNPROCESSABLE_ENTITY, why)),
@@ -91,8 +92,7 @@ impl Studio {
 
 impl Easel {
     fn draw(&mut self, photo: &[u8], wish: &Wish) -> Result<Vec<u8>> {
-        let mut picture =
-            picture::decode(photo, MAX_PIXELS).map_err(|why| Error::Input(format!("the photo {why}")))?;
+        let mut picture = picture::decode(photo, MAX_PIXELS).map_err(|why| Error::Input(format!("the photo {why}")))?;
         // Taken out, so that one that breaks is not used again.
         let kept = self.stylizer.take().filter(|kept| kept.style == wish.style);
         let mut opened = match kept {

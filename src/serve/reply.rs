@@ -60,8 +60,12 @@ pub fn jpeg(bytes: impl Into<Bytes>) -> Response {
 
 /// The body of a request, of at most `limit` bytes, that is there within `patience`.
 pub async fn body(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Vec<u8>, Refusal> {
-    let too_large =
-        || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("this is larger than {} KiB, the most that is taken", limit >> 10));
+    let too_large = || {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("this is larger than {} KiB, the most that is taken", limit >> 10),
+        )
+    };
     let stated = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|stated| stated > limit as u64) {
         return Err(too_large());
