@@ -14,6 +14,7 @@
 //! 4. [`sink`]s show or write what comes out; every stage reports its time into the shared statistics.
 //!
 //! What may change meanwhile (strength, style, mirror, comparison) is in [`live`]: the pipeline looks there between frames.
+//! `serve` (feature `http`) shows and steers it from a browser or a program.
 //!
 //! `cli` holds one file per subcommand and is the only part that prints.
 
