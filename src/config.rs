@@ -178,6 +178,8 @@ pub struct ServeConfig {
 }
 
 impl ServeConfig {
+    /// At `address`, for those who know `token` where there is one.
+    ///
     /// # Errors
     /// A sentence, where the address is open to others and there is no token.
     pub fn new(address: SocketAddr, token: Option<String>) -> Result<Self, String> {

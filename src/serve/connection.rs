@@ -15,7 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// Connections at a time; one more is closed at once.
 const MAX_CONNECTIONS: usize = 64;
@@ -27,6 +27,8 @@ const MAX_HEADERS: usize = 64;
 const MAX_BUFFER: usize = 32 << 10;
 /// How long a reader may take nothing of what is sent to it.
 const STALL: Duration = Duration::from_secs(20);
+/// How long the end waits for connections to end by themselves.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// The wait after the system refused a connection, for want of file descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -39,7 +41,11 @@ pub fn answer(listener: TcpListener, router: Router, stopped: oneshot::Receiver<
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(4).build()?;
     let outcome = runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        select(pin!(accept(listener, router)), stopped).await;
+        let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        select(pin!(accept(listener, router, Arc::clone(&seats))), stopped).await;
+        // Whoever watches learns that the run has ended, and does not only lose the connection.
+        let everybody_left = seats.acquire_many(MAX_CONNECTIONS as u32);
+        let _ = timeout(FAREWELL, everybody_left).await;
         Ok(())
     });
     // A photo that is being drawn is not waited for.
@@ -47,8 +53,7 @@ pub fn answer(listener: TcpListener, router: Router, stopped: oneshot::Receiver<
     outcome
 }
 
-async fn accept(listener: tokio::net::TcpListener, router: Router) {
-    let seats = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn accept(listener: tokio::net::TcpListener, router: Router, seats: Arc<Semaphore>) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(MAX_HEADERS).max_buf_size(MAX_BUFFER);
     loop {
