@@ -15,7 +15,7 @@ use crate::config::{self, RunConfig, ServeConfig, SinkChoice, SourceChoice, Styl
 use crate::error::{Error, Result};
 use crate::ffmpeg::Damage;
 use crate::frame::{Rate, Size};
-use crate::live::{Control, Opener, Settings};
+use crate::live::{Control, Settings};
 use crate::pipeline::stats::Summary;
 use crate::pipeline::{self, Keep, Plan, Stop};
 use crate::pixels::yuv::Chroma;
@@ -26,7 +26,7 @@ use crate::source::adapt::{Paced, Scaled};
 use crate::source::file::{self, Kind};
 use crate::source::synthetic::Synthetic;
 use crate::source::{CameraRequest, Source, camera};
-use crate::style::Registry;
+use crate::style::{Registry, Stylizer};
 use crate::y4m::Header;
 
 const EXAMPLES: &str = "\
@@ -169,7 +169,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let wants_window = config.sinks.contains(&SinkChoice::Window);
     let window = wants_window.then(|| open_window(stylizer.name(), info.size)).transpose()?;
     let keep = Keep { when_stopped: true, when_failed: info.live };
-    let control = Control::new(settings(&config), Some(opener(&config.style)))?;
+    let control = Control::new(settings(&config), Some(Box::new(opener(&config.style))))?;
     let plan = Plan { source, stylizer, sinks, window, frames: config.frames, keep, control: Some(control.clone()) };
     let stats = Arc::new(pipeline::stats_for(&plan));
     // It ends when this is dropped.
@@ -203,16 +203,16 @@ fn settings(config: &RunConfig) -> Settings {
 }
 
 /// Opens another style as the first one was opened.
-pub(super) fn opener(config: &StyleConfig) -> Opener {
+pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> + Send + Sync + 'static {
     let config = config.clone();
-    Box::new(move |style| {
+    move |style| {
         let wanted = StyleConfig { style: style.into(), ..config.clone() };
         let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
         for note in notes {
             log::warn!("{note}");
         }
         Ok(stylizer)
-    })
+    }
 }
 
 fn print_report(report: &RunReport, stdout_is_taken: bool) -> Result<()> {

@@ -56,7 +56,7 @@ mod with {
                 stats,
                 recent: self.recent,
                 registry: Registry::discover(config.style.folder.as_deref()),
-                opener: opener(&style),
+                opener: Arc::new(opener(&style)),
                 source: source.into(),
             };
             let server = serve::start(self.listener, service)?;

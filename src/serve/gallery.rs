@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 
-use super::jpeg;
-use crate::engine::Options;
+use super::{Opener, jpeg};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::live::Control;
@@ -49,15 +48,18 @@ impl Gallery {
     ///
     /// # Errors
     /// [`Error::Tool`] where the system gives no thread.
-    pub fn start(control: Control, registry: Registry) -> Result<Self> {
+    pub fn start(control: Control, registry: &Registry, opener: Opener) -> Result<Self> {
         let (orders, ordered) = mpsc::channel();
         let wall = Wall::default();
         let gallery = Self { wall: Arc::clone(&wall), orders };
         let first = registry.list().unwrap_or_default();
         gallery.want(first);
-        thread::Builder::new().name("thumbnails".into()).spawn(move || draw_all(&control, &ordered, &wall)).map_err(
-            |e| Error::Tool(format!("the system gives no thread for 'thumbnails' ({e}); close other programs")),
-        )?;
+        thread::Builder::new()
+            .name("thumbnails".into())
+            .spawn(move || draw_all(&control, &opener, &ordered, &wall))
+            .map_err(|e| {
+                Error::Tool(format!("the system gives no thread for 'thumbnails' ({e}); close other programs"))
+            })?;
         Ok(gallery)
     }
 
@@ -83,7 +85,7 @@ fn lock(wall: &Wall) -> MutexGuard<'_, HashMap<String, Exhibit>> {
     wall.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn draw_all(control: &Control, ordered: &Receiver<Found>, wall: &Wall) {
+fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Found>, wall: &Wall) {
     while control.newest().is_none() && !control.has_ended() {
         control.newer_than(0, Duration::from_secs(1));
     }
@@ -97,18 +99,18 @@ fn draw_all(control: &Control, ordered: &Receiver<Found>, wall: &Wall) {
         if control.has_ended() {
             return;
         }
-        let exhibit = catch_unwind(AssertUnwindSafe(|| exhibit(&style, &example)))
+        let exhibit = catch_unwind(AssertUnwindSafe(|| exhibit(&style, opener, &example)))
             .unwrap_or_else(|_| Err(Error::Style(format!("the style {} breaks", style.name))))
             .unwrap_or_else(|error| Exhibit { fault: Some(error.to_string()), ..Exhibit::default() });
         lock(wall).insert(style.name, exhibit);
     }
 }
 
-fn exhibit(style: &Found, example: &Picture) -> Result<Exhibit> {
-    // One thread: the run has the others.
-    let opened = Registry::open_found(style, Options::threads(1))?;
-    let description = opened.card.description;
-    let thumbnail = draw(example, &mut Stylizer::new(style.name.clone(), opened.generator, 1.0))?;
+fn exhibit(style: &Found, opener: &Opener, example: &Picture) -> Result<Exhibit> {
+    let description = Registry::card(style)?.description;
+    let mut stylizer = opener(&style.name)?;
+    stylizer.set_strength(1.0);
+    let thumbnail = draw(example, &mut stylizer)?;
     Ok(Exhibit { description, thumbnail: Some(thumbnail.into()), fault: None })
 }
 

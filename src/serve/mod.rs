@@ -29,13 +29,16 @@ pub use recent::{Recent, Watched};
 
 use crate::config::ServeConfig;
 use crate::error::{Error, Result};
-use crate::live::{Control, Opener};
+use crate::live::Control;
 use crate::pipeline::stats::Stats;
-use crate::style::Registry;
+use crate::style::{Registry, Stylizer};
 use gallery::Gallery;
 use guard::Guard;
 use photo::Studio;
 use stream::Stream;
+
+/// Opens a style by its name, apart from the run's own: for photos and thumbnails.
+pub type Opener = Arc<dyn Fn(&str) -> Result<Stylizer> + Send + Sync>;
 
 /// What the service shows and steers.
 pub struct Service {
@@ -47,7 +50,7 @@ pub struct Service {
     pub recent: Recent,
     /// The styles that may be chosen. Nothing else can be opened from outside, whatever path is named.
     pub registry: Registry,
-    /// Opens a style for photos and thumbnails, apart from the run's own.
+    /// Opens styles.
     pub opener: Opener,
     /// The source's name, for people.
     pub source: String,
@@ -122,8 +125,8 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
     let Service { control, stats, recent, registry, opener, source } = service;
     let Listener { listener, address, token } = listener;
     let stream = Arc::new(Stream::default());
-    let studio = Studio::new(opener);
-    let gallery = Gallery::start(control.clone(), registry.clone())?;
+    let studio = Studio::new(Arc::clone(&opener));
+    let gallery = Gallery::start(control.clone(), &registry, opener)?;
     let site = Arc::new(Site {
         control: control.clone(),
         stats,

@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::jpeg;
 use super::reply::Refusal;
+use super::{Opener, jpeg};
 use crate::config::DEFAULT_DETAIL;
 use crate::error::{Error, Result};
-use crate::live::Opener;
 use crate::picture;
 use crate::style::Stylizer;
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::*;
 use crate::frame::{Pool, Size};
 use crate::live::Settings;
-use crate::style::Stylizer;
 
 const SIZE: Size = Size::new(64, 48);
 /// Only against a test that would hang: nothing is timed.
@@ -27,9 +26,9 @@ impl Site {
     }
 
     fn with_token(token: Option<&str>) -> Self {
-        let opener = || -> Opener { Box::new(|_: &str| Ok(Stylizer::off())) };
+        let opener = |_: &str| Ok(Stylizer::off());
         let settings = Settings { on: true, style: "off".into(), strength: 1.0, split: None, mirror: false };
-        let control = Control::new(settings, Some(opener())).unwrap();
+        let control = Control::new(settings, Some(Box::new(opener))).unwrap();
         let config = ServeConfig { address: "127.0.0.1:0".parse().unwrap(), token: token.map(str::to_string) };
         let listener = Listener::bind(&config).unwrap();
         let address = listener.address();
@@ -38,7 +37,7 @@ impl Site {
             stats: Arc::new(Stats::new([])),
             recent: Recent::default(),
             registry: Registry::discover(None),
-            opener: opener(),
+            opener: Arc::new(opener),
             source: "test".into(),
         };
         Self { control, pool: Pool::default(), address, server: Some(start(listener, service).unwrap()) }
@@ -239,8 +238,9 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
-    let (status, ..) = site.ask(&format!("GET /\nX-Long: {}", "x".repeat(40_000)), b"");
-    assert_eq!(status, 431);
+    let mut stream = site.send(&format!("GET /\nX-Long: {}", "x".repeat(40_000)), b"");
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 431");
 }
 
 #[test]
