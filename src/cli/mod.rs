@@ -8,6 +8,7 @@ mod interrupt;
 pub mod man;
 pub mod options;
 pub mod run;
+mod serving;
 mod stream;
 pub mod styles;
 pub mod video;

@@ -1,6 +1,7 @@
 //! `nijigen run`: the live path.
 
 use std::cell::OnceCell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::options::StyleOptions;
+use super::serving::Serving;
 use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
-use crate::config::{self, FrameRate, RunConfig, SinkChoice, SourceChoice, StyleConfig};
+use crate::config::{self, FrameRate, RunConfig, ServeConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
 use crate::ffmpeg::{self, Damage};
 use crate::folders;
 use crate::frame::Size;
 use crate::host;
-use crate::live::{Console, Control, Messages, Opener, Recorder, RecordingKind, Settings, SnapshotConfig, Snapshots};
+use crate::live::{Console, Control, Messages, Recorder, RecordingKind, Settings, SnapshotConfig, Snapshots};
 use crate::output;
 use crate::picture::Format;
 use crate::pipeline::rate::Pace;
@@ -35,7 +37,7 @@ use crate::source::file::{self, Kind, LivePipe};
 use crate::source::reconnect::{DeviceOpener, Reconnecting};
 use crate::source::synthetic::Synthetic;
 use crate::source::{Source, SourceInfo};
-use crate::style::Registry;
+use crate::style::{Registry, Stylizer};
 use crate::y4m::Header;
 
 /// The statistics of the run, once there are any: a window is opened before.
@@ -50,6 +52,8 @@ Examples:
   nijigen run --source clip.mp4 --style off     play a video as it is
   nijigen run --fps 30 --cpu 50                 hold 30 frames, leave half the machine
   nijigen run --record me.mp4                   watch and record
+  nijigen run --serve                           seen and steered in a browser
+  nijigen run --serve 0.0.0.0:8010 --token a-long-secret
   nijigen run --source synthetic --sink null --frames 300 --stats json
   ffmpeg -i a.mp4 -f yuv4mpegpipe - | nijigen run --source - --sink - | ffplay -
   nijigen run --sink v4l2:/dev/video10          a camera for OBS and browsers
@@ -59,18 +63,17 @@ A camera that is unplugged, falls silent or sends damaged frames is opened again
 another number or in another port; a placeholder that says why is shown meanwhile. Chosen by name or by a link \
 (camera:/dev/v4l/by-id/…) it is also the same one at the next start.
 
-
-Where the source is a camera, or a sink is a window or a virtual camera (v4l2), the newest frame counts and late ones \
-are dropped. Anywhere else every frame is stylized; frames wait for one another there, and latency_ms of --stats counts \
-that too. Ctrl-C ends any run and completes its files.
+Where the source is a camera, a sink is a window or a virtual camera (v4l2), or the run is served, the newest frame \
+counts and late ones are dropped. Anywhere else every frame is stylized; frames wait for one another there, and \
+latency_ms of --stats counts that too. Ctrl-C ends any run and completes its files.
 
 Keys in the window: Space turns the style on and off, the arrows change it and its strength, c compares it with the \
 photo (the mouse moves the border), s keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
 h shows all keys, q or Esc closes it.
 
-With a window or a virtual camera, files and Y4M on standard input are played at their own rate, while MJPEG on standard \
-input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a camera's, and \
-for every sink.
+With a window, a virtual camera or --serve, files and Y4M on standard input are played at their own rate, while MJPEG \
+on standard input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a \
+camera's, and for every sink.
 
 A virtual camera is made by: sudo modprobe v4l2loopback video_nr=10 card_label=nijigen exclusive_caps=1 \
 (exclusive_caps for Chromium and what is built on it). It keeps its size for as long as nijigen runs; odd sizes lose a \
@@ -88,10 +91,20 @@ pub struct RunArgs {
           value_parser = OsStringValueParser::new().try_map(SourceChoice::try_from))]
     source: SourceChoice,
     /// Where frames go: a window, a virtual camera (v4l2:/dev/videoN), nowhere (null), a Y4M file, or Y4M on standard
-    /// output (-); may be given several times
-    #[arg(long = "sink", value_name = "window|v4l2:DEVICE|null|FILE|-", default_value = "window",
+    /// output (-); may be given several times [default: window; none with --serve]
+    #[arg(long = "sink", value_name = "window|v4l2:DEVICE|null|FILE|-",
           value_parser = OsStringValueParser::new().try_map(SinkChoice::try_from))]
     sinks: Vec<SinkChoice>,
+    /// Serve a control page, the picture as a stream (/stream.mjpg) and an interface for programs (/api/openapi.json)
+    /// over HTTP, for this machine alone unless another ADDR is given; port 0 takes a free one. What it is served at is
+    /// printed on standard error [default ADDR: 127.0.0.1:8010]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8010",
+          value_parser = config::serve_address)]
+    serve: Option<SocketAddr>,
+    /// What others have to know who ask over HTTP, in a header (Authorization: Bearer TOKEN) or the address
+    /// (?token=TOKEN); an address that is open to the network demands one
+    #[arg(long, value_name = "TOKEN", requires = "serve", value_parser = config::token)]
+    token: Option<String>,
     /// Size asked of a camera (which may give another) and made by synthetic (both 640x480 if not given); other sources
     /// are scaled to exactly this
     #[arg(long, value_name = "WxH")]
@@ -168,9 +181,17 @@ struct RunReport {
 
 impl RunArgs {
     fn resolve(&self) -> Result<RunConfig> {
+        let serve = self.serve.map(|address| ServeConfig::new(address, self.token.clone())).transpose();
+        let serve = serve.map_err(Error::Usage)?;
+        let mut sinks = self.sinks.clone();
+        // Who serves has a browser to watch in, and often no display.
+        if sinks.is_empty() && serve.is_none() {
+            sinks.push(SinkChoice::Window);
+        }
         let config = RunConfig {
             source: self.source.clone(),
-            sinks: self.sinks.clone(),
+            sinks,
+            serve,
             size: self.size,
             fps: self.fps.fixed(),
             cpu: self.cpu,
@@ -211,6 +232,7 @@ impl RunArgs {
 /// When something cannot be opened, or fails on the way.
 pub fn run(args: &RunArgs) -> Result<()> {
     let config = args.resolve()?;
+    let serving = config.serve.as_ref().map(Serving::prepare).transpose()?;
     let stylizer = args.style.open()?;
     let (source, header, damage) = open_source(&config)?;
     let info = source.info().clone();
@@ -240,7 +262,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     }
     let keep = Keep { when_stopped: true, when_failed: info.live };
     let pace = Pace { fps: config.fps, cpu: config.cpu };
-    let control = Control::new(settings(&config), Some(opener(&config)))?;
+    let control = Control::new(settings(&config), Some(Box::new(opener(&config.style))))?;
     let messages = Messages::default();
     let recorder = Recorder::new(
         control.clone(),
@@ -249,6 +271,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         messages.clone(),
     );
     let snapshots = Arc::new(Snapshots::start(config.snapshots.clone())?);
+    sinks.extend(serving.as_ref().map(Serving::sink));
     let wants_window = config.sinks.contains(&SinkChoice::Window);
     let shown = Rc::new(OnceCell::new());
     let styles = styles(&config);
@@ -257,10 +280,14 @@ pub fn run(args: &RunArgs) -> Result<()> {
     if let Some(path) = &config.record {
         recorder.start(Some(path))?;
     }
-    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control: Some(control) };
+    let control_of_plan = Some(control.clone());
+    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control: control_of_plan };
     let stats = Arc::new(pipeline::stats_for(&plan));
     // Nobody else fills it.
     let _ = shown.set(Arc::clone(&stats));
+    // It ends when this is dropped.
+    let _serving =
+        serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
             stop.request();
@@ -291,16 +318,16 @@ fn settings(config: &RunConfig) -> Settings {
 }
 
 /// Opens another style as the first one was opened.
-fn opener(config: &RunConfig) -> Opener {
-    let config = config.style.clone();
-    Box::new(move |style| {
+pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> + Send + Sync + 'static {
+    let config = config.clone();
+    move |style| {
         let wanted = StyleConfig { style: style.into(), ..config.clone() };
         let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
         for note in notes {
             log::warn!("{note}");
         }
         Ok(stylizer)
-    })
+    }
 }
 
 /// Lists the styles that there are, whenever it is asked.

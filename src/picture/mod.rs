@@ -11,7 +11,7 @@ use std::path::Path;
 
 #[cfg(feature = "svg")]
 pub use drawing::write_svg;
-pub use read::read;
+pub use read::{decode, read};
 pub use write::write;
 
 use crate::error::{Error, Result};
@@ -28,6 +28,17 @@ pub struct Picture {
     pub alpha: Option<Vec<u8>>,
     /// The ICC colour profile that `rgb` is in, where the file had one.
     pub profile: Option<Vec<u8>>,
+}
+
+impl Picture {
+    /// The same without transparency: what was transparent shows white.
+    #[must_use]
+    pub fn over_white(self) -> Self {
+        match &self.alpha {
+            Some(alpha) => Self { rgb: write::over_white(self.rgb, alpha), alpha: None, ..self },
+            None => self,
+        }
+    }
 }
 
 /// A file format of pictures.

@@ -100,6 +100,19 @@ impl Registry {
         }
     }
 
+    /// The card of one of [`Registry::list`]; of a style without one, only the name.
+    ///
+    /// # Errors
+    /// [`Error::Style`] or [`Error::Io`] where the card cannot be read.
+    pub fn card(style: &Found) -> Result<Card> {
+        let named = || Card { name: style.name.clone(), ..Card::default() };
+        if let Some(path) = &style.path {
+            return Ok(read_card(path)?.unwrap_or_else(named));
+        }
+        let cards = BUILT_IN.iter().map(|(_, card)| Card::parse(card)).collect::<Result<Vec<_>>>()?;
+        Ok(cards.into_iter().find(|card| card.name == style.name).unwrap_or_else(named))
+    }
+
     /// Opens one of [`Registry::list`].
     ///
     /// # Errors

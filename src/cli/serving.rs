@@ -1,0 +1,94 @@
+//! `--serve`: a run over HTTP.
+
+use std::sync::Arc;
+
+use crate::config::{RunConfig, ServeConfig};
+use crate::error::Result;
+use crate::live::Control;
+use crate::pipeline::stats::Stats;
+use crate::sink::Sink;
+
+#[cfg(feature = "http")]
+pub use with::Serving;
+#[cfg(not(feature = "http"))]
+pub use without::Serving;
+
+#[cfg(feature = "http")]
+mod with {
+    use super::*;
+    use crate::cli::run::opener;
+    use crate::cli::{is_quiet, say};
+    use crate::config::StyleConfig;
+    use crate::serve::{self, Listener, Recent, Server, Service, Watched};
+    use crate::style::Registry;
+
+    /// An address that is taken, for a run that begins.
+    pub struct Serving {
+        listener: Listener,
+        recent: Recent,
+    }
+
+    impl Serving {
+        /// Takes the address.
+        ///
+        /// # Errors
+        /// [`Error::Serve`] where it cannot be had.
+        pub fn prepare(config: &ServeConfig) -> Result<Self> {
+            Ok(Self { listener: Listener::bind(config)?, recent: Recent::default() })
+        }
+
+        /// The sink that stands for those who watch.
+        pub fn sink(&self) -> Box<dyn Sink + Send> {
+            Box::new(Watched::new(self.recent.clone()))
+        }
+
+        /// Answers from now on, and says where.
+        ///
+        /// # Errors
+        /// [`Error::Tool`] where the system gives no thread.
+        pub fn start(self, config: &RunConfig, control: Control, stats: Arc<Stats>, source: &str) -> Result<Server> {
+            let address = self.listener.address();
+            // Photos are drawn on one thread: the run has the others.
+            let mut style: StyleConfig = config.style.clone();
+            style.engine.threads = 1;
+            let service = Service {
+                control,
+                stats,
+                recent: self.recent,
+                registry: Registry::discover(config.style.folder.as_deref()),
+                opener: Arc::new(opener(&style)),
+                source: source.into(),
+            };
+            let server = serve::start(self.listener, service)?;
+            if !is_quiet() {
+                let secret = config.serve.as_ref().is_some_and(|serve| serve.token.is_some());
+                let token = if secret { "?token=TOKEN" } else { "" };
+                say(&format!("serving at http://{address}/{token}"));
+            }
+            Ok(server)
+        }
+    }
+}
+
+#[cfg(not(feature = "http"))]
+mod without {
+    use super::*;
+    use crate::error::Error;
+
+    /// Nothing: this program was built without it.
+    pub enum Serving {}
+
+    impl Serving {
+        pub fn prepare(_: &ServeConfig) -> Result<Self> {
+            Err(Error::Serve("this nijigen was built without --serve; build it with the feature 'http'".into()))
+        }
+
+        pub fn sink(&self) -> Box<dyn Sink + Send> {
+            match *self {}
+        }
+
+        pub fn start(self, _: &RunConfig, _: Control, _: Arc<Stats>, _: &str) -> Result<()> {
+            match self {}
+        }
+    }
+}
