@@ -257,6 +257,11 @@ impl Stats {
         self.lock().over_budget += 1;
     }
 
+    /// At which scale frames are drawn.
+    pub fn scale(&self) -> Scale {
+        self.lock().scale
+    }
+
     /// Frames are drawn at another scale from now on.
     pub fn scaled(&self, scale: Scale) {
         let mut inner = self.lock();
