@@ -5,7 +5,7 @@ use crate::frame::{Frame, Size};
 /// The picture is divided into so many cells each way: each holds enough pixels for their mean to be free of noise.
 const CELLS: (usize, usize) = (16, 12);
 /// Of a cell's rows and columns each so manieth is looked at.
-const STEP: usize = 4;
+const STEP: usize = 2;
 /// A cell has changed whose mean differs by this from what it was, of 255: several times what noise makes of the mean,
 /// and less than a sleeve makes of it.
 const CHANGED: f32 = 6.0;
