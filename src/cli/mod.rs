@@ -6,6 +6,7 @@ pub mod config;
 pub mod devices;
 pub mod image;
 mod interrupt;
+mod logs;
 pub mod man;
 pub mod options;
 pub mod run;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 
 use crate::error::{Error, Result};
 
@@ -57,15 +59,14 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let level = match (cli.quiet, cli.verbose) {
-        (true, _) => log::LevelFilter::Error,
-        (_, 0) => log::LevelFilter::Warn,
-        (_, 1) => log::LevelFilter::Info,
-        _ => log::LevelFilter::Debug,
-    };
-    env_logger::Builder::new().filter_module("nijigen", level).format_target(false).format_timestamp(None).init();
+    logs::start(match (cli.quiet, cli.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    });
     // A panic becomes one sentence further up; where it came from is for those who look for it.
-    panic::set_hook(Box::new(|what| log::debug!("{what}")));
+    panic::set_hook(Box::new(|what| tracing::debug!("{what}")));
     let result = panic::catch_unwind(AssertUnwindSafe(|| run(&cli, &matches))).unwrap_or_else(|what| {
         let text = what.downcast_ref::<String>().map(String::as_str).or(what.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("no reason given");
@@ -97,7 +98,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<()> {
 
 /// Whether `--quiet` was given.
 fn is_quiet() -> bool {
-    log::max_level() <= log::LevelFilter::Error
+    LevelFilter::current() <= LevelFilter::ERROR
 }
 
 /// Prints a line on standard error. Where that is closed or full nobody can be told, and the exit status says it.

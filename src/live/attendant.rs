@@ -89,7 +89,7 @@ impl Attendant {
     fn seen(&self, state: &mut State, now: Instant) {
         state.seen = now;
         if self.0.rest.end() {
-            log::info!("somebody is there: the camera is wanted again");
+            tracing::info!("somebody is there: the camera is wanted again");
             state.motion.forget();
         }
     }
@@ -162,7 +162,7 @@ impl Attendant {
             state.seen = now;
         }
         if now.saturating_duration_since(state.seen) >= idle {
-            log::info!("nobody for {} minutes: the camera is let go", idle.as_secs().div_ceil(60));
+            tracing::info!("nobody for {} minutes: the camera is let go", idle.as_secs().div_ceil(60));
             self.0.rest.begin();
         }
     }

@@ -145,7 +145,7 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
     server.stop = Some(stop);
     server.threads.push(spawn("http", move || {
         if let Err(error) = connection::answer(listener, routes::router(site), stopped) {
-            log::warn!("the HTTP service ended ({error}); the run goes on without it");
+            tracing::warn!("the HTTP service ended ({error}); the run goes on without it");
         }
     })?);
     Ok(server)

@@ -73,7 +73,7 @@ impl Stream {
                 drop(pair.photo);
                 let mut jpeg = Vec::with_capacity(last_length);
                 if let Err(error) = encoder.encode(&picture, &mut jpeg) {
-                    log::warn!("the stream ended: {error}");
+                    tracing::warn!("the stream ended: {error}");
                     return self.end();
                 }
                 drop(picture);

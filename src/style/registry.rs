@@ -197,16 +197,21 @@ fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: 
     let generator = &loaded.generator;
     let threads = options.threads;
     let many = if threads == 1 { "thread" } else { "threads" };
-    log::info!("style {what}: {} bytes, {} ({}) on {threads} {many}", onnx.len(), generator.engine(), generator.isa());
+    tracing::info!(
+        "style {what}: {} bytes, {} ({}) on {threads} {many}",
+        onnx.len(),
+        generator.engine(),
+        generator.isa()
+    );
     if let Some(why) = &loaded.obstacle {
-        log::info!("style {what} is not wholly fused: {why}");
+        tracing::info!("style {what} is not wholly fused: {why}");
     }
     let layout = stated.layout.map_or("layout as the file shows", Layout::name);
     let range = stated.range.map_or("range as the file shows", Range::name);
     let halo = generator.halo().map_or("looks at the whole picture".into(), |halo| format!("looks {halo} pixels far"));
     let gmac = generator.macs(config::DEFAULT_SIZE) as f64 / 1e9;
     let multiple = generator.multiple();
-    log::info!(
+    tracing::info!(
         "style {what}: {layout}, {range}, sides are multiples of {multiple}, {halo}, {gmac:.2} GMAC at {}",
         config::DEFAULT_SIZE
     );

@@ -63,7 +63,7 @@ impl Memory {
     fn keep(&mut self) {
         let settings = self.control.settings();
         if let Err(error) = self.write(&settings) {
-            log::warn!("what was changed is not remembered: {error}");
+            tracing::warn!("what was changed is not remembered: {error}");
         }
         self.kept = settings;
     }

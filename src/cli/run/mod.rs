@@ -137,7 +137,7 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
         return Err(Error::Input(format!("{} holds no frames; give a whole video", report.source)));
     }
     if let Some(what) = damage.as_ref().and_then(|damage| damage.what()) {
-        log::warn!("{} may be damaged; ffmpeg says: {what}", report.source);
+        tracing::warn!("{} may be damaged; ffmpeg says: {what}", report.source);
     }
     if !is_quiet() {
         say(&totals(&report.summary, config.is_live()));
@@ -162,7 +162,7 @@ pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> 
         let wanted = StyleConfig { style: style.into(), ..config.clone() };
         let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
         for note in notes {
-            log::warn!("{note}");
+            tracing::warn!("{note}");
         }
         Ok(stylizer)
     }
@@ -173,7 +173,7 @@ fn styles(config: &RunConfig) -> StyleList {
     let folder = config.style.folder.clone();
     Arc::new(move || {
         let found = Registry::discover(folder.as_deref()).list();
-        let found = found.inspect_err(|error| log::warn!("{error}")).unwrap_or_default();
+        let found = found.inspect_err(|error| tracing::warn!("{error}")).unwrap_or_default();
         found.into_iter().map(|style| style.name).collect()
     })
 }

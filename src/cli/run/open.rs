@@ -82,7 +82,7 @@ fn open_camera(selector: &CameraSelector, config: &RunConfig, rest: &Rest) -> Re
         Ok(camera) => Reconnecting::over(camera, opener),
         // In a build without cameras none will ever come.
         Err(error) if config.wait && cfg!(feature = "camera") => {
-            log::warn!("{error} (waiting for it)");
+            tracing::warn!("{error} (waiting for it)");
             let name = selector.which.to_string();
             let info = SourceInfo { name, size, rate: config.fps, live: true, frames: None };
             Reconnecting::waiting(info, &error, opener)

@@ -174,7 +174,7 @@ impl Reconnecting {
         let seconds = self.operator.now().saturating_duration_since(since).as_secs_f64();
         let name = self.device.as_ref().map_or(self.info.name.as_str(), |device| device.info().name.as_str());
         let what = if ran { "is back" } else { "is here" };
-        log::info!("{name} {what} after {seconds:.1} s (attempt {attempt})");
+        tracing::info!("{name} {what} after {seconds:.1} s (attempt {attempt})");
     }
 
     /// The device gives no more pictures: it is closed.
@@ -189,9 +189,11 @@ impl Reconnecting {
     /// The device was lost, or could not be opened.
     fn failed(&mut self, reason: String) {
         // In hours of attempts, one line for each reason.
-        let level =
-            if self.recovery.failed(self.operator.now(), reason) { log::Level::Warn } else { log::Level::Debug };
-        log::log!(level, "{} (trying again)", self.recovery.reason());
+        if self.recovery.failed(self.operator.now(), reason) {
+            tracing::warn!("{} (trying again)", self.recovery.reason());
+        } else {
+            tracing::debug!("{} (trying again)", self.recovery.reason());
+        }
         self.tell();
     }
 
