@@ -5,7 +5,7 @@
 //! frames, so a change takes effect with the next one and never waits for anybody.
 //!
 //! [`Console`] is what a window's keys act on; [`Snapshots`] and the [`Recorder`] keep pictures on threads of their own.
-//! The [`Attendant`] does what nobody is there to do: styles in turn, countdowns, and a rest for the camera.
+//! The [`Shelf`] holds the styles that may be chosen. The [`Attendant`] does what nobody is there to do: styles in turn, countdowns, and a rest for the camera.
 
 mod attendant;
 mod console;
@@ -16,6 +16,7 @@ mod messages;
 mod motion;
 mod recorder;
 mod settings;
+mod shelf;
 mod snapshot;
 
 pub use attendant::{Attendant, KioskConfig, StyleList};
@@ -26,4 +27,5 @@ pub use loader::{Opener, StyleLoader};
 pub use messages::Messages;
 pub use recorder::{Recorder, RecordingKind};
 pub use settings::{Patch, Settings};
+pub use shelf::{Shelf, Trial};
 pub use snapshot::{SnapshotConfig, Snapshots};

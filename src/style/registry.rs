@@ -32,7 +32,7 @@ pub struct OpenStyle {
 }
 
 /// A style that was found, whether it can be used or not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The name by which it is opened.
     pub name: String,
@@ -54,6 +54,11 @@ impl Registry {
     /// see [`config::style_folders`].
     pub fn discover(extra: Option<&Path>) -> Self {
         Self { extra: extra.map(Path::to_path_buf), folders: config::style_folders() }
+    }
+
+    /// The folders, whether they exist or not.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.extra.iter().chain(&self.folders).map(PathBuf::as_path)
     }
 
     /// What there is. Of two styles of one name the first is taken.

@@ -20,7 +20,7 @@ use super::stream::totals;
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
-use crate::live::{Attendant, Console, Control, Messages, Recorder, Settings, Snapshots, StyleList};
+use crate::live::{Attendant, Console, Control, Messages, Recorder, Settings, Shelf, Snapshots};
 use crate::pipeline::rate::Pace;
 use crate::pipeline::stats::{Stats, Summary};
 use crate::pipeline::{self, Keep, Plan, Stop};
@@ -93,11 +93,13 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
         info.rate.unwrap_or(config::DEFAULT_RATE),
         messages.clone(),
     );
+    let shelf = shelf(&config.style, &control, &messages)?;
+    let on_shelf = shelf.clone();
     let attendant = Attendant::new(
         config.kiosk.clone(),
         control.clone(),
         Snapshots::start(config.snapshots.clone())?,
-        styles(&config),
+        Arc::new(move || on_shelf.names()),
         messages.clone(),
         rest,
     );
@@ -168,14 +170,16 @@ pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> 
     }
 }
 
-/// Lists the styles that there are, whenever it is asked.
-fn styles(config: &RunConfig) -> StyleList {
-    let folder = config.style.folder.clone();
-    Arc::new(move || {
-        let found = Registry::discover(folder.as_deref()).list();
-        let found = found.inspect_err(|error| tracing::warn!("{error}")).unwrap_or_default();
-        found.into_iter().map(|style| style.name).collect()
-    })
+/// The styles that may be chosen. They are tried on one thread: the run has the others.
+fn shelf(config: &StyleConfig, control: &Control, messages: &Messages) -> Result<Shelf> {
+    let mut of_trial = config.clone();
+    of_trial.engine.threads = 1;
+    let registry = Registry::discover(config.folder.as_deref());
+    let trial = Box::new(move |style: &str| {
+        let wanted = StyleConfig { style: style.into(), ..of_trial.clone() };
+        Ok(Registry::discover(None).stylizer(&wanted)?.0)
+    });
+    Shelf::start(registry, control.clone(), trial, messages.clone())
 }
 
 fn print_report(report: &RunReport, stdout_is_taken: bool) -> Result<()> {
