@@ -4,6 +4,7 @@ pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod devices;
+pub mod doctor;
 pub mod image;
 mod interrupt;
 mod logs;
@@ -48,6 +49,7 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
     Config(config::ConfigArgs),
     Devices(devices::DevicesArgs),
+    Doctor(doctor::DoctorArgs),
     Image(image::ImageArgs),
     Man(man::ManArgs),
     Run(Box<run::RunArgs>),
@@ -88,6 +90,7 @@ fn run(cli: &Cli, matches: &ArgMatches) -> Result<()> {
         Command::Completions(args) => completions::run(args),
         Command::Config(args) => config::run(args, matches),
         Command::Devices(args) => devices::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Image(args) => image::run(args),
         Command::Man(args) => man::run(args),
         Command::Run(_) => run::run(matches),

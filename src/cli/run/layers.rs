@@ -112,6 +112,15 @@ fn spare(layers: &mut [Layer]) {
     }
 }
 
+/// The settings without any flag.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn of_files() -> Result<Layered> {
+    let none = command().try_get_matches_from(std::iter::empty::<OsString>());
+    resolve(&none.map_err(|error| Error::Usage(first_line(&error)))?)
+}
+
 /// The value that counts of a setting of one value.
 fn value<'a>(layers: &'a [Layer], name: &str) -> Option<&'a OsString> {
     layers.iter().rev().find_map(|layer| layer.values.get(name)).and_then(|values| values.first())

@@ -4,6 +4,7 @@ mod args;
 pub mod layers;
 mod memory;
 mod open;
+mod service;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -33,6 +34,7 @@ use crate::style::{Registry, Stylizer};
 use args::StatsFormat;
 use memory::Memory;
 use open::{open_source, open_window};
+use service::Service;
 
 /// What `--stats json` prints.
 #[derive(Debug, Serialize)]
@@ -117,6 +119,7 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     // Nobody else fills it.
     let _ = shown.set(Arc::clone(&stats));
     let mut memory = config.remember.then(|| Memory::new(control.clone())).transpose()?;
+    let mut service = Service::new();
     // It ends when this is dropped.
     let _serving =
         serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
@@ -129,7 +132,9 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
         if let Some(memory) = &mut memory {
             memory.tick(now);
         }
+        service.tick(&stats, now);
     })?;
+    service.finish();
     if let Some(memory) = memory {
         memory.finish();
     }
