@@ -28,8 +28,10 @@ Examples:
   nijigen run --source camera:brio --wait       the one with 'brio' in its name,
                                                 once it is there
   nijigen run --source clip.mp4 --style off     play a video as it is
-  nijigen run --fps 30 --cpu 50                 hold 30 frames, leave half the machine
+  nijigen run --fps 30 --cpu 50                 leave half the machine to others
   nijigen run --record me.mp4                   watch and record
+  nijigen run --preset stream                   beside a game, seen in OBS
+  nijigen run --preset kiosk --idle 30          full screen, unattended
   nijigen run --serve                           seen and steered in a browser
   nijigen run --serve 0.0.0.0:8010 --token a-long-secret
   nijigen run --source synthetic --sink null --frames 300 --stats json
@@ -45,8 +47,11 @@ Where the source is a camera, a sink is a window or a virtual camera (v4l2), or 
 counts and late ones are dropped. Anywhere else every frame is stylized; frames wait for one another there, and \
 latency_ms of --stats counts that too. Ctrl-C ends any run and completes its files.
 
+Settings come from the flags, from what was remembered (--remember), from a configuration file and from a preset, in \
+this order: `nijigen config show` prints them with where each comes from.
+
 Keys in the window: Space turns the style on and off, the arrows change it and its strength, c compares it with the \
-photo (the mouse moves the border), s keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
+photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
 h shows all keys, q or Esc closes it.
 
 With a window, a virtual camera or --serve, files and Y4M on standard input are played at their own rate, while MJPEG \

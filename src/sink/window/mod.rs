@@ -192,8 +192,11 @@ impl Window {
         if !pressed.is_empty() {
             self.console.somebody();
         }
-        if std::mem::take(&mut self.to_fill) {
-            self.fill_screen();
+        if std::mem::take(&mut self.to_fill)
+            && let Err(error) = self.full_screen.toggle(&self.desktop)
+        {
+            // In a kiosk's compositor every window covers the screen without being asked.
+            tracing::info!("{error}");
         }
         for key in pressed {
             let Some(action) = self.lock.as_mut().map_or_else(|| action(key), |lock| lock.action(key)) else {
