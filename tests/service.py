@@ -30,7 +30,7 @@ def heard(listener, seconds, enough=lambda _: False):
     end, all_of_it = time.monotonic() + seconds, []
     while time.monotonic() < end and not enough(all_of_it):
         try:
-            all_of_it.append((time.monotonic(), listener.recv(1 << 16).decode()))
+            all_of_it.append((time.monotonic(), listener.recv(1 << 16).decode(errors="replace")))
         except TimeoutError:
             pass
     return all_of_it
