@@ -85,7 +85,7 @@ impl Hud {
             let Recent { capture_fps, stylize_fps, show_fps, drops, latency_p50, latency_p95 } = recent;
             let _ = write!(rates, "capture {capture_fps:.1}  stylize {stylize_fps:.1}  show {show_fps:.1} fps");
             if let Some(scale) = readings.scale {
-                let _ = write!(rates, "  scale {}", scale.share());
+                let _ = write!(rates, "  scale {:.0} %", scale.share() * 100.0);
             }
             let _ = write!(delays, "latency {latency_p50:.0} ms (95 %: {latency_p95:.0})  drops {drops:.1} per second");
         }
@@ -184,10 +184,12 @@ impl Hud {
 
     fn countdown(&mut self, canvas: &mut Canvas, seconds: u64) {
         let (width, height) = (canvas.size().width as f32, canvas.size().height as f32);
-        let line = (height * 0.4).min(width * 0.4).min(400.0);
+        let line = (height * 0.2).min(width * 0.2).min(300.0);
         let text = seconds.to_string();
         let wide = self.lettering.width(&text, whole(line));
-        let (radius, x, y) = (line * 0.7, width / 2.0, height / 2.0);
+        let radius = line * 0.7;
+        // Below, where it covers nobody's face.
+        let (x, y) = (width / 2.0, height - radius * 1.3);
         canvas.disc(x, y, radius, PANEL, PANEL_OPACITY);
         self.lettering.write(canvas, &text, x - wide / 2.0, y - line / 2.0, whole(line), TEXT);
     }

@@ -110,6 +110,7 @@ impl Window {
             })?;
         // The frames set the pace.
         desktop.set_target_fps(0);
+        desktop.set_cursor_visibility(manner.lock.is_none());
         let pressed = Rc::default();
         desktop.set_input_callback(Box::new(Keys(Rc::clone(&pressed))));
         Ok(Self {
