@@ -286,8 +286,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
     // Nobody else fills it.
     let _ = shown.set(Arc::clone(&stats));
     // It ends when this is dropped.
-    let _serving =
-        serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
+    let _serving = serving
+        .map(|serving| serving.start(&config, control, Arc::clone(&stats), snapshots, &info.name))
+        .transpose()?;
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
             stop.request();

@@ -49,6 +49,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/api/styles/{name}/thumbnail.jpg", get(api::thumbnail))
         .route("/api/events", get(api::events))
         .route("/api/image", post(api::image))
+        .route("/api/snapshot", post(api::keep))
+        .method_not_allowed_fallback(not_so)
         .fallback(nowhere)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), guarded))
         .with_state(site)
@@ -60,6 +62,13 @@ async fn file(kind: &'static str, text: &'static str) -> Response {
 
 async fn nowhere() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this address; /api/openapi.json tells what there is")
+}
+
+async fn not_so() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address is not asked with this method; /api/openapi.json tells with which",
+    )
 }
 
 async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
