@@ -78,7 +78,7 @@ async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) ->
         Err(refusal) => refusal.into_response(),
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
@@ -28,6 +28,8 @@ const REPEAT: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_nanos(1_000_000_000 / 60);
 /// How long the encoder waits for a picture before it looks whether anybody still reads.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// A browser that opens the stream itself makes a page of it, which it styles, as does OBS.
+const STYLED: &str = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 /// Begins each part. It is sent right after a picture, since browsers show one when they see that it has ended.
 const BOUNDARY: &str = "--nijigen\r\n";
 
@@ -143,7 +145,9 @@ impl Stream {
         });
         let first = stream::once(async { Bytes::from_static(BOUNDARY.as_bytes()) });
         let body = Body::from_stream(first.chain(parts).map(Ok::<_, Infallible>));
-        Ok(([(CONTENT_TYPE, "multipart/x-mixed-replace; boundary=nijigen")], body).into_response())
+        let headers =
+            [(CONTENT_TYPE, "multipart/x-mixed-replace; boundary=nijigen"), (CONTENT_SECURITY_POLICY, STYLED)];
+        Ok((headers, body).into_response())
     }
 
     fn audience(&self) -> MutexGuard<'_, Audience> {

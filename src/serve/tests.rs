@@ -415,6 +415,12 @@ fn the_description_names_what_there_is() {
     ] {
         assert!(described(path), "{path}");
     }
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let schemas = &description["components"]["schemas"];
+    let settings = keys(&site.json("GET /api/settings", "").1);
+    assert_eq!(keys(&schemas["Settings"]["properties"]), settings);
+    assert_eq!(keys(&schemas["Patch"]["properties"]), settings);
+    assert_eq!(keys(&schemas["Status"]["properties"]), keys(&site.json("GET /api/status", "").1));
     let (status, head, metrics) = site.ask("GET /metrics", b"");
     assert!(status == 200 && head.contains("version=0.0.4"), "{head}");
     assert!(String::from_utf8(metrics).unwrap().contains("\nnijigen_stats_captured_total 0\n"));
