@@ -23,6 +23,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod draw;
 pub mod engine;
 pub mod error;

@@ -10,7 +10,8 @@ set -euo pipefail
 
 binary=$(realpath "${1:?the program, target/release/nijigen for example}")
 work=$(mktemp -d)
-Xvfb -displayfd 3 -screen 0 800x600x24 -fbdir "$work" 3>"$work/display" 2>/dev/null &
+# Without -noreset it begins anew when its last window closes, and refuses whoever comes meanwhile.
+Xvfb -noreset -displayfd 3 -screen 0 800x600x24 -fbdir "$work" 3>"$work/display" 2>/dev/null &
 server=$!
 trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 for _ in {1..100}; do
@@ -20,6 +21,8 @@ done
 DISPLAY=:$(<"$work/display")
 export DISPLAY
 unset WAYLAND_DISPLAY
+# Nobody's own settings.
+export XDG_CONFIG_HOME=$work/none XDG_STATE_HOME=$work/none XDG_DATA_HOME=$work/none
 
 failed=0
 
@@ -164,6 +167,18 @@ hears_keys() {
     holds "f again gives it back" size_is "$window" 320x240
 }
 
+# A kiosk: the word that closes it is typed but for its last letter.
+is_locked() {
+    local window=$1
+    xdotool windowfocus "$window"
+    holds "a kiosk fills the screen" size_is "$window" 800x600
+    xdotool key q Escape s r space f
+    xdotool key Return
+    holds "Enter counts down and keeps a snapshot" holds_files "$work/kiosk" "nijigen-*.png" 1
+    holds "no other key does anything" size_is "$window" 800x600
+    xdotool type qui
+}
+
 lasts() {
     local seconds
     seconds=$(ffprobe -v error -show_entries format=duration -of csv=p=0 "$1"/nijigen-*.mp4)
@@ -177,6 +192,9 @@ look=hears_keys closes_by q "q closes a window whose keys were all pressed" --so
 closes_by q "q closes the window" --source synthetic --size 160x120
 closes_by Escape "Esc closes the window" --source synthetic --size 160x120
 look=keeps_aspect closes_by q "q closes a resized window" --source synthetic --size 160x120
+
+look=is_locked closes_by t "the word closes a kiosk" --preset kiosk --serve=127.0.0.1:0 --source synthetic --countdown 1 \
+    --size 320x240 --snapshots "$work/kiosk"
 
 # A stream that has begun and sends no frame.
 rm "$work/input"

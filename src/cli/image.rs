@@ -191,11 +191,11 @@ fn draw(
 ) -> Result<Size> {
     let mut picture = picture::read(&job.input)?;
     progress(0.0)?;
-    log::info!("{}: {}, drawn {}", job.input.display(), picture.size, stylizer.manner(picture.size));
+    tracing::info!("{}: {}, drawn {}", job.input.display(), picture.size, stylizer.manner(picture.size));
     let began = Instant::now();
     let beside = compare.then(|| Beside::new(&picture, job.written.format())).transpose()?;
     if let Some(reduced) = stylizer.reduced(picture.size) {
-        log::warn!(
+        tracing::warn!(
             "{}: the style {} looks at the whole picture, so one of {} is drawn at {reduced} and enlarged",
             job.input.display(),
             stylizer.name(),
@@ -204,9 +204,9 @@ fn draw(
     }
     stylizer.run_in_place(&mut picture.rgb, picture.size, progress)?;
     progress(1.0)?;
-    log::info!("{}: drawn in {:.2} s", job.input.display(), began.elapsed().as_secs_f64());
+    tracing::info!("{}: drawn in {:.2} s", job.input.display(), began.elapsed().as_secs_f64());
     if picture.alpha.is_some() && job.written == Written::Pixels(Format::Jpeg) {
-        log::warn!("{}: JPEG has no transparency; what was transparent is white", job.output.display());
+        tracing::warn!("{}: JPEG has no transparency; what was transparent is white", job.output.display());
     }
     let picture = match beside {
         Some(beside) => beside.with_right(&picture),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{RunConfig, ServeConfig};
 use crate::error::Result;
-use crate::live::{Control, Snapshots};
+use crate::live::{Attendant, Control};
 use crate::pipeline::stats::Stats;
 use crate::sink::Sink;
 
@@ -48,7 +48,7 @@ mod with {
             config: &RunConfig,
             control: Control,
             stats: Arc<Stats>,
-            snapshots: Arc<Snapshots>,
+            attendant: Attendant,
             source: &str,
         ) -> Result<Server> {
             let address = self.0.address();
@@ -58,7 +58,7 @@ mod with {
             let service = Service {
                 control,
                 stats,
-                snapshots,
+                attendant,
                 registry: Registry::discover(config.style.folder.as_deref()),
                 opener: Arc::new(opener(&style)),
                 source: source.into(),
@@ -91,7 +91,7 @@ mod without {
             match *self {}
         }
 
-        pub fn start(self, _: &RunConfig, _: Control, _: Arc<Stats>, _: Arc<Snapshots>, _: &str) -> Result<()> {
+        pub fn start(self, _: &RunConfig, _: Control, _: Arc<Stats>, _: Attendant, _: &str) -> Result<()> {
             match self {}
         }
     }

@@ -32,6 +32,17 @@ pub fn vsync_option() -> Result<&'static str> {
     Ok(OPTION.get_or_init(|| if is_old(&String::from_utf8_lossy(&answer.stdout)) { "-vsync" } else { "-fps_mode" }))
 }
 
+/// The version that is installed, as it calls itself: "7.1", "5.1.9-0+deb12u1".
+///
+/// # Errors
+/// When ffmpeg cannot be started.
+pub fn version() -> Result<String> {
+    let answer = process::command("ffmpeg").arg("-version").stderr(Stdio::null()).output();
+    let answer = answer.map_err(|e| process::not_started("ffmpeg", &e))?;
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    Ok(text.split_whitespace().nth(2).unwrap_or("of an unknown version").into())
+}
+
 /// Whether `ffmpeg -version` tells of a version before 5.1. Builds without a number are taken for new.
 fn is_old(answer: &str) -> bool {
     let version = answer.strip_prefix("ffmpeg version ").unwrap_or_default();

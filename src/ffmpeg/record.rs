@@ -68,7 +68,9 @@ impl Recording {
     fn end(&mut self) -> Result<()> {
         self.frames = None;
         let complaint = self.process.wait().map_err(|failure| failure.writing(&self.path, None))?;
-        complaint.iter().for_each(|complaint| log::info!("{}: ffmpeg says: {}", self.path.display(), complaint.text));
+        complaint
+            .iter()
+            .for_each(|complaint| tracing::info!("{}: ffmpeg says: {}", self.path.display(), complaint.text));
         Ok(())
     }
 

@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{Action, Control, Messages, Patch, Recorder, Settings, Snapshots};
+use super::{Action, Attendant, Control, Messages, Patch, Recorder, Settings};
 use crate::error::{Error, Result};
 
 /// Carries out [`Action`]s. It never waits for their end: what comes of them is told by its [`Messages`].
 pub struct Console {
     control: Control,
-    styles: Box<dyn FnMut() -> Vec<String>>,
-    snapshots: Arc<Snapshots>,
+    attendant: Attendant,
     recorder: Recorder,
     messages: Messages,
     /// The style that the run began with: it may lie outside of the list.
@@ -22,22 +21,26 @@ pub struct Console {
 }
 
 impl Console {
-    /// A console for `control`. `styles` lists the names of the styles that there are, whenever it is asked.
-    pub fn new(
-        control: Control,
-        styles: Box<dyn FnMut() -> Vec<String>>,
-        snapshots: Arc<Snapshots>,
-        recorder: Recorder,
-        messages: Messages,
-    ) -> Self {
+    /// A console for `control`, which `attendant` looks after.
+    pub fn new(control: Control, attendant: Attendant, recorder: Recorder, messages: Messages) -> Self {
         let Settings { style: first, split, .. } = control.settings();
         let border = split.unwrap_or(0.5);
-        Self { control, styles, snapshots, recorder, messages, first, wanted: Arc::default(), border }
+        Self { control, attendant, recorder, messages, first, wanted: Arc::default(), border }
     }
 
     /// The settings as they are now.
     pub fn settings(&self) -> Settings {
         self.control.settings()
+    }
+
+    /// Somebody is there.
+    pub fn somebody(&self) {
+        self.attendant.somebody();
+    }
+
+    /// The seconds until a snapshot that is being counted down.
+    pub fn seconds_left(&self) -> Option<u64> {
+        self.attendant.seconds_left()
     }
 
     /// What was last done.
@@ -107,7 +110,7 @@ impl Console {
     }
 
     fn change_style(&mut self, current: String, step: impl Fn(usize, usize) -> usize) -> Result<()> {
-        let mut styles = (self.styles)();
+        let mut styles = self.attendant.styles();
         if !styles.contains(&self.first) {
             styles.insert(0, self.first.clone());
         }
@@ -140,9 +143,8 @@ impl Console {
     }
 
     fn snapshot(&self) -> Result<()> {
-        let pair = self.control.newest().ok_or_else(|| Error::Input("there is no picture yet to keep".into()))?;
         let messages = self.messages.clone();
-        self.snapshots.take(pair, move |kept| match kept {
+        self.attendant.snapshot(move |kept| match kept {
             Ok(path) => messages.say(format!("Snapshot: {}", path.display())),
             Err(error) => messages.complain(format!("No snapshot: {error}")),
         })
@@ -163,8 +165,9 @@ mod tests {
 
     use super::*;
     use crate::frame::{Pool, Rate, Size};
-    use crate::live::SnapshotConfig;
+    use crate::live::{KioskConfig, SnapshotConfig, Snapshots, StyleList};
     use crate::picture::Format;
+    use crate::source::Rest;
     use crate::style::Stylizer;
 
     fn console(folder: &Path, styles: &'static [&'static str]) -> Console {
@@ -177,8 +180,11 @@ mod tests {
         let messages = Messages::default();
         let config = SnapshotConfig { folder: folder.into(), format: Format::Png, original: false };
         let recorder = Recorder::new(control.clone(), None, Rate::new(30, 1).unwrap(), messages.clone());
-        let styles = Box::new(|| styles.iter().map(|style| style.to_string()).collect());
-        Console::new(control, styles, Arc::new(Snapshots::start(config).unwrap()), recorder, messages)
+        let styles: StyleList = Arc::new(|| styles.iter().map(|style| style.to_string()).collect());
+        let snapshots = Snapshots::start(config).unwrap();
+        let config = KioskConfig::default();
+        let attendant = Attendant::new(config, control.clone(), snapshots, styles, messages.clone(), Rest::default());
+        Console::new(control, attendant, recorder, messages)
     }
 
     fn said(console: &Console) -> String {

@@ -1,5 +1,7 @@
 //! What a key does, whoever hears it.
 
+use std::collections::VecDeque;
+
 /// A key that was pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -15,6 +17,8 @@ pub enum Key {
     Down,
     /// Esc.
     Escape,
+    /// Enter, on either part of the keyboard; also what a button at a Raspberry Pi's pins can be made to press.
+    Enter,
 }
 
 /// What somebody who watches wants.
@@ -56,6 +60,7 @@ pub fn action(key: Key) -> Option<Action> {
         Key::Up => Action::Stronger,
         Key::Down => Action::Weaker,
         Key::Escape => Action::Quit,
+        Key::Enter => Action::Snapshot,
         Key::Character(letter) => match letter.to_ascii_lowercase() {
             ' ' => Action::Toggle,
             'c' => Action::Compare,
@@ -71,6 +76,33 @@ pub fn action(key: Key) -> Option<Action> {
     })
 }
 
+/// Keys that nobody should find by chance: all but Enter are deaf, until a word is typed.
+#[derive(Debug, Clone)]
+pub struct Lock {
+    word: Vec<char>,
+    typed: VecDeque<char>,
+}
+
+impl Lock {
+    /// A lock that `word` opens, in small or capital letters.
+    pub fn new(word: &str) -> Self {
+        Self { word: word.to_lowercase().chars().collect(), typed: VecDeque::new() }
+    }
+
+    /// What `key` stands for behind this lock.
+    pub fn action(&mut self, key: Key) -> Option<Action> {
+        let letter = match key {
+            Key::Enter => return Some(Action::Snapshot),
+            Key::Character(letter) => letter,
+            _ => return None,
+        };
+        self.typed.extend(letter.to_lowercase());
+        let surplus = self.typed.len().saturating_sub(self.word.len());
+        self.typed.drain(..surplus);
+        (self.typed == self.word).then_some(Action::Quit)
+    }
+}
+
 /// The keys and what they do, as a help shows them.
 pub const HELP: [(&str, &str); 11] = [
     ("Space", "style on or off"),
@@ -78,7 +110,7 @@ pub const HELP: [(&str, &str); 11] = [
     ("Up, Down", "more or less of it"),
     ("c", "compare with the photo; the mouse moves the border"),
     ("m", "mirror"),
-    ("s", "snapshot"),
+    ("s, Enter", "snapshot"),
     ("r", "record, and stop recording"),
     ("f", "full screen"),
     ("i", "figures"),
@@ -102,14 +134,27 @@ mod tests {
                     "Up" => Key::Up,
                     "Down" => Key::Down,
                     "Esc" => Key::Escape,
+                    "Enter" => Key::Enter,
                     letter => Key::Character(letter.chars().next().unwrap_or('\0')),
                 };
                 let found = action(key).expect(keys);
-                assert!(!seen.contains(&found) || found == Action::Quit, "{keys}");
+                assert!(!seen.contains(&found) || [Action::Quit, Action::Snapshot].contains(&found), "{keys}");
                 seen.push(found);
             }
         }
-        assert_eq!(seen.len(), 14);
+        assert_eq!(seen.len(), 15);
+    }
+
+    #[test]
+    fn a_locked_window_hears_enter_and_its_word() {
+        let mut lock = Lock::new("Quit");
+        let mut heard = |text: &str| text.chars().filter_map(|c| lock.action(Key::Character(c))).collect::<Vec<_>>();
+        assert_eq!(heard("q s r f qui uit quiet QUI"), []);
+        assert_eq!(heard("t quIT"), [Action::Quit, Action::Quit]);
+        for key in [Key::Escape, Key::Left, Key::Up, Key::Character('s'), Key::Character(' ')] {
+            assert_eq!(lock.action(key), None, "{key:?}");
+        }
+        assert_eq!(lock.action(Key::Enter), Some(Action::Snapshot));
     }
 
     #[test]

@@ -13,13 +13,13 @@ pub struct Messages(Arc<Mutex<Option<(String, Instant)>>>);
 impl Messages {
     /// Tells something that went well.
     pub fn say(&self, text: String) {
-        log::info!("{text}");
+        tracing::info!("{text}");
         self.put(text);
     }
 
     /// Tells something that did not.
     pub fn complain(&self, text: String) {
-        log::warn!("{text}");
+        tracing::warn!("{text}");
         self.put(text);
     }
 

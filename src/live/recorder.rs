@@ -399,8 +399,15 @@ mod tests {
         assert!(working[0].ends_with(".recording.mp4"), "{working:?}");
         // A copy of what lies there now is what a crash leaves behind.
         let cut = folder.join("cut.mp4");
-        fs::copy(folder.join(&working[0]), &cut).unwrap();
-        assert!(ffmpeg::probe(&cut).is_ok());
+        let plays = || {
+            fs::copy(folder.join(&working[0]), &cut).unwrap();
+            ffmpeg::probe(&cut).is_ok()
+        };
+        // ffmpeg is another process, which takes its time.
+        assert!((0..600).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            plays()
+        }));
         recorder.stop();
         assert!(recorder.since().is_none());
         recorder.finish().unwrap();

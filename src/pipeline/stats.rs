@@ -257,6 +257,17 @@ impl Stats {
         self.lock().over_budget += 1;
     }
 
+    /// How many pictures were stylized or put in place of some so far.
+    pub fn pictures(&self) -> u64 {
+        let inner = self.lock();
+        inner.stylized + inner.placeholders
+    }
+
+    /// At which scale frames are drawn.
+    pub fn scale(&self) -> Scale {
+        self.lock().scale
+    }
+
     /// Frames are drawn at another scale from now on.
     pub fn scaled(&self, scale: Scale) {
         let mut inner = self.lock();

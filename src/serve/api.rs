@@ -18,7 +18,7 @@ use super::photo::{self, Wish};
 use super::reply::{self, Refusal};
 use super::{SINK, Site, jpeg, metrics};
 use crate::error::Error;
-use crate::live::{Pair, Patch};
+use crate::live::Patch;
 
 /// The largest change of settings in bytes.
 const MAX_PATCH: usize = 16 << 10;
@@ -155,26 +155,21 @@ pub async fn events(State(site): Shared) -> Response {
     super::events::events(site)
 }
 
-impl Site {
-    fn newest(&self) -> Result<Pair, Refusal> {
-        self.control.newest().ok_or_else(|| Refusal::busy("there is no picture yet; try again in a moment"))
-    }
-}
-
-/// Keeps the newest picture in the run's folder for snapshots. Its name is told, but not where that is: those in the
-/// network need not know.
+/// Keeps a picture in the run's folder for snapshots, after the countdown where there is one. Its name is told, but not
+/// where that is: those in the network need not know.
 pub async fn keep(State(site): Shared) -> Answer {
     let (done, kept) = oneshot::channel();
     let tell = move |path| drop(done.send(path));
-    site.snapshots.take(site.newest()?, tell).map_err(|error| Refusal::busy(error.to_string()))?;
-    let path = kept.await.map_err(|_| Refusal::busy("the run has ended"))?.map_err(refused)?;
+    site.attendant.snapshot(tell).map_err(|error| Refusal::busy(error.to_string()))?;
+    let untaken = |_| Refusal::busy("the snapshot was not taken; try again in a moment");
+    let path = kept.await.map_err(untaken)?.map_err(refused)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     reply::json(&json!({ "file": name }))
 }
 
 /// The newest picture at its own size.
 pub async fn snapshot(State(site): Shared) -> Answer {
-    let pair = site.newest()?;
+    let pair = site.control.newest().ok_or_else(|| Refusal::busy("there is no picture yet; try again in a moment"))?;
     let drawn = tokio::task::spawn_blocking(move || jpeg::still(&pair.picture)).await;
     let broke = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))

@@ -91,7 +91,7 @@ fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Found>, wall:
     }
     let example = match picture::decode(EXAMPLE, u64::MAX) {
         Ok(example) => example,
-        Err(why) => return log::warn!("no thumbnails: the example {why}"),
+        Err(why) => return tracing::warn!("no thumbnails: the example {why}"),
     };
     let plain = draw(&example, &mut Stylizer::off()).ok().map(Bytes::from);
     lock(wall).insert(OFF.into(), Exhibit { thumbnail: plain, ..Exhibit::default() });

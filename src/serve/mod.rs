@@ -29,7 +29,7 @@ pub use watched::Watched;
 
 use crate::config::ServeConfig;
 use crate::error::{Error, Result};
-use crate::live::{Control, Snapshots};
+use crate::live::{Attendant, Control};
 use crate::pipeline::stats::Stats;
 use crate::style::{Registry, Stylizer};
 use gallery::Gallery;
@@ -49,8 +49,8 @@ pub struct Service {
     pub control: Control,
     /// What it measures.
     pub stats: Arc<Stats>,
-    /// Keeps pictures.
-    pub snapshots: Arc<Snapshots>,
+    /// Takes snapshots, and is told that there is somebody.
+    pub attendant: Attendant,
     /// The styles that may be chosen. Nothing else can be opened from outside, whatever path is named.
     pub registry: Registry,
     /// Opens styles.
@@ -63,7 +63,7 @@ pub struct Service {
 struct Site {
     control: Control,
     stats: Arc<Stats>,
-    snapshots: Arc<Snapshots>,
+    attendant: Attendant,
     registry: Registry,
     gallery: Gallery,
     studio: Studio,
@@ -125,7 +125,7 @@ pub struct Server {
 /// # Errors
 /// [`Error::Tool`] where the system gives no thread.
 pub fn start(listener: Listener, service: Service) -> Result<Server> {
-    let Service { control, stats, snapshots, registry, opener, source } = service;
+    let Service { control, stats, attendant, registry, opener, source } = service;
     let Listener { listener, address, token } = listener;
     let stream = Arc::new(Stream::default());
     let studio = Studio::new(Arc::clone(&opener));
@@ -133,7 +133,7 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
     let site = Arc::new(Site {
         control: control.clone(),
         stats,
-        snapshots,
+        attendant: attendant.clone(),
         registry,
         gallery,
         studio,
@@ -143,12 +143,12 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
         began: Instant::now(),
     });
     let mut server = Server { stop: None, stream: Arc::clone(&stream), threads: Vec::new() };
-    server.threads.push(spawn("http encode", move || stream.feed(&control))?);
+    server.threads.push(spawn("http encode", move || stream.feed(&control, &attendant))?);
     let (stop, stopped) = oneshot::channel();
     server.stop = Some(stop);
     server.threads.push(spawn("http", move || {
         if let Err(error) = connection::answer(listener, routes::router(site), stopped) {
-            log::warn!("the HTTP service ended ({error}); the run goes on without it");
+            tracing::warn!("the HTTP service ended ({error}); the run goes on without it");
         }
     })?);
     Ok(server)

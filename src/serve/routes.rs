@@ -74,7 +74,13 @@ async fn not_so() -> Refusal {
 async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let mut response = match site.guard.check(&parts) {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(()) => {
+            // Who changes something is there; who only asks may be a program that watches.
+            if !parts.method.is_safe() {
+                site.attendant.somebody();
+            }
+            next.run(Request::from_parts(parts, body)).await
+        }
         Err(refusal) => refusal.into_response(),
     };
     for (name, value) in HEADERS {

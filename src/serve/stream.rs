@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::jpeg::StreamEncoder;
 use super::reply::Refusal;
-use crate::live::Control;
+use crate::live::{Attendant, Control};
 
 /// Readers at a time.
 const MAX_READERS: usize = 32;
@@ -65,8 +65,8 @@ impl Default for Stream {
 }
 
 impl Stream {
-    /// Encodes what the run draws, as long as it and the service last.
-    pub fn feed(&self, control: &Control) {
+    /// Encodes what the run draws, as long as it and the service last. Who reads counts as somebody who is there.
+    pub fn feed(&self, control: &Control, attendant: &Attendant) {
         let mut encoder = StreamEncoder::default();
         let mut last_length = 0;
         while self.is_wanted() {
@@ -76,12 +76,13 @@ impl Stream {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
                 let Some(pair) = control.newer_than(number, PATIENCE) else { continue };
                 number = pair.number;
+                attendant.somebody();
                 due = (due + INTERVAL).max(Instant::now());
                 let picture = pair.picture;
                 drop(pair.photo);
                 let mut jpeg = Vec::with_capacity(last_length);
                 if let Err(error) = encoder.encode(&picture, &mut jpeg) {
-                    log::warn!("the stream ended: {error}");
+                    tracing::warn!("the stream ended: {error}");
                     return self.end();
                 }
                 drop(picture);

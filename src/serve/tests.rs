@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::frame::{Pool, Size};
-use crate::live::{Settings, SnapshotConfig};
+use crate::live::{KioskConfig, Messages, Settings, SnapshotConfig, Snapshots};
 use crate::picture::Format;
+use crate::source::Rest;
 
 const SIZE: Size = Size::new(64, 48);
 /// Only against a test that would hang: nothing is timed.
@@ -20,6 +21,7 @@ struct Site {
     address: SocketAddr,
     server: Option<Server>,
     snapshots: tempfile::TempDir,
+    rest: Rest,
 }
 
 impl Site {
@@ -36,16 +38,25 @@ impl Site {
         let address = listener.address();
         let folder = tempfile::tempdir().unwrap();
         let kept = SnapshotConfig { folder: folder.path().join("kept"), format: Format::Png, original: false };
+        let rest = Rest::default();
+        let attendant = Attendant::new(
+            KioskConfig::default(),
+            control.clone(),
+            Snapshots::start(kept).unwrap(),
+            Arc::new(Vec::new),
+            Messages::default(),
+            rest.clone(),
+        );
         let service = Service {
             control: control.clone(),
             stats: Arc::new(Stats::new([])),
-            snapshots: Arc::new(Snapshots::start(kept).unwrap()),
+            attendant,
             registry: Registry::discover(None),
             opener: Arc::new(opener),
             source: "test".into(),
         };
         let server = Some(start(listener, service).unwrap());
-        Self { control, pool: Pool::default(), address, server, snapshots: folder }
+        Self { control, pool: Pool::default(), address, server, snapshots: folder, rest }
     }
 
     /// The run draws a picture of one grey.
@@ -190,6 +201,23 @@ fn a_slow_reader_misses_pictures_and_holds_nobody_up() {
     let _ = slow.read_to_end(&mut late);
     let late = late.windows(6).filter(|six| six == b"\r\n\r\n\xff\xd8").count();
     assert!(late < pictures, "it got all {late} pictures");
+}
+
+#[test]
+fn who_watches_or_changes_something_is_there_and_a_program_that_asks_is_not() {
+    let site = Site::new();
+    site.rest.begin();
+    for path in ["/metrics", "/api/status", "/api/settings"] {
+        assert_eq!(site.ask(&format!("GET {path}"), b"").0, 200);
+    }
+    assert!(site.rest.is_on());
+    assert_eq!(site.json("PATCH /api/settings", r#"{"strength": 0.5}"#).0, 200);
+    assert!(!site.rest.is_on());
+    site.rest.begin();
+    site.draw(9);
+    let mut reader = Pictures::of(site.send("GET /stream.mjpg", b""));
+    reader.next().unwrap();
+    assert!(!site.rest.is_on());
 }
 
 #[test]

@@ -4,7 +4,7 @@ const TEXTS = {
   en: {
     on: "On", off: "Off", mirror: "Mirror", download: "Download", downloadHint: "The picture, onto this device",
     keep: "Snapshot", keepHint: "Keep the picture in the snapshots folder of the computer that nijigen runs on",
-    kept: "Kept there as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
+    keeping: "Taking it …", kept: "Kept there as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
     compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
     drawnFrames: "drawn", sourceFrames: "from the source", latency: "Latency in ms", median: "median",
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
@@ -17,7 +17,7 @@ const TEXTS = {
   zh: {
     on: "已开启", off: "已关闭", mirror: "镜像", download: "下载", downloadHint: "把画面保存到这台设备",
     keep: "快照", keepHint: "把画面保存到运行 nijigen 的电脑的快照文件夹",
-    kept: "已保存到电脑：{file}", styles: "风格", look: "效果", strength: "强度", stability: "稳定度",
+    keeping: "正在拍摄……", kept: "已保存到电脑：{file}", styles: "风格", look: "效果", strength: "强度", stability: "稳定度",
     compare: "与原图对比", split: "分界位置", fps: "每秒帧数",
     drawnFrames: "已绘制", sourceFrames: "来自输入", latency: "延迟（毫秒）", median: "中位数",
     tail: "95% 低于此值", ago: "60 秒前", now: "现在", photo: "绘制照片", choose: "选择照片",
@@ -371,6 +371,7 @@ $("picture").addEventListener("pointermove", (event) => event.buttons && splitAt
 $("picture").addEventListener("error", () => setTimeout(() => events && showPicture(), RETRY));
 $("snapshot").href = address("/snapshot.jpg");
 $("keep").addEventListener("click", async () => {
+  note("kept", ["keeping"]);
   try {
     note("kept", ["kept", await (await ask("/api/snapshot", { method: "POST" })).json()]);
   } catch (error) {

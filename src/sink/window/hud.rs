@@ -7,6 +7,7 @@ use crate::draw::{Canvas, Colour, Lettering, Rect};
 use crate::live::{HELP, Settings};
 use crate::pipeline::recent::Recent;
 use crate::source::SourceStatus;
+use crate::style::Scale;
 
 const PANEL: Colour = [0, 0, 0];
 const PANEL_OPACITY: f32 = 0.6;
@@ -23,6 +24,7 @@ pub struct Hud {
     figures: [String; 3],
     message: String,
     recording: String,
+    countdown: Option<u64>,
     renewed: Option<Instant>,
     /// Whether the figures are shown.
     pub shows_figures: bool,
@@ -35,6 +37,8 @@ pub struct Hud {
 pub struct Readings {
     /// Rates and latency, where they are measured.
     pub recent: Option<Recent>,
+    /// At which scale the style is drawn.
+    pub scale: Option<Scale>,
     /// How the source is, where it is one that comes back.
     pub source: Option<SourceStatus>,
     /// How pictures are drawn.
@@ -50,6 +54,7 @@ impl Default for Hud {
             figures: Default::default(),
             message: String::new(),
             recording: String::new(),
+            countdown: None,
             renewed: None,
             shows_figures: true,
             shows_help: false,
@@ -58,6 +63,11 @@ impl Default for Hud {
 }
 
 impl Hud {
+    /// One whose figures are shown, or hidden.
+    pub fn with_figures(shows_figures: bool) -> Self {
+        Self { shows_figures, ..Self::default() }
+    }
+
     /// Whether the figures are old enough to be made anew.
     pub fn is_due(&self) -> bool {
         self.renewed.is_none_or(|renewed| renewed.elapsed() >= EVERY)
@@ -74,6 +84,9 @@ impl Hud {
         if let Some(recent) = &readings.recent {
             let Recent { capture_fps, stylize_fps, show_fps, drops, latency_p50, latency_p95 } = recent;
             let _ = write!(rates, "capture {capture_fps:.1}  stylize {stylize_fps:.1}  show {show_fps:.1} fps");
+            if let Some(scale) = readings.scale {
+                let _ = write!(rates, "  scale {:.0} %", scale.share() * 100.0);
+            }
             let _ = write!(delays, "latency {latency_p50:.0} ms (95 %: {latency_p95:.0})  drops {drops:.1} per second");
         }
         let Settings { on, style, strength, .. } = &readings.settings;
@@ -84,6 +97,7 @@ impl Hud {
         let _ = match &readings.source {
             None => Ok(()),
             Some(SourceStatus::Running) => write!(state, "  camera running"),
+            Some(SourceStatus::Resting { .. }) => write!(state, "  camera asleep"),
             Some(SourceStatus::Retrying { since, attempt, .. }) => {
                 write!(state, "  camera lost for {} s, attempt {attempt}", since.elapsed().as_secs())
             }
@@ -99,6 +113,16 @@ impl Hud {
         &mut self.message
     }
 
+    /// The seconds until a snapshot, shown large.
+    pub fn count(&mut self, seconds: Option<u64>) {
+        self.countdown = seconds;
+    }
+
+    /// Whether seconds are shown.
+    pub fn counts(&self) -> bool {
+        self.countdown.is_some()
+    }
+
     /// Draws all of it, its letters scaled to the picture.
     pub fn paint(&mut self, canvas: &mut Canvas) {
         let (width, height) = (canvas.size().width as f32, canvas.size().height as f32);
@@ -112,6 +136,9 @@ impl Hud {
         }
         if self.shows_help {
             self.help(canvas, line.min(height / (HELP.len() as f32 * 1.3 + 2.0)).max(9.0));
+        }
+        if let Some(seconds) = self.countdown {
+            self.countdown(canvas, seconds);
         }
         if !self.message.is_empty() {
             let high = whole(line);
@@ -155,6 +182,18 @@ impl Hud {
         self.lettering.write(canvas, &self.recording, left + margin + dot * 3.0, top + margin / 2.0, high, TEXT);
     }
 
+    fn countdown(&mut self, canvas: &mut Canvas, seconds: u64) {
+        let (width, height) = (canvas.size().width as f32, canvas.size().height as f32);
+        let line = (height * 0.2).min(width * 0.2).min(300.0);
+        let text = seconds.to_string();
+        let wide = self.lettering.width(&text, whole(line));
+        let radius = line * 0.7;
+        // Below, where it covers nobody's face.
+        let (x, y) = (width / 2.0, height - radius * 1.3);
+        canvas.disc(x, y, radius, PANEL, PANEL_OPACITY);
+        self.lettering.write(canvas, &text, x - wide / 2.0, y - line / 2.0, whole(line), TEXT);
+    }
+
     fn help(&mut self, canvas: &mut Canvas, line: f32) {
         let (width, height) = (canvas.size().width as f32, canvas.size().height as f32);
         let high = whole(line);
@@ -195,6 +234,7 @@ mod tests {
     fn readings() -> Readings {
         Readings {
             recent: Some(Recent { capture_fps: 30.0, stylize_fps: 29.5, ..Recent::default() }),
+            scale: None,
             source: Some(SourceStatus::Running),
             settings: Settings {
                 on: true,
@@ -255,7 +295,13 @@ mod tests {
             hud.message().clear();
             hud.renew(&Readings { recording: Some(Duration::ZERO), ..readings() });
             let recording = painted(&mut hud, size);
-            let all = [&plain, &figures, &help, &message, &recording];
+            hud.renew(&readings());
+            hud.count(Some(3));
+            let three = painted(&mut hud, size);
+            hud.count(Some(2));
+            let two = painted(&mut hud, size);
+            hud.count(None);
+            let all = [&plain, &figures, &help, &message, &recording, &three, &two];
             for (n, one) in all.iter().enumerate() {
                 assert!(all[..n].iter().all(|other| other != one), "{size}: {n}");
             }

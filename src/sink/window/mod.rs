@@ -14,7 +14,7 @@ use super::{Flow, Sink};
 use crate::draw::Canvas;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Size};
-use crate::live::{Action, Console, Key, action};
+use crate::live::{Action, Console, Key, Lock, action};
 use crate::pipeline::stats::Stats;
 use crate::pixels::resize::{Filter, Scaler};
 use full_screen::FullScreen;
@@ -38,6 +38,9 @@ pub struct Window {
     stats: StatsOfRun,
     hud: Hud,
     full_screen: FullScreen,
+    /// Whether the window covers the screen as soon as it is there.
+    to_fill: bool,
+    lock: Option<Lock>,
     /// Keys that were pressed since we last looked.
     pressed: Rc<RefCell<Vec<Key>>>,
     /// Where the mouse was.
@@ -52,6 +55,15 @@ pub struct Window {
     shown: Size,
     since: Instant,
     frames: u32,
+}
+
+/// How a window begins.
+#[derive(Debug, Clone, Default)]
+pub struct Manner {
+    /// Whether it covers the screen.
+    pub full_screen: bool,
+    /// What its keys are locked with; the figures are hidden then.
+    pub lock: Option<Lock>,
 }
 
 /// Hears every key, even one that was let go before we looked.
@@ -71,6 +83,7 @@ impl InputCallback for Keys {
             minifb::Key::Up => Key::Up,
             minifb::Key::Down => Key::Down,
             minifb::Key::Escape => Key::Escape,
+            minifb::Key::Enter | minifb::Key::NumPadEnter => Key::Enter,
             _ => return,
         };
         if down {
@@ -84,7 +97,7 @@ impl Window {
     ///
     /// # Errors
     /// Where there is no display.
-    pub fn open(size: Size, console: Console, stats: StatsOfRun) -> Result<Self> {
+    pub fn open(size: Size, manner: Manner, console: Console, stats: StatsOfRun) -> Result<Self> {
         let start = size.fill(Size::new(LARGEST.width.min(size.width), LARGEST.height.min(size.height)));
         // We scale to the window's own size, smoothly; minifb would repeat pixels.
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
@@ -97,14 +110,17 @@ impl Window {
             })?;
         // The frames set the pace.
         desktop.set_target_fps(0);
+        desktop.set_cursor_visibility(manner.lock.is_none());
         let pressed = Rc::default();
         desktop.set_input_callback(Box::new(Keys(Rc::clone(&pressed))));
         Ok(Self {
             desktop,
             console,
             stats,
-            hud: Hud::default(),
+            hud: Hud::with_figures(manner.lock.is_none()),
             full_screen: FullScreen::default(),
+            to_fill: manner.full_screen,
+            lock: manner.lock,
             pressed,
             mouse: None,
             scaler: Scaler::new(Filter::Bilinear),
@@ -158,10 +174,12 @@ impl Window {
 
     fn renew_hud(&mut self) {
         self.console.messages().read(self.hud.message());
+        self.hud.count(self.console.seconds_left());
         if self.hud.is_due() {
             let stats = self.stats.get();
             self.hud.renew(&Readings {
                 recent: stats.map(|stats| stats.recent(NAME)),
+                scale: stats.map(|stats| stats.scale()),
                 source: stats.and_then(|stats| stats.source_status()).map(|status| status.get()),
                 settings: self.console.settings(),
                 recording: self.console.recording_since().map(|since| since.elapsed()),
@@ -172,16 +190,24 @@ impl Window {
     /// Does what keys and the mouse said; whether the user wants an end.
     fn listen(&mut self) -> Flow {
         let pressed = self.pressed.take();
-        for action in pressed.into_iter().filter_map(action) {
+        if !pressed.is_empty() {
+            self.console.somebody();
+        }
+        if std::mem::take(&mut self.to_fill)
+            && let Err(error) = self.full_screen.toggle(&self.desktop)
+        {
+            // In a kiosk's compositor every window covers the screen without being asked.
+            tracing::info!("{error}");
+        }
+        for key in pressed {
+            let Some(action) = self.lock.as_mut().map_or_else(|| action(key), |lock| lock.action(key)) else {
+                continue;
+            };
             match action {
                 Action::Quit => return Flow::Stop,
                 Action::Help => self.hud.shows_help ^= true,
                 Action::Figures => self.hud.shows_figures ^= true,
-                Action::FullScreen => {
-                    if let Err(error) = self.full_screen.toggle(&self.desktop) {
-                        self.console.messages().complain(error.to_string());
-                    }
-                }
+                Action::FullScreen => self.fill_screen(),
                 other => self.console.perform(other),
             }
         }
@@ -189,11 +215,19 @@ impl Window {
         if self.desktop.is_open() { Flow::Continue } else { Flow::Stop }
     }
 
+    /// Covers the screen, or no longer.
+    fn fill_screen(&mut self) {
+        if let Err(error) = self.full_screen.toggle(&self.desktop) {
+            self.console.messages().complain(error.to_string());
+        }
+    }
+
     /// Where the mouse moves over the picture, the border of the comparison is.
     fn follow_mouse(&mut self) {
         let Some(mouse) = self.desktop.get_mouse_pos(MouseMode::Discard) else { return };
         let before = self.mouse.replace(mouse);
         if before.is_some_and(|before| before != mouse) {
+            self.console.somebody();
             let window = self.window_size();
             let inner = self.size.fill(window);
             let left = (window.width - inner.width.min(window.width)) as f32 / 2.0;
@@ -231,7 +265,7 @@ impl Sink for Window {
 
     fn idle(&mut self) -> Result<Flow> {
         // Figures and messages go on where frames do not.
-        if self.window_size() != self.shown || self.hud.is_due() {
+        if self.window_size() != self.shown || self.hud.is_due() || self.hud.counts() {
             return self.draw();
         }
         self.desktop.update();

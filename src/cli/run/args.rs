@@ -1,47 +1,25 @@
-//! `nijigen run`: the live path.
+//! What `nijigen run` is told, and whether that makes sense.
 
-use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 
-use super::options::StyleOptions;
-use super::serving::Serving;
-use super::stream::{same_file, totals};
-use super::{interrupt, is_quiet, print, say};
-use crate::config::{self, FrameRate, RunConfig, ServeConfig, SinkChoice, SourceChoice, StyleConfig};
+use crate::cli::options::StyleOptions;
+use crate::cli::stream::same_file;
+use crate::config::{self, FrameRate, RunConfig, ServeConfig, SinkChoice, SourceChoice};
 use crate::error::{Error, Result};
-use crate::ffmpeg::{self, Damage};
+use crate::ffmpeg;
 use crate::folders;
 use crate::frame::Size;
 use crate::host;
-use crate::live::{Console, Control, Messages, Recorder, RecordingKind, Settings, SnapshotConfig, Snapshots};
+use crate::live::{KioskConfig, RecordingKind, SnapshotConfig};
 use crate::output;
 use crate::picture::Format;
-use crate::pipeline::rate::Pace;
-use crate::pipeline::stats::{Stats, Summary};
-use crate::pipeline::{self, Keep, Plan, Stop};
-use crate::pixels::yuv::Chroma;
-use crate::sink::Sink;
-use crate::sink::null::Null;
-use crate::sink::v4l2::{self, OutputSelector};
-use crate::sink::y4m::{Y4mFile, Y4mPipe};
-use crate::source::adapt::{Paced, Scaled};
-use crate::source::camera::{CameraOpener, CameraSelector, WhichCamera};
-use crate::source::file::{self, Kind, LivePipe};
-use crate::source::reconnect::{DeviceOpener, Reconnecting};
-use crate::source::synthetic::Synthetic;
-use crate::source::{Source, SourceInfo};
-use crate::style::{Registry, Stylizer};
-use crate::y4m::Header;
-
-/// The statistics of the run, once there are any: a window is opened before.
-type StatsOfRun = Rc<OnceCell<Arc<Stats>>>;
+use crate::sink::v4l2::OutputSelector;
+use crate::source::camera::WhichCamera;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,8 +28,10 @@ Examples:
   nijigen run --source camera:brio --wait       the one with 'brio' in its name,
                                                 once it is there
   nijigen run --source clip.mp4 --style off     play a video as it is
-  nijigen run --fps 30 --cpu 50                 hold 30 frames, leave half the machine
+  nijigen run --fps 30 --cpu 50                 leave half the machine to others
   nijigen run --record me.mp4                   watch and record
+  nijigen run --preset stream                   beside a game, seen in OBS
+  nijigen run --preset kiosk --idle 30          full screen, unattended
   nijigen run --serve                           seen and steered in a browser
   nijigen run --serve 0.0.0.0:8010 --token a-long-secret
   nijigen run --source synthetic --sink null --frames 300 --stats json
@@ -67,8 +47,11 @@ Where the source is a camera, a sink is a window or a virtual camera (v4l2), or 
 counts and late ones are dropped. Anywhere else every frame is stylized; frames wait for one another there, and \
 latency_ms of --stats counts that too. Ctrl-C ends any run and completes its files.
 
+Settings come from the flags, from what was remembered (--remember), from a configuration file and from a preset, in \
+this order: `nijigen config show` prints them with where each comes from.
+
 Keys in the window: Space turns the style on and off, the arrows change it and its strength, c compares it with the \
-photo (the mouse moves the border), s keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
+photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
 h shows all keys, q or Esc closes it.
 
 With a window, a virtual camera or --serve, files and Y4M on standard input are played at their own rate, while MJPEG \
@@ -117,13 +100,16 @@ pub struct RunArgs {
     /// per second, then smaller ones
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     cpu: Option<u8>,
+    /// Which style, and how.
     #[command(flatten)]
-    style: StyleOptions,
+    pub style: StyleOptions,
     /// Wait for a camera that is not there or in use at the start: show a placeholder until it comes
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, hide_possible_values = true)]
     wait: bool,
     /// Mirror the picture left to right
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, hide_possible_values = true)]
     mirror: bool,
     /// Stop after N stylized frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -142,16 +128,84 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     snapshot_format: SnapshotFormat,
     /// Keep the photo beside each snapshot, as NAME-original
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, hide_possible_values = true)]
     snapshot_original: bool,
+    /// Show the window over all of the screen
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, hide_possible_values = true)]
+    full_screen: bool,
+    /// Hear no keys but Enter, which takes a snapshot, and WORD, which closes the window when it is typed; hides the
+    /// figures
+    #[arg(long, value_name = "WORD", value_parser = lock)]
+    lock: Option<String>,
+    /// Count down before a snapshot is taken, for so long
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=60))]
+    countdown: Option<u64>,
+    /// Change the style each SECONDS in which nobody has chosen one
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    attract: Option<u64>,
+    /// Let the camera go when for MINUTES nothing has moved before it and nobody has pressed a key, moved the mouse or
+    /// watched over HTTP; any of these but the first takes it back
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    idle: Option<u64>,
+    /// Settings for a purpose, which other flags and the configuration file overrule
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub preset: Option<Preset>,
+    /// Configuration file; `nijigen config show` tells where it lies otherwise
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// Keep what is changed while it runs (style, strength, mirror), and begin with it the next time
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, hide_possible_values = true)]
+    remember: bool,
     /// Print what was measured, at the end: on standard output, or on standard error where a sink is -
     #[arg(long, value_name = "FORMAT")]
-    stats: Option<StatsFormat>,
+    pub stats: Option<StatsFormat>,
+}
+
+/// Settings for a purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// For streamers: 1280x720 at 30 frames per second, at most half of the machine, served for OBS
+    Stream,
+    /// For a box that nobody looks after: full screen, locked keys, styles in turn, a camera that may be pulled out
+    Kiosk,
+    /// For comparing machines: made-up frames, shown nowhere, with statistics
+    Bench,
+}
+
+impl Preset {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Kiosk => "kiosk",
+            Self::Bench => "bench",
+        }
+    }
+
+    /// Its settings, as a configuration file has them.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Stream => include_str!("../../config/presets/stream.toml"),
+            Self::Kiosk => include_str!("../../config/presets/kiosk.toml"),
+            Self::Bench => include_str!("../../config/presets/bench.toml"),
+        }
+    }
+}
+
+/// Reads the word that closes a locked window.
+fn lock(text: &str) -> std::result::Result<String, String> {
+    if text.chars().all(char::is_alphanumeric) && (1..=32).contains(&text.chars().count()) {
+        return Ok(text.to_lowercase());
+    }
+    Err("a lock is a word of 1 to 32 letters and digits".into())
 }
 
 /// What snapshots are written as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum SnapshotFormat {
+pub enum SnapshotFormat {
     /// Every pixel as it is
     #[default]
     Png,
@@ -161,26 +215,17 @@ enum SnapshotFormat {
 
 /// How statistics are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StatsFormat {
+pub enum StatsFormat {
     /// One JSON object
     Json,
 }
 
-/// What `--stats json` prints.
-#[derive(Debug, Serialize)]
-struct RunReport {
-    #[serde(flatten)]
-    summary: Summary,
-    source: String,
-    size: String,
-    style: String,
-    engine: &'static str,
-    threads: usize,
-    version: &'static str,
-}
-
 impl RunArgs {
-    fn resolve(&self) -> Result<RunConfig> {
+    /// Fills in what was left out.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where flags contradict each other.
+    pub fn resolve(&self) -> Result<RunConfig> {
         let serve = self.serve.map(|address| ServeConfig::new(address, self.token.clone())).transpose();
         let serve = serve.map_err(Error::Usage)?;
         let mut sinks = self.sinks.clone();
@@ -208,6 +253,14 @@ impl RunArgs {
                 },
                 original: self.snapshot_original,
             },
+            full_screen: self.full_screen,
+            lock: self.lock.clone(),
+            kiosk: KioskConfig {
+                countdown: Duration::from_secs(self.countdown.unwrap_or(0)),
+                attract: self.attract.map(Duration::from_secs),
+                idle: self.idle.map(|minutes| Duration::from_secs(minutes * 60)),
+            },
+            remember: self.remember,
             style: self.style.resolve(),
         };
         check_sinks(&config)?;
@@ -219,135 +272,17 @@ impl RunArgs {
             ));
         }
         check_recording(&config)?;
+        if config.lock.is_some() && !config.sinks.contains(&SinkChoice::Window) {
+            return Err(Error::Usage("--lock locks the keys of a window, and there is none; add --sink window".into()));
+        }
+        if config.kiosk.idle.is_some() && !matches!(config.source, SourceChoice::Camera(_)) {
+            return Err(Error::Usage("--idle lets a camera go, and the source is none; leave it out".into()));
+        }
         if config.wait && !matches!(config.source, SourceChoice::Camera(_)) {
             return Err(Error::Usage("--wait waits for a camera, and the source is none; leave it out".into()));
         }
         Ok(config)
     }
-}
-
-/// Runs until the source ends, the window is closed, or Ctrl-C.
-///
-/// # Errors
-/// When something cannot be opened, or fails on the way.
-pub fn run(args: &RunArgs) -> Result<()> {
-    let config = args.resolve()?;
-    let serving = config.serve.as_ref().map(Serving::prepare).transpose()?;
-    let stylizer = args.style.open()?;
-    let (source, header, damage) = open_source(&config)?;
-    let info = source.info().clone();
-    let mut report = RunReport {
-        summary: Stats::new([]).summary(),
-        source: info.name.clone(),
-        size: info.size.to_string(),
-        style: stylizer.name().to_string(),
-        engine: stylizer.engine(),
-        threads: config.style.engine.threads,
-        version: env!("CARGO_PKG_VERSION"),
-    };
-    // From here on there may be half-written files, which an interrupt must not leave behind.
-    interrupt::watch()?;
-    let stop = Stop::default();
-    let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::new();
-    for choice in &config.sinks {
-        match choice {
-            SinkChoice::Window => {}
-            SinkChoice::Null => sinks.push(Box::new(Null)),
-            SinkChoice::Stdout => sinks.push(Box::new(Y4mPipe::new(header.clone()))),
-            SinkChoice::V4l2(selector) => sinks.push(v4l2::open(selector, info.size, info.rate)?),
-            SinkChoice::File(path) => {
-                sinks.push(Box::new(Y4mFile::create(path, header.clone(), config.is_live())?));
-            }
-        }
-    }
-    let keep = Keep { when_stopped: true, when_failed: info.live };
-    let pace = Pace { fps: config.fps, cpu: config.cpu };
-    let control = Control::new(settings(&config), Some(Box::new(opener(&config.style))))?;
-    let messages = Messages::default();
-    let recorder = Recorder::new(
-        control.clone(),
-        config.recordings.clone(),
-        info.rate.unwrap_or(config::DEFAULT_RATE),
-        messages.clone(),
-    );
-    let snapshots = Arc::new(Snapshots::start(config.snapshots.clone())?);
-    sinks.extend(serving.as_ref().map(Serving::sink));
-    let wants_window = config.sinks.contains(&SinkChoice::Window);
-    let shown = Rc::new(OnceCell::new());
-    let styles = styles(&config);
-    let console = || Console::new(control.clone(), styles, Arc::clone(&snapshots), recorder.clone(), messages);
-    let window = wants_window.then(|| open_window(info.size, console(), Rc::clone(&shown))).transpose()?;
-    if let Some(path) = &config.record {
-        recorder.start(Some(path))?;
-    }
-    let control_of_plan = Some(control.clone());
-    let plan = Plan { source, stylizer, sinks, window, frames: config.frames, pace, keep, control: control_of_plan };
-    let stats = Arc::new(pipeline::stats_for(&plan));
-    // Nobody else fills it.
-    let _ = shown.set(Arc::clone(&stats));
-    // It ends when this is dropped.
-    let _serving = serving
-        .map(|serving| serving.start(&config, control, Arc::clone(&stats), snapshots, &info.name))
-        .transpose()?;
-    report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
-        if interrupt::requested() {
-            stop.request();
-        }
-    })?;
-    let recorded = recorder.finish();
-    let finite = matches!(config.source, SourceChoice::File(_) | SourceChoice::Stdin { .. });
-    if report.summary.captured == 0 && finite && !stop.requested() {
-        return Err(Error::Input(format!("{} holds no frames; give a whole video", report.source)));
-    }
-    if let Some(what) = damage.as_ref().and_then(|damage| damage.what()) {
-        log::warn!("{} may be damaged; ffmpeg says: {what}", report.source);
-    }
-    if !is_quiet() {
-        say(&totals(&report.summary, config.is_live()));
-    }
-    recorded?;
-    match args.stats {
-        Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
-        None => Ok(()),
-    }
-}
-
-/// How the run begins.
-fn settings(config: &RunConfig) -> Settings {
-    let StyleConfig { style, strength, .. } = &config.style;
-    Settings { on: true, style: style.clone(), strength: *strength, split: None, mirror: config.mirror }
-}
-
-/// Opens another style as the first one was opened.
-pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> + Send + Sync + 'static {
-    let config = config.clone();
-    move |style| {
-        let wanted = StyleConfig { style: style.into(), ..config.clone() };
-        let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
-        for note in notes {
-            log::warn!("{note}");
-        }
-        Ok(stylizer)
-    }
-}
-
-/// Lists the styles that there are, whenever it is asked.
-fn styles(config: &RunConfig) -> Box<dyn FnMut() -> Vec<String>> {
-    let folder = config.style.folder.clone();
-    Box::new(move || {
-        let found = Registry::discover(folder.as_deref()).list();
-        let found = found.inspect_err(|error| log::warn!("{error}")).unwrap_or_default();
-        found.into_iter().map(|style| style.name).collect()
-    })
-}
-
-fn print_report(report: &RunReport, stdout_is_taken: bool) -> Result<()> {
-    let json = serde_json::to_string_pretty(report).map_err(|e| Error::Tool(format!("no statistics: {e}")))?;
-    if stdout_is_taken {
-        say(&json);
-        return Ok(());
-    }
-    print(&(json + "\n"))
 }
 
 /// Combinations of sinks that make no sense.
@@ -410,87 +345,4 @@ fn check_recording(config: &RunConfig) -> Result<()> {
             path.display()
         ))),
     }
-}
-
-/// The source with its adapters, the header that Y4M made of it has, and where damage to it will be told.
-fn open_source(config: &RunConfig) -> Result<(Box<dyn Source>, Header, Option<Damage>)> {
-    let (mut read_header, mut read_video, mut damage) = (None, None, None);
-    let mut source: Box<dyn Source> = match &config.source {
-        SourceChoice::Camera(selector) => open_camera(selector, config)?,
-        SourceChoice::Synthetic => {
-            let (size, rate) =
-                (config.size.unwrap_or(config::DEFAULT_SIZE), config.fps.unwrap_or(config::DEFAULT_RATE));
-            Box::new(Synthetic::new(size, rate, config::SYNTHETIC_SEED)?)
-        }
-        SourceChoice::File(_) | SourceChoice::Stdin { .. } => {
-            let live = match &config.source {
-                SourceChoice::Stdin { live: true } => LivePipe::Yes,
-                _ if config.is_watched() => LivePipe::Mjpeg,
-                _ => LivePipe::No,
-            };
-            let opened = match &config.source {
-                SourceChoice::File(path) => file::open(path, live)?,
-                _ => file::stdin(live)?,
-            };
-            damage = opened.damage;
-            match opened.kind {
-                Kind::Y4m(header) => read_header = Some(header),
-                Kind::Mjpeg => {}
-                Kind::Video(original) => read_video = Some(original),
-            }
-            opened.source
-        }
-    };
-    if !matches!(config.source, SourceChoice::Camera(_)) {
-        if let Some(size) = config.size.filter(|&size| size != source.info().size) {
-            source = Box::new(Scaled::new(source, size));
-            // Its pixels' shape is another one then.
-            read_video = None;
-        }
-        // Somebody who watches wants the speed of life, which a live source has of itself.
-        let watched =
-            (config.is_live() && !source.info().live).then(|| source.info().rate.unwrap_or(config::DEFAULT_RATE));
-        if let Some(rate) = config.fps.or(watched) {
-            source = Box::new(Paced::new(source, rate));
-        }
-    }
-    let (size, rate) = (source.info().size, source.info().rate.unwrap_or(config::DEFAULT_RATE));
-    let header = match (read_header, read_video) {
-        (Some(header), _) => header.for_output(size, Some(rate)),
-        (None, Some(original)) => original.y4m_header(size, rate),
-        (None, None) => Header::new(size, Some(rate), Chroma::C420),
-    };
-    Ok((source, header, damage))
-}
-
-/// A camera that is opened again whenever it is lost.
-fn open_camera(selector: &CameraSelector, config: &RunConfig) -> Result<Box<dyn Source>> {
-    let size = config.size.unwrap_or(config::DEFAULT_SIZE);
-    let mut opener = Box::new(CameraOpener::new(selector.clone(), config.fps));
-    let source = match opener.open(size) {
-        Ok(camera) => Reconnecting::over(camera, opener),
-        // In a build without cameras none will ever come.
-        Err(error) if config.wait && cfg!(feature = "camera") => {
-            log::warn!("{error} (waiting for it)");
-            let name = selector.which.to_string();
-            let info = SourceInfo { name, size, rate: config.fps, live: true, frames: None };
-            Reconnecting::waiting(info, &error, opener)
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(Box::new(source?))
-}
-
-#[cfg(feature = "window")]
-fn open_window(size: Size, console: Console, stats: StatsOfRun) -> Result<Box<dyn Sink>> {
-    Ok(Box::new(crate::sink::window::Window::open(size, console, stats)?))
-}
-
-#[cfg(not(feature = "window"))]
-fn open_window(_: Size, _: Console, _: StatsOfRun) -> Result<Box<dyn Sink>> {
-    Err(Error::Window(
-        "this nijigen was built without windows; choose --sink null, --sink FILE.y4m or --sink -, or build it with the \
-         feature 'window'"
-            .into(),
-    ))
 }
