@@ -4,7 +4,7 @@ const TEXTS = {
   en: {
     on: "On", off: "Off", mirror: "Mirror", download: "Download", downloadHint: "The picture, onto this device",
     keep: "Snapshot", keepHint: "Keep the picture in the snapshots folder of the computer that nijigen runs on",
-    keeping: "Taking it …", kept: "Kept there as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
+    keeping: "Taking it …", kept: "Kept on the computer as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
     compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
     drawnFrames: "drawn", sourceFrames: "from the source", latency: "Latency in ms", median: "median",
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
