@@ -87,8 +87,10 @@ class Page:
 
 
 def main():
+    snapshots = tempfile.mkdtemp()
     program = subprocess.Popen(
-        [binary, "run", "--source", "synthetic", "--size", "320x240", "--fps", "15", "--serve", "127.0.0.1:0", "--token", TOKEN],
+        [binary, "run", "--source", "synthetic", "--size", "320x240", "--fps", "15", "--serve", "127.0.0.1:0", "--token", TOKEN,
+         "--snapshots", snapshots],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "XDG_DATA_HOME": "/nowhere/at/all"})
     line = program.stderr.readline()
     address = re.match(r"serving at (http://[^/]+)/", line).group(1)
@@ -146,6 +148,13 @@ def main():
         becomes("the comparison is on", "split", 0.5)
         page.run(slide.format("split", 0.25))
         becomes("its line moves", "split", 0.25)
+        box = page.run("(() => { const r = document.querySelector('#picture').getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; })()")
+        # The picture is 4:3, and may have bars beside it.
+        width = min(box[2], box[3] * 4 / 3)
+        for kind, at in (("mousePressed", 0.3), ("mouseMoved", 0.75), ("mouseReleased", 0.75)):
+            page.call("Input.dispatchMouseEvent", type=kind, x=box[0] + (box[2] - width) / 2 + width * at,
+                      y=box[1] + box[3] / 2, button="left", buttons=0 if kind == "mouseReleased" else 1, clickCount=1)
+        becomes("it is dragged in the picture", "split", 0.75)
         page.wait("Number(document.querySelector('#fps-value').textContent) > 0")
         time.sleep(3)
         page.save("desktop-en.png")
@@ -157,11 +166,15 @@ def main():
         check("what others change is shown", page.wait("document.querySelector('#strength').value === '0.75'"))
         size = page.run("fetch(document.querySelector('#snapshot').href).then(r => r.blob()).then(b => createImageBitmap(b)).then(i => [i.width, i.height])")
         check("a snapshot is a picture", size == [320, 240], size)
+        page.click("#keep")
+        check("a snapshot is kept", page.wait("document.querySelector('#kept').textContent.includes('nijigen-')")
+              and [len(files) for _, _, files in os.walk(snapshots)] == [1], os.listdir(snapshots))
         node = page.call("DOM.querySelector", nodeId=page.call("DOM.getDocument")["root"]["nodeId"], selector="#file")["nodeId"]
         page.call("DOM.setFileInputFiles", nodeId=node, files=[os.path.realpath(photo)])
         check("a photo is drawn", page.wait("document.querySelector('#drawn').naturalWidth === 640"),
               page.run("document.querySelector('#photo-state').textContent"))
         page.click("#language")
+        time.sleep(1)
         check("it is in Chinese", page.run("document.querySelector('[data-text=strength]').textContent") == "强度")
         page.save("desktop-zh.png")
         page.size(390, 844, True)
@@ -173,7 +186,7 @@ def main():
         page.save("phone-en.png")
         foreign = [url for url in page.asked if not url.startswith((address, "data:", "blob:", "about:"))]
         check("nothing is loaded from elsewhere", not foreign, foreign)
-        check("no error is in the console", not page.troubles, page.troubles)
+        check("no error is in the console", not page.troubles, json.dumps(page.troubles[:1])[:1000])
         program.terminate()
         check("the end is told", page.wait("!document.querySelector('#message').hidden"))
         check("the run ends well", program.wait(30) == 0)

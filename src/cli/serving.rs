@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{RunConfig, ServeConfig};
 use crate::error::Result;
-use crate::live::Control;
+use crate::live::{Attendant, Control};
 use crate::pipeline::stats::Stats;
 use crate::sink::Sink;
 
@@ -19,14 +19,11 @@ mod with {
     use crate::cli::run::opener;
     use crate::cli::{is_quiet, say};
     use crate::config::StyleConfig;
-    use crate::serve::{self, Listener, Recent, Server, Service, Watched};
+    use crate::serve::{self, Listener, Server, Service, Watched};
     use crate::style::Registry;
 
     /// An address that is taken, for a run that begins.
-    pub struct Serving {
-        listener: Listener,
-        recent: Recent,
-    }
+    pub struct Serving(Listener);
 
     impl Serving {
         /// Takes the address.
@@ -34,32 +31,39 @@ mod with {
         /// # Errors
         /// [`Error::Serve`] where it cannot be had.
         pub fn prepare(config: &ServeConfig) -> Result<Self> {
-            Ok(Self { listener: Listener::bind(config)?, recent: Recent::default() })
+            Listener::bind(config).map(Self)
         }
 
         /// The sink that stands for those who watch.
         pub fn sink(&self) -> Box<dyn Sink + Send> {
-            Box::new(Watched::new(self.recent.clone()))
+            Box::new(Watched)
         }
 
         /// Answers from now on, and says where.
         ///
         /// # Errors
         /// [`Error::Tool`] where the system gives no thread.
-        pub fn start(self, config: &RunConfig, control: Control, stats: Arc<Stats>, source: &str) -> Result<Server> {
-            let address = self.listener.address();
+        pub fn start(
+            self,
+            config: &RunConfig,
+            control: Control,
+            stats: Arc<Stats>,
+            attendant: Attendant,
+            source: &str,
+        ) -> Result<Server> {
+            let address = self.0.address();
             // Photos are drawn on one thread: the run has the others.
             let mut style: StyleConfig = config.style.clone();
             style.engine.threads = 1;
             let service = Service {
                 control,
                 stats,
-                recent: self.recent,
+                attendant,
                 registry: Registry::discover(config.style.folder.as_deref()),
                 opener: Arc::new(opener(&style)),
                 source: source.into(),
             };
-            let server = serve::start(self.listener, service)?;
+            let server = serve::start(self.0, service)?;
             if !is_quiet() {
                 let secret = config.serve.as_ref().is_some_and(|serve| serve.token.is_some());
                 let token = if secret { "?token=TOKEN" } else { "" };
@@ -87,7 +91,7 @@ mod without {
             match *self {}
         }
 
-        pub fn start(self, _: &RunConfig, _: Control, _: Arc<Stats>, _: &str) -> Result<()> {
+        pub fn start(self, _: &RunConfig, _: Control, _: Arc<Stats>, _: Attendant, _: &str) -> Result<()> {
             match self {}
         }
     }

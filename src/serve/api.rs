@@ -1,21 +1,22 @@
 //! The interface for programs, as `openapi.json` describes it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::gallery::{Exhibit, OFF};
 use super::photo::{self, Wish};
 use super::reply::{self, Refusal};
-use super::{Site, jpeg, metrics};
+use super::{SINK, Site, jpeg, metrics};
 use crate::error::Error;
 use crate::live::Patch;
 
@@ -35,6 +36,7 @@ impl Site {
     /// How the run goes. What is new in its statistics appears here by itself.
     pub fn status(&self) -> Value {
         let newest = self.control.newest();
+        let recent = self.stats.recent(SINK);
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "state": if self.control.has_ended() { "ended" } else { "running" },
@@ -42,7 +44,12 @@ impl Site {
             "size": newest.map(|pair| pair.picture.size.to_string()),
             "uptime_seconds": self.began.elapsed().as_secs(),
             "stream_readers": self.stream.readers(),
-            "recent": self.recent.moment(Instant::now()),
+            "recent": {
+                "capture_fps": tenth(recent.capture_fps),
+                "fps": tenth(recent.stylize_fps),
+                "drops": tenth(recent.drops),
+                "latency_ms": { "p50": tenth(recent.latency_p50), "p95": tenth(recent.latency_p95) },
+            },
             "settings": self.control.settings(),
             "stats": self.stats.summary(),
         })
@@ -72,6 +79,15 @@ impl Site {
     }
 }
 
+fn tenth(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Reads a change of settings. An object is asked for: serde would take a list for one, too.
+fn read_patch(body: &[u8]) -> serde_json::Result<Patch> {
+    Patch::deserialize(Value::Object(serde_json::from_slice::<Map<_, _>>(body)?))
+}
+
 pub async fn status(State(site): Shared) -> Answer {
     reply::json(&site.status())
 }
@@ -87,8 +103,7 @@ pub async fn settings(State(site): Shared) -> Answer {
 /// Answers when the change has taken effect, with the settings that came of it.
 pub async fn change(State(site): Shared, headers: HeaderMap, body: Body) -> Answer {
     let body = reply::body(&headers, body, MAX_PATCH, PATCH_PATIENCE).await?;
-    let patch: Patch =
-        serde_json::from_slice(&body).map_err(|error| Refusal::bad(format!("these are no settings: {error}")))?;
+    let patch = read_patch(&body).map_err(|error| Refusal::bad(format!("these are no settings: {error}")))?;
     if let Some(style) = &patch.style {
         site.check_style(style)?;
     }
@@ -138,6 +153,18 @@ pub async fn stream(State(site): Shared) -> Answer {
 
 pub async fn events(State(site): Shared) -> Response {
     super::events::events(site)
+}
+
+/// Keeps a picture in the run's folder for snapshots, after the countdown where there is one. Its name is told, but not
+/// where that is: those in the network need not know.
+pub async fn keep(State(site): Shared) -> Answer {
+    let (done, kept) = oneshot::channel();
+    let tell = move |path| drop(done.send(path));
+    site.attendant.snapshot(tell).map_err(|error| Refusal::busy(error.to_string()))?;
+    let untaken = |_| Refusal::busy("the snapshot was not taken; try again in a moment");
+    let path = kept.await.map_err(untaken)?.map_err(refused)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    reply::json(&json!({ "file": name }))
 }
 
 /// The newest picture at its own size.

@@ -13,10 +13,10 @@ pub mod guard;
 mod jpeg;
 mod metrics;
 mod photo;
-mod recent;
 mod reply;
 mod routes;
 mod stream;
+mod watched;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -25,17 +25,20 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-pub use recent::{Recent, Watched};
+pub use watched::Watched;
 
 use crate::config::ServeConfig;
 use crate::error::{Error, Result};
-use crate::live::Control;
+use crate::live::{Attendant, Control};
 use crate::pipeline::stats::Stats;
 use crate::style::{Registry, Stylizer};
 use gallery::Gallery;
 use guard::Guard;
 use photo::Studio;
 use stream::Stream;
+
+/// The name in the statistics of the sink that stands for those who watch.
+const SINK: &str = "http";
 
 /// Opens a style by its name, apart from the run's own: for photos and thumbnails.
 pub type Opener = Arc<dyn Fn(&str) -> Result<Stylizer> + Send + Sync>;
@@ -46,8 +49,8 @@ pub struct Service {
     pub control: Control,
     /// What it measures.
     pub stats: Arc<Stats>,
-    /// What was measured of the last moments.
-    pub recent: Recent,
+    /// Takes snapshots, and is told that there is somebody.
+    pub attendant: Attendant,
     /// The styles that may be chosen. Nothing else can be opened from outside, whatever path is named.
     pub registry: Registry,
     /// Opens styles.
@@ -60,7 +63,7 @@ pub struct Service {
 struct Site {
     control: Control,
     stats: Arc<Stats>,
-    recent: Recent,
+    attendant: Attendant,
     registry: Registry,
     gallery: Gallery,
     studio: Studio,
@@ -122,7 +125,7 @@ pub struct Server {
 /// # Errors
 /// [`Error::Tool`] where the system gives no thread.
 pub fn start(listener: Listener, service: Service) -> Result<Server> {
-    let Service { control, stats, recent, registry, opener, source } = service;
+    let Service { control, stats, attendant, registry, opener, source } = service;
     let Listener { listener, address, token } = listener;
     let stream = Arc::new(Stream::default());
     let studio = Studio::new(Arc::clone(&opener));
@@ -130,7 +133,7 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
     let site = Arc::new(Site {
         control: control.clone(),
         stats,
-        recent,
+        attendant: attendant.clone(),
         registry,
         gallery,
         studio,
@@ -140,7 +143,7 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
         began: Instant::now(),
     });
     let mut server = Server { stop: None, stream: Arc::clone(&stream), threads: Vec::new() };
-    server.threads.push(spawn("http encode", move || stream.feed(&control))?);
+    server.threads.push(spawn("http encode", move || stream.feed(&control, &attendant))?);
     let (stop, stopped) = oneshot::channel();
     server.stop = Some(stop);
     server.threads.push(spawn("http", move || {

@@ -49,6 +49,8 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/api/styles/{name}/thumbnail.jpg", get(api::thumbnail))
         .route("/api/events", get(api::events))
         .route("/api/image", post(api::image))
+        .route("/api/snapshot", post(api::keep))
+        .method_not_allowed_fallback(not_so)
         .fallback(nowhere)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), guarded))
         .with_state(site)
@@ -62,14 +64,27 @@ async fn nowhere() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this address; /api/openapi.json tells what there is")
 }
 
+async fn not_so() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address is not asked with this method; /api/openapi.json tells with which",
+    )
+}
+
 async fn guarded(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let mut response = match site.guard.check(&parts) {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(()) => {
+            // Who changes something is there; who only asks may be a program that watches.
+            if !parts.method.is_safe() {
+                site.attendant.somebody();
+            }
+            next.run(Request::from_parts(parts, body)).await
+        }
         Err(refusal) => refusal.into_response(),
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -121,8 +121,9 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     let mut memory = config.remember.then(|| Memory::new(control.clone())).transpose()?;
     let mut service = Service::new();
     // It ends when this is dropped.
-    let _serving =
-        serving.map(|serving| serving.start(&config, control, Arc::clone(&stats), &info.name)).transpose()?;
+    let _serving = serving
+        .map(|serving| serving.start(&config, control, Arc::clone(&stats), attendant.clone(), &info.name))
+        .transpose()?;
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
             stop.request();
