@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{RunConfig, ServeConfig};
 use crate::error::Result;
-use crate::live::{Attendant, Control};
+use crate::live::{Attendant, Control, Shelf};
 use crate::pipeline::stats::Stats;
 use crate::sink::Sink;
 
@@ -13,6 +13,17 @@ pub use with::Serving;
 #[cfg(not(feature = "http"))]
 pub use without::Serving;
 
+/// The run that is served.
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "nobody is there to be told of it"))]
+pub struct Served {
+    pub control: Control,
+    pub stats: Arc<Stats>,
+    pub attendant: Attendant,
+    pub shelf: Shelf,
+    /// The source's name, for people.
+    pub source: String,
+}
+
 #[cfg(feature = "http")]
 mod with {
     use super::*;
@@ -20,7 +31,6 @@ mod with {
     use crate::cli::{is_quiet, say};
     use crate::config::StyleConfig;
     use crate::serve::{self, Listener, Server, Service, Watched};
-    use crate::style::Registry;
 
     /// An address that is taken, for a run that begins.
     pub struct Serving(Listener);
@@ -43,26 +53,13 @@ mod with {
         ///
         /// # Errors
         /// [`Error::Tool`] where the system gives no thread.
-        pub fn start(
-            self,
-            config: &RunConfig,
-            control: Control,
-            stats: Arc<Stats>,
-            attendant: Attendant,
-            source: &str,
-        ) -> Result<Server> {
+        pub fn start(self, config: &RunConfig, run: Served) -> Result<Server> {
+            let Served { control, stats, attendant, shelf, source } = run;
             let address = self.0.address();
             // Photos are drawn on one thread: the run has the others.
             let mut style: StyleConfig = config.style.clone();
             style.engine.threads = 1;
-            let service = Service {
-                control,
-                stats,
-                attendant,
-                registry: Registry::discover(config.style.folder.as_deref()),
-                opener: Arc::new(opener(&style)),
-                source: source.into(),
-            };
+            let service = Service { control, stats, attendant, shelf, opener: Arc::new(opener(&style)), source };
             let server = serve::start(self.0, service)?;
             if !is_quiet() {
                 let secret = config.serve.as_ref().is_some_and(|serve| serve.token.is_some());
@@ -91,7 +88,7 @@ mod without {
             match *self {}
         }
 
-        pub fn start(self, _: &RunConfig, _: Control, _: Arc<Stats>, _: Attendant, _: &str) -> Result<()> {
+        pub fn start(self, _: &RunConfig, _: Served) -> Result<()> {
             match self {}
         }
     }

@@ -57,8 +57,8 @@ impl Site {
 
     /// The names that may be chosen. A path is not one of them: nobody opens files of this machine from outside, but for
     /// the one that it was started with.
-    fn style_names(&self) -> Result<Vec<String>, Refusal> {
-        let found = self.registry.list().map_err(|e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string()))?;
+    fn style_names(&self) -> Vec<String> {
+        let found = self.shelf.styles();
         let mut names: Vec<String> = found.iter().map(|style| style.name.clone()).collect();
         self.gallery.want(found);
         let current = self.control.settings().style;
@@ -67,11 +67,11 @@ impl Site {
                 names.push(name);
             }
         }
-        Ok(names)
+        names
     }
 
     fn check_style(&self, style: &str) -> Result<(), Refusal> {
-        let names = self.style_names()?;
+        let names = self.style_names();
         if names.iter().any(|name| name == style) {
             return Ok(());
         }
@@ -128,7 +128,7 @@ fn refused(error: Error) -> Refusal {
 pub async fn styles(State(site): Shared) -> Answer {
     let current = site.control.settings().style;
     let styles: Vec<Value> = site
-        .style_names()?
+        .style_names()
         .into_iter()
         .map(|name| {
             let Exhibit { description, thumbnail, fault } = site.gallery.exhibit(&name).unwrap_or_default();

@@ -12,7 +12,7 @@ use axum::body::Bytes;
 use super::{Opener, jpeg};
 use crate::error::{Error, Result};
 use crate::frame::Size;
-use crate::live::Control;
+use crate::live::{Control, Shelf};
 use crate::picture::{self, Picture};
 use crate::pixels::resize::{Filter, Scaler};
 use crate::style::{Found, Registry, Stylizer};
@@ -44,15 +44,15 @@ pub struct Gallery {
 }
 
 impl Gallery {
-    /// Starts to draw the styles of `registry`, once the run has drawn its first picture.
+    /// Starts to draw the styles of `shelf`, once the run has drawn its first picture.
     ///
     /// # Errors
     /// [`Error::Tool`] where the system gives no thread.
-    pub fn start(control: Control, registry: &Registry, opener: Opener) -> Result<Self> {
+    pub fn start(control: Control, shelf: &Shelf, opener: Opener) -> Result<Self> {
         let (orders, ordered) = mpsc::channel();
         let wall = Wall::default();
         let gallery = Self { wall: Arc::clone(&wall), orders };
-        let first = registry.list().unwrap_or_default();
+        let first = shelf.styles();
         gallery.want(first);
         thread::Builder::new()
             .name("thumbnails".into())

@@ -29,9 +29,9 @@ pub use watched::Watched;
 
 use crate::config::ServeConfig;
 use crate::error::{Error, Result};
-use crate::live::{Attendant, Control};
+use crate::live::{Attendant, Control, Shelf};
 use crate::pipeline::stats::Stats;
-use crate::style::{Registry, Stylizer};
+use crate::style::Stylizer;
 use gallery::Gallery;
 use guard::Guard;
 use photo::Studio;
@@ -52,7 +52,7 @@ pub struct Service {
     /// Takes snapshots, and is told that there is somebody.
     pub attendant: Attendant,
     /// The styles that may be chosen. Nothing else can be opened from outside, whatever path is named.
-    pub registry: Registry,
+    pub shelf: Shelf,
     /// Opens styles.
     pub opener: Opener,
     /// The source's name, for people.
@@ -64,7 +64,7 @@ struct Site {
     control: Control,
     stats: Arc<Stats>,
     attendant: Attendant,
-    registry: Registry,
+    shelf: Shelf,
     gallery: Gallery,
     studio: Studio,
     stream: Arc<Stream>,
@@ -125,16 +125,16 @@ pub struct Server {
 /// # Errors
 /// [`Error::Tool`] where the system gives no thread.
 pub fn start(listener: Listener, service: Service) -> Result<Server> {
-    let Service { control, stats, attendant, registry, opener, source } = service;
+    let Service { control, stats, attendant, shelf, opener, source } = service;
     let Listener { listener, address, token } = listener;
     let stream = Arc::new(Stream::default());
     let studio = Studio::new(Arc::clone(&opener));
-    let gallery = Gallery::start(control.clone(), &registry, opener)?;
+    let gallery = Gallery::start(control.clone(), &shelf, opener)?;
     let site = Arc::new(Site {
         control: control.clone(),
         stats,
         attendant: attendant.clone(),
-        registry,
+        shelf,
         gallery,
         studio,
         stream: Arc::clone(&stream),

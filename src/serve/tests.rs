@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::frame::{Pool, Size};
-use crate::live::{KioskConfig, Messages, Settings, SnapshotConfig, Snapshots};
+use crate::live::{KioskConfig, Messages, Settings, Shelf, SnapshotConfig, Snapshots};
 use crate::picture::Format;
 use crate::source::Rest;
+use crate::style::Registry;
 
 const SIZE: Size = Size::new(64, 48);
 /// Only against a test that would hang: nothing is timed.
@@ -51,7 +52,8 @@ impl Site {
             control: control.clone(),
             stats: Arc::new(Stats::new([])),
             attendant,
-            registry: Registry::discover(None),
+            shelf: Shelf::start(Registry::discover(None), control.clone(), Box::new(opener), Messages::default())
+                .unwrap(),
             opener: Arc::new(opener),
             source: "test".into(),
         };

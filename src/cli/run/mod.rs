@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub use args::RunArgs;
 
-use super::serving::Serving;
+use super::serving::{Served, Serving};
 use super::stream::totals;
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
@@ -122,7 +122,10 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     let mut service = Service::new();
     // It ends when this is dropped.
     let _serving = serving
-        .map(|serving| serving.start(&config, control, Arc::clone(&stats), attendant.clone(), &info.name))
+        .map(|serving| {
+            let (stats, attendant, source) = (Arc::clone(&stats), attendant.clone(), info.name.clone());
+            serving.start(&config, Served { control, stats, attendant, shelf, source })
+        })
         .transpose()?;
     report.summary = pipeline::run(plan, &stop, &stats, &mut |_| {
         if interrupt::requested() {
