@@ -15,7 +15,7 @@ use crate::config::{self, Detail};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::output;
-use crate::picture::{self, Beside, Format, Picture};
+use crate::picture::{self, Beside, Format, Written};
 use crate::style::Stylizer;
 
 /// Turn photos into pictures of a style
@@ -48,52 +48,6 @@ pub struct ImageArgs {
     /// Write drawings of coloured areas (SVG) in place of pictures, where -o names a folder
     #[arg(long)]
     svg: bool,
-}
-
-/// What is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
-    /// A picture in pixels.
-    Pixels(Format),
-    /// A drawing of areas: SVG.
-    Areas,
-}
-
-impl Written {
-    /// What a file name's extension stands for.
-    fn of_path(path: &Path) -> Option<Self> {
-        let svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
-        if svg { Some(Self::Areas) } else { Format::of_path(path).map(Self::Pixels) }
-    }
-
-    /// The format whose limits a picture has to keep to.
-    fn format(self) -> Format {
-        match self {
-            Self::Pixels(format) => format,
-            // Areas have no limits; PNG's are the widest.
-            Self::Areas => Format::Png,
-        }
-    }
-
-    fn write(self, path: &Path, picture: Picture) -> Result<()> {
-        match self {
-            Self::Pixels(format) => picture::write(path, picture, format, &interrupt::requested),
-            Self::Areas => write_svg(path, &picture),
-        }
-    }
-}
-
-#[cfg(feature = "svg")]
-fn write_svg(path: &Path, picture: &Picture) -> Result<()> {
-    picture::write_svg(path, picture, &interrupt::requested)
-}
-
-#[cfg(not(feature = "svg"))]
-fn write_svg(path: &Path, _: &Picture) -> Result<()> {
-    let path = path.display();
-    Err(Error::Usage(format!(
-        "'{path}': this nijigen was built without SVG; write PNG, or build it with the feature 'svg'"
-    )))
 }
 
 /// One photo to do.
@@ -213,7 +167,7 @@ fn draw(
         None => picture,
     };
     let size = picture.size;
-    job.written.write(&job.output, picture)?;
+    job.written.write(&job.output, picture, &interrupt::requested)?;
     Ok(size)
 }
 

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::frame::{Pool, Rate, Size};
     use crate::live::{KioskConfig, SnapshotConfig, Snapshots, StyleList};
-    use crate::picture::Format;
+    use crate::picture::{Format, Written};
     use crate::source::Rest;
     use crate::style::Stylizer;
 
@@ -178,7 +178,7 @@ mod tests {
         });
         let control = Control::new(settings, Some(opener)).unwrap();
         let messages = Messages::default();
-        let config = SnapshotConfig { folder: folder.into(), format: Format::Png, original: false };
+        let config = SnapshotConfig { folder: folder.into(), written: Written::Pixels(Format::Png), original: false };
         let recorder = Recorder::new(control.clone(), None, Rate::new(30, 1).unwrap(), messages.clone());
         let styles: StyleList = Arc::new(|| styles.iter().map(|style| style.to_string()).collect());
         let snapshots = Snapshots::start(config).unwrap();

@@ -9,7 +9,7 @@ use super::Pair;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::frame::Frame;
-use crate::picture::{self, Format, Picture};
+use crate::picture::{Format, Picture, Written};
 
 /// Pictures that may wait to be written: each holds two frames.
 const WAITING: usize = 4;
@@ -19,8 +19,8 @@ const WAITING: usize = 4;
 pub struct SnapshotConfig {
     /// Where; it is made when it is missing.
     pub folder: PathBuf,
-    /// The file format.
-    pub format: Format,
+    /// What they are written as; a photo beside one, which is no drawing, then as PNG.
+    pub written: Written,
     /// Whether the photo is kept beside the picture, under its name and `-original`.
     pub original: bool,
 }
@@ -85,26 +85,26 @@ impl Drop for Snapshots {
 }
 
 fn keep(config: &SnapshotConfig, pair: &Pair) -> Result<PathBuf> {
-    let SnapshotConfig { folder, format, original } = config;
+    let SnapshotConfig { folder, written, original } = config;
     fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-    let path = folders::name_by_time(folder, format.ending());
+    let path = folders::name_by_time(folder, written.ending());
     if *original {
-        write(&beside(&path), &pair.photo, *format)?;
+        let format = written.format();
+        write(&beside(&path, format), &pair.photo, Written::Pixels(format))?;
     }
-    write(&path, &pair.picture, *format)?;
+    write(&path, &pair.picture, *written)?;
     Ok(path)
 }
 
 /// Where the photo of the picture at `path` lies.
-fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path, format: Format) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let ending = path.extension().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}-original.{ending}"))
+    path.with_file_name(format!("{stem}-original{}", format.ending()))
 }
 
-fn write(path: &Path, frame: &Frame, format: Format) -> Result<()> {
+fn write(path: &Path, frame: &Frame, written: Written) -> Result<()> {
     let picture = Picture { size: frame.size, rgb: frame.pixels.clone(), alpha: None, profile: None };
-    picture::write(path, picture, format, &|| false)
+    written.write(path, picture, &|| false)
 }
 
 #[cfg(test)]
@@ -113,6 +113,7 @@ mod tests {
 
     use super::*;
     use crate::frame::{Pool, SharedFrame, Size};
+    use crate::picture;
 
     fn frame(value: u8) -> SharedFrame {
         let mut frame = Pool::default().take(Size::new(8, 4));
@@ -133,9 +134,9 @@ mod tests {
     #[test]
     fn the_picture_and_its_photo_are_kept_each_time() {
         let folder = tempfile::tempdir().unwrap();
-        for (format, original) in [(Format::Png, true), (Format::Jpeg, false)] {
+        for (written, original) in [(Written::Pixels(Format::Png), true), (Written::Pixels(Format::Jpeg), false)] {
             let folder = folder.path().join(format!("new/{original}"));
-            let snapshots = Snapshots::start(SnapshotConfig { folder: folder.clone(), format, original }).unwrap();
+            let snapshots = Snapshots::start(SnapshotConfig { folder: folder.clone(), written, original }).unwrap();
             let first = taken(&snapshots).unwrap();
             let second = taken(&snapshots).unwrap();
             assert_ne!(first, second);
@@ -144,15 +145,26 @@ mod tests {
             let files = fs::read_dir(&folder).unwrap().count();
             assert_eq!(files, if original { 4 } else { 2 });
             if original {
-                assert_eq!(picture::read(&beside(&second)).unwrap().rgb[0], 10);
+                assert_eq!(picture::read(&beside(&second, Format::Png)).unwrap().rgb[0], 10);
             }
         }
+    }
+
+    #[cfg(feature = "svg")]
+    #[test]
+    fn a_drawing_has_its_photo_in_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = SnapshotConfig { folder: folder.path().into(), written: Written::Areas, original: true };
+        let path = taken(&Snapshots::start(config).unwrap()).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains("<svg"));
+        assert_eq!(picture::read(&beside(&path, Format::Png)).unwrap().rgb[0], 10);
     }
 
     #[test]
     fn what_waits_is_written_before_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let config = SnapshotConfig { folder: folder.path().into(), format: Format::Png, original: false };
+        let config =
+            SnapshotConfig { folder: folder.path().into(), written: Written::Pixels(Format::Png), original: false };
         let snapshots = Snapshots::start(config).unwrap();
         snapshots.take(pair(), |_| ()).unwrap();
         drop(snapshots);
@@ -164,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let config = SnapshotConfig { folder: file.join("in"), format: Format::Png, original: false };
+        let config = SnapshotConfig { folder: file.join("in"), written: Written::Pixels(Format::Png), original: false };
         assert!(taken(&Snapshots::start(config).unwrap()).unwrap_err().to_string().contains("file"));
     }
 }

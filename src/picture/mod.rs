@@ -6,6 +6,7 @@ mod orientation;
 mod read;
 mod whole;
 mod write;
+mod written;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 pub use drawing::write_svg;
 pub use read::{decode, read};
 pub use write::write;
+pub use written::Written;
 
 use crate::error::{Error, Result};
 use crate::frame::Size;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::frame::{Pool, Size};
 use crate::live::{KioskConfig, Messages, Settings, Shelf, SnapshotConfig, Snapshots};
-use crate::picture::Format;
+use crate::picture::{Format, Written};
 use crate::source::Rest;
 use crate::style::Registry;
 
@@ -38,7 +38,11 @@ impl Site {
         let listener = Listener::bind(&config).unwrap();
         let address = listener.address();
         let folder = tempfile::tempdir().unwrap();
-        let kept = SnapshotConfig { folder: folder.path().join("kept"), format: Format::Png, original: false };
+        let kept = SnapshotConfig {
+            folder: folder.path().join("kept"),
+            written: Written::Pixels(Format::Png),
+            original: false,
+        };
         let rest = Rest::default();
         let attendant = Attendant::new(
             KioskConfig::default(),

@@ -17,7 +17,7 @@ use crate::frame::Size;
 use crate::host;
 use crate::live::{KioskConfig, RecordingKind, SnapshotConfig};
 use crate::output;
-use crate::picture::Format;
+use crate::picture::{Format, Written};
 use crate::sink::v4l2::OutputSelector;
 use crate::source::camera::WhichCamera;
 
@@ -211,6 +211,8 @@ pub enum SnapshotFormat {
     Png,
     /// Smaller
     Jpeg,
+    /// A drawing of areas, which scales without end; a photo beside it is PNG
+    Svg,
 }
 
 /// How statistics are printed.
@@ -247,9 +249,10 @@ impl RunArgs {
             recordings: self.recordings.clone().or_else(folders::videos),
             snapshots: SnapshotConfig {
                 folder: self.snapshots.clone().or_else(folders::pictures).unwrap_or_default(),
-                format: match self.snapshot_format {
-                    SnapshotFormat::Png => Format::Png,
-                    SnapshotFormat::Jpeg => Format::Jpeg,
+                written: match self.snapshot_format {
+                    SnapshotFormat::Png => Written::Pixels(Format::Png),
+                    SnapshotFormat::Jpeg => Written::Pixels(Format::Jpeg),
+                    SnapshotFormat::Svg => Written::Areas,
                 },
                 original: self.snapshot_original,
             },

@@ -155,7 +155,12 @@ fn read(path: &Path) -> Result<String> {
 
 fn read_if_there(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        // Somebody else's folder, as after `sudo -u`.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::warn!("{} is not permitted to be read: the settings in it are not used", path.display());
+            Ok(None)
+        }
         text => text.map(Some).map_err(|error| Error::io("read", path, error)),
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use super::*;
 use crate::frame::{Frame, Pool, SharedFrame, Size};
 use crate::live::{Settings, SnapshotConfig};
-use crate::picture::Format;
+use crate::picture::{Format, Written};
 use crate::style::Stylizer;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -15,8 +15,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn attendant(folder: &Path, config: KioskConfig) -> Attendant {
     let settings = Settings { on: true, style: "b".into(), strength: 1.0, split: None, mirror: false };
     let control = Control::new(settings, Some(Box::new(|_: &str| Ok(Stylizer::off())))).unwrap();
-    let snapshots =
-        Snapshots::start(SnapshotConfig { folder: folder.into(), format: Format::Png, original: false }).unwrap();
+    let snapshots = Snapshots::start(SnapshotConfig {
+        folder: folder.into(),
+        written: Written::Pixels(Format::Png),
+        original: false,
+    })
+    .unwrap();
     let styles: StyleList = Arc::new(|| vec!["a".into(), "b".into(), "c".into()]);
     Attendant::new(config, control, snapshots, styles, Messages::default(), Rest::default())
 }
