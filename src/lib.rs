@@ -29,6 +29,7 @@ pub mod pixels;
 pub mod sink;
 pub mod source;
 pub mod style;
+pub mod temporal;
 pub mod y4m;
 
 pub use error::{Error, Result};

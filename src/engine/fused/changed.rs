@@ -1,5 +1,7 @@
 //! What the caller knows of how a frame differs from the one before.
 
+use std::ops::Range;
+
 use crate::frame::Size;
 
 /// The side of a block of [`BlockMask`], in pixels.
@@ -14,6 +16,9 @@ pub enum Changed<'a> {
     Unknown,
     /// Only these blocks are looked at; the others keep what was last taken from them.
     Blocks(&'a BlockMask),
+    /// These blocks are computed anew and nothing else, although what follows from them reaches further: outside them
+    /// every layer keeps what it has, and the caller's picture its bytes.
+    Only(&'a BlockMask),
 }
 
 /// A flag for each block of [`BLOCK`]×[`BLOCK`] pixels, row by row; the last ones of a row or column may be cut.
@@ -54,6 +59,21 @@ impl BlockMask {
     /// Whether any block has changed.
     pub fn any(&self) -> bool {
         self.flags.contains(&true)
+    }
+
+    /// The runs of columns of pixels, from left to right, in which a block has changed that has one of these rows of
+    /// pixels; rows below the picture count as its last. A run that takes in the last block ends where `width` pixels do,
+    /// which may lie beyond it.
+    pub fn runs(&self, rows: Range<usize>, width: usize) -> impl Iterator<Item = Range<usize>> {
+        let first = (rows.start / BLOCK).min(self.rows().saturating_sub(1));
+        let rows = first..rows.end.div_ceil(BLOCK).min(self.rows());
+        let has = move |column: usize| rows.clone().any(|row| self.flags[row * self.columns + column]);
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = (at..self.columns).find(|column| has(*column))?;
+            at = (start..self.columns).find(|column| !has(*column)).unwrap_or(self.columns);
+            Some(start * BLOCK..if at == self.columns { width } else { at * BLOCK })
+        })
     }
 
     /// Says whether the block in this column and row has changed.

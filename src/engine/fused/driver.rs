@@ -9,14 +9,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::network::Network;
-use super::plan::Plan;
+use super::plan::{Pass, Plan};
 use crate::error::{Error, Result};
 
 /// A plan whose frame has been taken in, and how it is to be computed.
 pub(super) struct Task {
     pub(super) plan: Plan,
-    /// `None`: everything is computed.
-    pub(super) dead_zone: Option<u8>,
+    pub(super) pass: Pass,
     /// Multiply-accumulates that were computed, once it is done.
     pub(super) macs: u64,
 }
@@ -78,7 +77,7 @@ impl Shared {
             let State::Asked(mut task) = self.wait(|state| matches!(state, State::Asked(_) | State::Ended)) else {
                 return;
             };
-            let computed = panic::catch_unwind(AssertUnwindSafe(|| task.plan.compute(network, task.dead_zone)));
+            let computed = panic::catch_unwind(AssertUnwindSafe(|| task.plan.compute(network, task.pass)));
             self.set(match computed {
                 Ok(macs) => State::Done(Task { macs, ..task }),
                 // What is in the plan's buffers is not known.
