@@ -2,46 +2,33 @@
 
 use std::time::Instant;
 
-use super::difference::{PIXEL, Place, difference};
+use super::difference::{Difference, PIXEL, Place, Sums, compare_row};
 use super::noise::Noise;
+use super::settling::Settling;
 use crate::engine::fused::{BLOCK, BlockMask};
 use crate::frame::Size;
-
-fn env(name: &str, default: f32) -> f32 { std::env::var(name).ok().map_or(default, |v| v.parse().unwrap()) }
-
-/// How a block's pixels came about, and what is to become of them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum State {
-    /// Nothing is planned.
-    Resting,
-    /// The mean of what comes from this time on will be processed.
-    Settling { since: f32, frames: u8 },
-}
-
-/// A block's history.
-struct Block {
-    place: Place,
-    state: State,
-    /// When it was last processed, in seconds.
-    processed: f32,
-    /// Its place in the order in which blocks are refreshed, 0 to 1.
-    turn: f32,
-    square: f32,
-}
 
 /// Finds what changed in a stream of frames of one size.
 pub struct ChangeDetector {
     size: Size,
-    blocks: Vec<Block>,
+    places: Vec<Place>,
+    /// Of this frame to the pixels as processed.
+    differences: Vec<Difference>,
+    /// Room for comparing a row of blocks.
+    sums: Vec<Sums>,
     /// The pixels as processed.
     processed: Vec<u8>,
-    /// Sums of settling blocks' bytes, one block after the other.
-    sums: Vec<u16>,
     noise: Noise,
+    settling: Settling,
+    /// The blocks that move in this frame.
+    moving: BlockMask,
+    /// The blocks that are to be processed in this frame.
     mask: BlockMask,
     began: Option<Instant>,
+    /// The time of the last frame, in seconds.
     now: f32,
-    tune: [f32; 10],
+    /// tuning
+    pub tune: [f32; 8],
 }
 
 impl ChangeDetector {
@@ -49,35 +36,27 @@ impl ChangeDetector {
     pub fn new(size: Size) -> Self {
         let (width, height) = (size.width as usize, size.height as usize);
         let (columns, rows) = (width.div_ceil(BLOCK), height.div_ceil(BLOCK));
-        let places: Vec<Place> = (0..columns * rows)
-            .map(|i| {
-                let (x, y) = (i % columns * BLOCK, i / columns * BLOCK);
-                Place {
-                    at: (y * width + x) * PIXEL,
-                    pitch: width * PIXEL,
-                    row: BLOCK.min(width - x) * PIXEL,
-                    rows: BLOCK.min(height - y),
-                }
-            })
-            .collect();
-        let noise = Noise::new(&places);
-        let blocks = places.into_iter().enumerate().map(|(i, place)| Block {
-            place,
-            state: State::Resting,
-            processed: 0.0,
-            turn: turn(i % columns / 4, i / columns),
-            square: 0.0,
-        });
+        let place = |x: usize, y: usize| Place {
+            at: (y * width + x) * PIXEL,
+            pitch: width * PIXEL,
+            row: BLOCK.min(width - x) * PIXEL,
+            rows: BLOCK.min(height - y),
+        };
+        let places: Vec<Place> =
+            (0..rows).flat_map(|y| (0..columns).map(move |x| place(x * BLOCK, y * BLOCK))).collect();
         Self {
             size,
-            blocks: blocks.collect(),
+            noise: Noise::new(&places),
+            settling: Settling::new(columns, &places),
+            differences: vec![Difference::default(); places.len()],
+            sums: vec![Sums::ZERO; columns],
+            places,
             processed: vec![0; size.rgb_len()],
-            sums: vec![0; columns * rows * BLOCK * BLOCK * PIXEL],
-            noise,
+            moving: BlockMask::new(size),
             mask: BlockMask::new(size),
             began: None,
             now: 0.0,
-            tune: [env("STRONG", 10.0), env("WEAK", 5.0), env("NEAR", 2.0), env("DRIFT", 0.5), env("SMIN", 0.15), env("SVAR", 0.2), env("REFRESH", 4.0), env("RING", 1.0), env("VERY", 1e9), 0.0],
+            tune: [10.0, 5.0, 2.0, 1.5, 2.0, 1e9, 0.0, 0.0],
         }
     }
 
@@ -90,8 +69,15 @@ impl ChangeDetector {
     pub fn processed(&self) -> &[u8] {
         &self.processed
     }
+
     /// noise
-    pub fn noise(&self) -> f32 { self.noise.estimate() }
+    pub fn noise(&self) -> f32 {
+        self.noise.estimate()
+    }
+    /// moving
+    pub fn moving(&self) -> &BlockMask {
+        &self.moving
+    }
 
     /// Looks at `frame` (`size.rgb_len()` bytes). Returns the blocks to be processed, from [`ChangeDetector::processed`].
     pub fn look(&mut self, frame: &[u8], captured: Instant) -> &BlockMask {
@@ -101,68 +87,72 @@ impl ChangeDetector {
         self.noise.look(frame, now - self.now);
         self.now = now;
         if first {
-            self.processed.copy_from_slice(frame);
-            self.mask.fill(true);
-            for b in &mut self.blocks { b.state = State::Settling { since: now, frames: 0 }; }
-            return &self.mask;
-        }
-        let n = self.noise.estimate();
-        let [strong, weak, near, drift, smin, svar, refresh, ring, very, _] = self.tune;
-        let (columns, rows) = (self.mask.columns(), self.mask.rows());
-        let mut shifts = vec![0.0; self.blocks.len()];
-        for (b, block) in self.blocks.iter_mut().enumerate() {
-            let d = difference(block.place, block.place.rows_of(frame), block.place.rows_of(&self.processed));
-            block.square = d.square;
-            shifts[b] = d.shift;
-        }
-        let around = |b: usize| { let (x, y) = (b % columns, b / columns);
-            (y.saturating_sub(1)..=(y + 1).min(rows - 1)).flat_map(move |y| (x.saturating_sub(1)..=(x + 1).min(columns - 1)).map(move |x| y * columns + x)) };
-        self.mask.fill(false);
-        let mut moved = vec![false; self.blocks.len()];
-        for b in 0..self.blocks.len() {
-            let s = self.blocks[b].square;
-            if s > weak * n { moved[b] = true; }
-            if s > strong * n { for o in around(b) { if self.blocks[o].square > near * n || s > very * n { moved[o] = true; } } }
-        }
-        let mut touched = moved.clone();
-        if ring > 0.0 { for b in 0..self.blocks.len() { if moved[b] && self.blocks[b].square > strong * n { for o in around(b) { touched[o] = true; } } } }
-        for b in 0..self.blocks.len() {
-            let sums = &mut self.sums[b * 768..][..768];
-            let block = &mut self.blocks[b];
-            let place = block.place;
-            let mut flag = moved[b];
-            if flag {
-                for (k, f) in place.rows_of_mut(&mut self.processed).zip(place.rows_of(frame)) { k.copy_from_slice(f); }
-                block.state = State::Settling { since: now, frames: 0 };
-                block.processed = now;
-            } else {
-                if block.state == State::Resting && (touched[b] || shifts[b] > drift || now - block.processed > refresh * (0.75 + 0.5 * block.turn)) {
-                    block.state = State::Settling { since: now, frames: 0 };
-                }
-                if let State::Settling { since, frames } = &mut block.state {
-                    if *frames == 0 { sums.fill(0); }
-                    *frames += 1;
-                    for (s, f) in sums.chunks_exact_mut(place.row).zip(place.rows_of(frame)) { for (s, f) in s.iter_mut().zip(f) { *s += u16::from(*f); } }
-                    if now - *since >= smin + svar * block.turn {
-                        let c = u16::from(*frames);
-                        for (s, k) in sums.chunks_exact(place.row).zip(place.rows_of_mut(&mut self.processed)) { for (s, k) in s.iter().zip(k) { *k = ((*s + c / 2) / c) as u8; } }
-                        block.state = State::Resting;
-                        block.processed = now;
-                        flag = true;
-                    }
-                }
+            self.moving.fill(true);
+        } else {
+            let columns = self.mask.columns();
+            for (differences, places) in self.differences.chunks_mut(columns).zip(self.places.chunks(columns)) {
+                compare_row(places[0], frame, &self.processed, &mut self.sums, differences);
             }
-            if flag { self.mask.set(b % columns, b / columns, true); }
+            self.find_movers();
+        }
+        let [_, weak, _, drift, _, _, light, _] = self.tune;
+        let all = self.light() > light;
+        let weak = weak * self.noise.estimate();
+        let columns = self.mask.columns();
+        for (i, place) in self.places.iter().enumerate() {
+            let (column, row) = (i % columns, i / columns);
+            let moves = self.moving.get(column, row);
+            if moves {
+                for (kept, row) in place.rows_of_mut(&mut self.processed).zip(place.rows_of(frame)) {
+                    kept.copy_from_slice(row);
+                }
+                self.settling.moved(i, now);
+            }
+            let Difference { square, shift, .. } = self.differences[i];
+            let differs = square > weak || shift > drift || all;
+            let settles = !moves && self.settling.look(i, *place, frame, now, differs, &mut self.processed);
+            self.mask.set(column, row, moves || settles);
         }
         &self.mask
     }
-}
 
-/// A number from 0 to 1 for a place, scattered.
-fn turn(column: usize, row: usize) -> f32 {
-    // SplitMix64's mixing (Steele, Lea, Flood 2014).
-    let mut z = (column as u64) << 32 | row as u64;
-    z = (z ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+    fn light(&self) -> f32 {
+        let resting = self.differences.iter().enumerate().filter(|(i, _)| self.settling.rests(*i));
+        let (sum, count) = resting.fold((0.0, 0), |(sum, count), (_, d)| (sum + d.light.clamp(-3.0, 3.0), count + 1));
+        if count * 8 < self.places.len() { 0.0 } else { (sum / count as f32).abs() }
+    }
+
+    /// Finds the blocks that move: those that changed a lot, and what changed a little around them.
+    fn find_movers(&mut self) {
+        let noise = self.noise.estimate();
+        let [strong, _, near, _, gap, very, ..] = self.tune;
+        let (columns, rows) = (self.moving.columns(), self.moving.rows());
+        self.moving.fill(false);
+        for (i, Difference { square, .. }) in self.differences.iter().enumerate() {
+            if *square <= strong * noise {
+                continue;
+            }
+            let (column, row) = (i % columns, i / columns);
+            let near = if *square > very * noise { -1.0 } else { near * noise };
+            for row in row.saturating_sub(1)..=(row + 1).min(rows - 1) {
+                for column in column.saturating_sub(1)..=(column + 1).min(columns - 1) {
+                    if self.differences[row * columns + column].square > near {
+                        self.moving.set(column, row, true);
+                    }
+                }
+            }
+        }
+        let gap = gap as usize;
+        for row in 0..rows {
+            let mut last = None;
+            for column in 0..columns {
+                if self.moving.get(column, row) {
+                    if let Some(last) = last && column - last <= gap + 1 {
+                        for c in last + 1..column { self.moving.set(c, row, true); }
+                    }
+                    last = Some(column);
+                }
+            }
+        }
+    }
 }

@@ -8,5 +8,6 @@
 mod detector;
 mod difference;
 mod noise;
+mod settling;
 
 pub use detector::ChangeDetector;

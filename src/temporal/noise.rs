@@ -1,6 +1,6 @@
 //! How much a sensor's noise makes two frames of a standing scene differ.
 
-use super::difference::{Place, difference};
+use super::difference::{Place, compare_kept};
 
 /// Of so many blocks one is a witness.
 const SHARE: usize = 8;
@@ -44,7 +44,7 @@ impl Noise {
             let (kept, rest) = last.split_at_mut(place.len());
             last = rest;
             if self.filled {
-                let square = difference(*place, place.rows_of(frame), kept.chunks_exact(place.row)).square;
+                let square = compare_kept(*place, frame, kept).square;
                 // Nothing has noise of nothing: that is a frame given twice, or one that a codec passed over.
                 if square > 0.0 {
                     self.squares.push(square);

@@ -1,5 +1,7 @@
 //! A band of rows of one layer: which tiles are computed, and where their bytes come from and go to.
 
+use std::ops::Range;
+
 use super::changed::BlockMask;
 use super::layout::{BitLayout, Layout, Reading, flag_readers, spread};
 use super::pack::{PackedGroup, PackedLayer};
@@ -96,11 +98,14 @@ impl LayerRun<'_> {
                 Extent::Following(_) => self.mark(&mut band, run),
                 Extent::Within(mask, pixels) => {
                     let rows = run.y * pixels..(run.y + run.rows) * pixels;
-                    for span in mask.runs(rows, self.columns * pixels) {
-                        let x = span.start / pixels;
-                        let positions = span.end.div_ceil(pixels) - x;
-                        self.compute(&mut band, Run { x, positions, ..run });
-                        work.tiles += (run.rows * positions.div_ceil(TILE)) as u64;
+                    let spans = mask.runs(rows, self.columns * pixels);
+                    let mut spans = spans.map(|span| span.start / pixels..span.end.div_ceil(pixels)).peekable();
+                    while let Some(mut span) = spans.next() {
+                        while let Some(next) = spans.next_if(|next| self.together_cost_less(&span, next)) {
+                            span.end = next.end;
+                        }
+                        self.compute(&mut band, Run { x: span.start, positions: span.len(), ..run });
+                        work.tiles += (run.rows * span.len().div_ceil(TILE)) as u64;
                     }
                     continue;
                 }
@@ -116,7 +121,14 @@ impl LayerRun<'_> {
                 work.changed |= self.note_changes(&mut band, run);
             }
         }
+        kernels::release(self.isa);
         work
+    }
+
+    /// Whether it costs no more to compute what lies between two runs of a row than to compute them apart.
+    fn together_cost_less(&self, a: &Range<usize>, b: &Range<usize>) -> bool {
+        let cost = |positions: usize| positions.div_ceil(self.isa.positions());
+        cost(b.end - a.start) <= cost(a.len()) + cost(b.len())
     }
 
     /// Whether two rows are computed together.

@@ -7,6 +7,7 @@ mod loops;
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
@@ -84,12 +85,9 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
     let count = span.positions.div_ceil(ROWS);
     // What is to be kept is noted in bytes of eight positions, which a tile must not share.
     let height = if span.keep.is_some() { ROWS } else { span.positions.div_ceil(count) };
-    let configuration = &CONFIGURATIONS[vectors - 1][quads - 1][height - 1];
     // A span can be a single tile: nothing is done here that its products do not need.
     let mut sums = MaybeUninit::<Sums>::uninit();
-    // SAFETY: the processor has AMX and the process may use it, as asserted; the configuration is one of palette 1. It
-    // lasts until `tilerelease`, since nothing else in this thread uses tiles.
-    unsafe { asm!("ldtilecfg [{}]", in(reg) configuration, options(nostack, preserves_flags)) };
+    configure(vectors, quads, height);
     for row in 0..span.rows {
         for tile in (0..count).step_by(TILES) {
             // A row's last tile goes together with the one below it.
@@ -142,8 +140,30 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
             }
         }
     }
-    // SAFETY: the processor has AMX.
-    unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+}
+
+thread_local! {
+    /// The vectors, quads and height for which this thread's tiles are configured; zeros where they are not.
+    static CONFIGURED: Cell<[usize; 3]> = const { Cell::new([0; 3]) };
+}
+
+/// Configures this thread's tiles, unless they are already: it takes longer than a product.
+fn configure(vectors: usize, quads: usize, height: usize) {
+    let wanted = [vectors, quads, height];
+    if CONFIGURED.replace(wanted) != wanted {
+        let configuration = &CONFIGURATIONS[vectors - 1][quads - 1][height - 1];
+        // SAFETY: `run` made sure that the processor has AMX and the process may use it; the configuration is one of
+        // palette 1. It lasts until `release`, since nothing else in this thread uses tiles.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) configuration, options(nostack, preserves_flags)) };
+    }
+}
+
+/// Gives this thread's tiles back: their state is large, and the system saves it as long as there is one.
+pub(super) fn release() {
+    if CONFIGURED.replace([0; 3]) != [0; 3] {
+        // SAFETY: they were configured, so that the processor has AMX.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
 }
 
 /// As many quads as fill a tile, all parts of a row alike.
@@ -214,6 +234,7 @@ impl Configuration {
 /// `rounds` times [`PEAK_PRODUCTS`] products of whole tiles, on registers alone.
 pub(super) fn peak(rounds: u64) {
     assert!(is_available(), "this processor has no AMX, or it is not permitted");
+    release();
     let mut configuration = Configuration::EMPTY;
     configuration.bytes[..8].fill(64);
     configuration.rows[..8].fill(ROWS as u8);

@@ -116,6 +116,11 @@ impl Isa {
         }
     }
 
+    /// Positions that its kernel computes at once, whether there are so many or not.
+    pub fn positions(self) -> usize {
+        if self == Self::Amx { 2 * TILE } else { TILE }
+    }
+
     /// Whether its kernel takes two rows at once of a group of so many vectors.
     pub fn takes_two_rows(self, vectors: usize) -> bool {
         vectors == 1 || matches!(self, Self::Scalar | Self::Amx)
@@ -285,6 +290,16 @@ pub fn run(isa: Isa, group: &Group, span: &mut Span<'_>) {
         #[allow(unreachable_patterns)]
         _ => panic!("this processor has no {isa}"),
     }
+}
+
+/// To be called by a thread that computes no more spans for now: it gives back what the kernel holds of the processor.
+pub fn release(isa: Isa) {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        amx::release();
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = isa;
 }
 
 /// What every kernel relies on: with it no address that it forms lies outside its slice.
