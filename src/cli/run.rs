@@ -6,7 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::options::StyleOptions;
+use super::options::{StyleOptions, stability};
 use super::stream::{same_file, totals};
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice};
@@ -60,6 +60,10 @@ pub struct RunArgs {
     fps: Option<Rate>,
     #[command(flatten)]
     style: StyleOptions,
+    /// How still the picture is held where the scene is: 0 computes every block of every frame, up to 1 more and more of
+    /// what changes little is left as it was [default: 0.5; 0 where a file or a pipe goes elsewhere than into a window]
+    #[arg(long, value_name = "0..1", value_parser = stability)]
+    stability: Option<f32>,
     /// Mirror the picture left to right
     #[arg(long)]
     mirror: bool,
@@ -93,15 +97,20 @@ struct RunReport {
 
 impl RunArgs {
     fn resolve(&self) -> Result<RunConfig> {
-        let config = RunConfig {
+        let mut config = RunConfig {
             source: self.source.clone(),
             sinks: self.sinks.clone(),
             size: self.size,
             fps: self.fps,
             mirror: self.mirror,
             frames: self.frames,
+            stability: 0.0,
             style: self.style.resolve(),
         };
+        // What is converted rather than watched is to be exact.
+        let made = config.source == SourceChoice::Synthetic;
+        let default = if config.is_live() || made { config::DEFAULT_STABILITY } else { 0.0 };
+        config.stability = self.stability.unwrap_or(default);
         check_sinks(&config)?;
         Ok(config)
     }
@@ -113,7 +122,8 @@ impl RunArgs {
 /// When something cannot be opened, or fails on the way.
 pub fn run(args: &RunArgs) -> Result<()> {
     let config = args.resolve()?;
-    let stylizer = args.style.open()?;
+    let mut stylizer = args.style.open()?;
+    stylizer.set_stability(config.stability);
     let (source, header, damage) = open_source(&config)?;
     let info = source.info().clone();
     let mut report = RunReport {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::style::Work;
+
 /// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
 const SHORTEST: u64 = 1_000;
 const LONGEST: u64 = 100_000_000_000;
@@ -25,6 +27,7 @@ struct Inner {
     captured: u64,
     dropped: u64,
     stylized: u64,
+    work: Work,
     sinks: Vec<SinkCount>,
 }
 
@@ -101,6 +104,8 @@ pub struct Summary {
     pub dropped: u64,
     /// Stylized frames per second.
     pub fps: f64,
+    /// The share of the style's arithmetic that was spared, since what was drawn before still held: 0 to 1.
+    pub reuse: f64,
     /// From a frame's capture until a sink was done with it.
     pub latency_ms: Latency,
     /// Times of each stage.
@@ -123,6 +128,7 @@ impl Stats {
             captured: 0,
             dropped: 0,
             stylized: 0,
+            work: Work::default(),
             sinks,
         }))
     }
@@ -148,6 +154,12 @@ impl Stats {
         inner.stylize.record(took);
         inner.stylized += 1;
         inner.ended = Some(now);
+    }
+
+    /// Stylizing a frame took so much arithmetic.
+    pub fn worked(&self, work: Work) {
+        let total = &mut self.lock().work;
+        *total = Work { computed: total.computed + work.computed, whole: total.whole + work.whole };
     }
 
     /// Sink number `sink` took `took` for a frame captured at `captured`.
@@ -189,6 +201,7 @@ impl Stats {
             stylized: inner.stylized,
             dropped: inner.dropped,
             fps: if seconds > 0.0 { round(inner.stylized as f64 / seconds) } else { 0.0 },
+            reuse: round(inner.work.reuse()),
             latency_ms: Latency {
                 p50: latency.quantile(0.50),
                 p95: latency.quantile(0.95),
@@ -228,9 +241,12 @@ mod tests {
         }
         stats.dropped();
         stats.missed(0);
+        stats.worked(Work { computed: 10, whole: 10 });
+        stats.worked(Work { computed: 1, whole: 10 });
         let summary = stats.summary();
         assert_eq!((summary.captured, summary.stylized, summary.dropped), (100, 100, 1));
         assert_eq!(summary.sinks, [SinkCount { name: "null".into(), frames: 100, dropped: 1 }]);
+        assert_eq!(summary.reuse, 0.45);
         let stylize = summary.stages_ms.stylize;
         assert!((stylize.p50 - 50.0).abs() < 0.2 && (stylize.p95 - 95.0).abs() < 0.2, "{stylize:?}");
     }
@@ -238,6 +254,6 @@ mod tests {
     #[test]
     fn an_empty_run_has_zeros() {
         let summary = Stats::new([]).summary();
-        assert_eq!((summary.fps, summary.latency_ms.p99, summary.seconds), (0.0, 0.0, 0.0));
+        assert_eq!((summary.fps, summary.latency_ms.p99, summary.seconds, summary.reuse), (0.0, 0.0, 0.0, 0.0));
     }
 }

@@ -117,12 +117,13 @@ impl Stylize {
         {
             let began = Instant::now();
             let mut output = self.wires.pool.take(input.size);
-            self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
+            let work = self.stylizer.run_live(&input.pixels, input.size, input.captured, &mut output.pixels)?;
             output.captured = input.captured;
             output.sequence = input.sequence;
             output.presented = input.presented;
             drop(input);
             self.wires.stats.stylized(began.elapsed());
+            self.wires.stats.worked(work);
             left -= 1;
             let output = output.share();
             for (outlet, mailbox) in self.wires.stylized.iter().enumerate() {

@@ -7,4 +7,4 @@ mod stylizer;
 
 pub use card::{Card, DataSource, sha256};
 pub use registry::{Found, OpenStyle, Registry};
-pub use stylizer::Stylizer;
+pub use stylizer::{Stylizer, Work};

@@ -8,6 +8,24 @@ use super::settling::Settling;
 use crate::engine::fused::{BLOCK, BlockMask};
 use crate::frame::Size;
 
+/// A block moves whose mean square difference is above so many times the noise's. This and the next three were chosen on
+/// webcam clips for the least work at 44 dB against computing everything (`cargo bench --bench live_reuse`).
+const MOVES: f32 = 14.0;
+/// So do its neighbours, from this on: it moves into them, or out of them.
+const MOVES_ALONG: f32 = 2.5;
+/// A block is processed anew, though not at once, that differs by this.
+const DIFFERS: f32 = 10.0;
+/// The same for the mean difference of a channel, of 255: below it noise that hides a change of light.
+const SHIFTED: f32 = 3.0;
+/// All blocks are when the resting ones have become so much brighter or darker on average, of 255: that is the light.
+const LIT: f32 = 0.5;
+/// The most that a single block has a say in that.
+const MOST_LIT: f32 = 3.0;
+/// A gap of so many blocks between moving ones of a row is closed: computing them costs next to nothing.
+const GAP: usize = 2;
+/// What the thresholds are multiplied by at a stability of 1, and divided by at the least one.
+const RANGE: f32 = 4.0;
+
 /// Finds what changed in a stream of frames of one size.
 pub struct ChangeDetector {
     size: Size,
@@ -24,39 +42,40 @@ pub struct ChangeDetector {
     moving: BlockMask,
     /// The blocks that are to be processed in this frame.
     mask: BlockMask,
+    /// When the first frame was captured.
     began: Option<Instant>,
-    /// The time of the last frame, in seconds.
-    now: f32,
-    /// tuning
-    pub tune: [f32; 8],
+    /// The time of the last frame, in seconds since then.
+    now: f64,
+    /// Whether the next frame is to be processed whole.
+    anew: bool,
 }
 
 impl ChangeDetector {
     /// For frames of `size`, none seen yet.
     pub fn new(size: Size) -> Self {
         let (width, height) = (size.width as usize, size.height as usize);
-        let (columns, rows) = (width.div_ceil(BLOCK), height.div_ceil(BLOCK));
+        let columns = width.div_ceil(BLOCK);
         let place = |x: usize, y: usize| Place {
             at: (y * width + x) * PIXEL,
             pitch: width * PIXEL,
             row: BLOCK.min(width - x) * PIXEL,
             rows: BLOCK.min(height - y),
         };
-        let places: Vec<Place> =
-            (0..rows).flat_map(|y| (0..columns).map(move |x| place(x * BLOCK, y * BLOCK))).collect();
+        let corners = (0..height).step_by(BLOCK).flat_map(|y| (0..width).step_by(BLOCK).map(move |x| (x, y)));
+        let places: Vec<Place> = corners.map(|(x, y)| place(x, y)).collect();
         Self {
             size,
-            noise: Noise::new(&places),
-            settling: Settling::new(columns, &places),
             differences: vec![Difference::default(); places.len()],
             sums: vec![Sums::ZERO; columns],
-            places,
             processed: vec![0; size.rgb_len()],
+            noise: Noise::new(&places),
+            settling: Settling::new(columns, &places),
             moving: BlockMask::new(size),
             mask: BlockMask::new(size),
             began: None,
             now: 0.0,
-            tune: [10.0, 5.0, 2.0, 1.5, 2.0, 1e9, 0.0, 0.0],
+            anew: true,
+            places,
         }
     }
 
@@ -65,94 +84,110 @@ impl ChangeDetector {
         self.size
     }
 
-    /// The picture as processed so far.
+    /// The picture as processed so far: of each block the pixels that it had when it was last in the mask, or, where it
+    /// had come to rest, the mean of those that it had in some frames.
     pub fn processed(&self) -> &[u8] {
         &self.processed
     }
 
-    /// noise
-    pub fn noise(&self) -> f32 {
-        self.noise.estimate()
-    }
-    /// moving
-    pub fn moving(&self) -> &BlockMask {
-        &self.moving
-    }
-
-    /// Looks at `frame` (`size.rgb_len()` bytes). Returns the blocks to be processed, from [`ChangeDetector::processed`].
-    pub fn look(&mut self, frame: &[u8], captured: Instant) -> &BlockMask {
-        let first = self.began.is_none();
-        let began = *self.began.get_or_insert(captured);
-        let now = captured.saturating_duration_since(began).as_secs_f32();
-        self.noise.look(frame, now - self.now);
-        self.now = now;
-        if first {
-            self.moving.fill(true);
-        } else {
-            let columns = self.mask.columns();
-            for (differences, places) in self.differences.chunks_mut(columns).zip(self.places.chunks(columns)) {
-                compare_row(places[0], frame, &self.processed, &mut self.sums, differences);
-            }
-            self.find_movers();
-        }
-        let [_, weak, _, drift, _, _, light, _] = self.tune;
-        let all = self.light() > light;
-        let weak = weak * self.noise.estimate();
-        let columns = self.mask.columns();
-        for (i, place) in self.places.iter().enumerate() {
-            let (column, row) = (i % columns, i / columns);
-            let moves = self.moving.get(column, row);
-            if moves {
-                for (kept, row) in place.rows_of_mut(&mut self.processed).zip(place.rows_of(frame)) {
-                    kept.copy_from_slice(row);
-                }
-                self.settling.moved(i, now);
-            }
-            let Difference { square, shift, .. } = self.differences[i];
-            let differs = square > weak || shift > drift || all;
-            let settles = !moves && self.settling.look(i, *place, frame, now, differs, &mut self.processed);
-            self.mask.set(column, row, moves || settles);
-        }
+    /// The blocks that the last frame's look found.
+    pub fn mask(&self) -> &BlockMask {
         &self.mask
     }
 
-    fn light(&self) -> f32 {
-        let resting = self.differences.iter().enumerate().filter(|(i, _)| self.settling.rests(*i));
-        let (sum, count) = resting.fold((0.0, 0), |(sum, count), (_, d)| (sum + d.light.clamp(-3.0, 3.0), count + 1));
-        if count * 8 < self.places.len() { 0.0 } else { (sum / count as f32).abs() }
+    /// The noise as it is estimated: the mean square difference of a byte between two frames of a standing scene.
+    pub fn noise(&self) -> f32 {
+        self.noise.estimate()
+    }
+
+    /// Has the next frame processed whole.
+    pub fn start_anew(&mut self) {
+        self.anew = true;
+    }
+
+    /// Looks at `frame` (RGB, `size.rgb_len()` bytes), captured at `captured`. Returns the blocks to be processed, the
+    /// pixels of which are then in [`ChangeDetector::processed`]. `stability` lies above 0, where little noise is let
+    /// stand, and at most at 1, where much else is.
+    ///
+    /// # Panics
+    /// Where the frame's length is not that of the size.
+    pub fn look(&mut self, frame: &[u8], captured: Instant, stability: f32) -> &BlockMask {
+        assert_eq!(frame.len(), self.size.rgb_len(), "a frame is not of {}", self.size);
+        let began = *self.began.get_or_insert(captured);
+        let now = captured.saturating_duration_since(began).as_secs_f64().max(self.now);
+        self.noise.look(frame, (now - self.now) as f32);
+        self.now = now;
+        let allowed = RANGE.powf(2.0 * stability - 1.0);
+        let columns = self.mask.columns();
+        for (differences, places) in self.differences.chunks_mut(columns).zip(self.places.chunks(columns)) {
+            compare_row(places[0], frame, &self.processed, &mut self.sums, differences);
+        }
+        if self.anew {
+            self.moving.fill(true);
+            self.anew = false;
+        } else {
+            self.find_movers(allowed);
+        }
+        self.mark(frame, allowed);
+        &self.mask
     }
 
     /// Finds the blocks that move: those that changed a lot, and what changed a little around them.
-    fn find_movers(&mut self) {
-        let noise = self.noise.estimate();
-        let [strong, _, near, _, gap, very, ..] = self.tune;
+    fn find_movers(&mut self, allowed: f32) {
+        let noise = self.noise.estimate() * allowed;
         let (columns, rows) = (self.moving.columns(), self.moving.rows());
         self.moving.fill(false);
-        for (i, Difference { square, .. }) in self.differences.iter().enumerate() {
-            if *square <= strong * noise {
-                continue;
-            }
+        for (i, _) in self.differences.iter().enumerate().filter(|(_, d)| d.square > MOVES * noise) {
             let (column, row) = (i % columns, i / columns);
-            let near = if *square > very * noise { -1.0 } else { near * noise };
             for row in row.saturating_sub(1)..=(row + 1).min(rows - 1) {
                 for column in column.saturating_sub(1)..=(column + 1).min(columns - 1) {
-                    if self.differences[row * columns + column].square > near {
+                    if self.differences[row * columns + column].square > MOVES_ALONG * noise {
                         self.moving.set(column, row, true);
                     }
                 }
             }
         }
-        let gap = gap as usize;
         for row in 0..rows {
-            let mut last = None;
+            let mut free = columns;
             for column in 0..columns {
                 if self.moving.get(column, row) {
-                    if let Some(last) = last && column - last <= gap + 1 {
-                        for c in last + 1..column { self.moving.set(c, row, true); }
+                    if column.saturating_sub(free) <= GAP {
+                        (free..column).for_each(|column| self.moving.set(column, row, true));
                     }
-                    last = Some(column);
+                    free = column + 1;
                 }
             }
         }
+    }
+
+    /// Marks the blocks that are to be processed and takes their pixels.
+    fn mark(&mut self, frame: &[u8], allowed: f32) {
+        let (differs, shifted) = (DIFFERS * allowed * self.noise.estimate(), SHIFTED * allowed.sqrt());
+        let lit = self.light().abs() > LIT * allowed.sqrt();
+        let columns = self.mask.columns();
+        for (i, place) in self.places.iter().enumerate() {
+            let (column, row) = (i % columns, i / columns);
+            let processed = if self.moving.get(column, row) {
+                for (kept, row) in place.rows_of_mut(&mut self.processed).zip(place.rows_of(frame)) {
+                    kept.copy_from_slice(row);
+                }
+                self.settling.moved(i, self.now);
+                true
+            } else {
+                let Difference { square, shift, .. } = self.differences[i];
+                let wanted = lit || square > differs || shift > shifted;
+                self.settling.look(i, *place, wanted, self.now, frame, &mut self.processed)
+            };
+            self.mask.set(column, row, processed);
+        }
+    }
+
+    /// How much brighter, or darker, the resting blocks have become, on average.
+    fn light(&self) -> f32 {
+        let resting = self.differences.iter().enumerate().filter(|(i, _)| self.settling.rests(*i));
+        let (sum, count) =
+            resting.fold((0.0, 0), |(sum, count), (_, d)| (sum + d.light.clamp(-MOST_LIT, MOST_LIT), count + 1));
+        // A few say nothing of the light.
+        if count * 8 < self.places.len() { 0.0 } else { sum / count as f32 }
     }
 }

@@ -6,27 +6,28 @@ use crate::engine::fused::BLOCK;
 /// Blocks side by side that have their turn together: what a network computes at a coarse scale is a few blocks wide.
 const GROUP: usize = 4;
 /// Time from a group's turn to its next, in seconds.
-const PERIOD: f32 = 0.25;
-/// For so long at least frames are gathered, in seconds.
-const GATHERED: f32 = 0.1;
-/// A block that nothing happened to is processed after so many of its turns.
-const REFRESH: u16 = 16;
+const PERIOD: f64 = 0.25;
+/// For so long at least frames are gathered, in seconds. With [`PERIOD`] it is the longest time until a change of light
+/// is followed.
+const GATHERED: f64 = 0.1;
+/// A block is processed once in so long, in seconds, whatever happens to it.
+const REFRESH: f64 = 4.0;
 /// Bytes of a block.
 const BYTES: usize = BLOCK * BLOCK * PIXEL;
 /// The most frames whose sum fits.
-const MOST: u16 = 257;
+const MOST: u16 = u16::MAX / u8::MAX as u16;
 
-/// A block's history.
+/// A block's history; times are in seconds.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     /// When its group has its turn, as a share of [`PERIOD`].
-    phase: f32,
-    /// The turn that it has had.
-    turn: u32,
-    /// Turns since it was processed.
-    idle: u16,
-    /// Since when frames are gathered, in seconds.
-    since: Option<f32>,
+    phase: f64,
+    /// The number of its last turn.
+    turn: u64,
+    /// From when on its refreshes are counted.
+    refreshed: f64,
+    /// Since when frames are gathered.
+    since: Option<f64>,
     /// How many were.
     frames: u16,
 }
@@ -41,10 +42,10 @@ pub(super) struct Settling {
 impl Settling {
     pub(super) fn new(columns: usize, places: &[Place]) -> Self {
         let block = |i: usize| {
-            let phase = scattered((i % columns / GROUP) as u64, (i / columns) as u64);
-            // Not all at once when nothing happens to any.
-            let idle = (scattered(phase.to_bits().into(), 0) * f32::from(REFRESH)) as u16;
-            Block { phase, turn: 0, idle, since: None, frames: 0 }
+            let group = (i % columns / GROUP) as u64 | ((i / columns) as u64) << 32;
+            // Blocks that come to rest together are not refreshed together.
+            let refreshed = -REFRESH * scattered(!group);
+            Block { phase: scattered(group), turn: 0, refreshed, since: None, frames: 0 }
         };
         Self { blocks: (0..places.len()).map(block).collect(), sums: vec![0; places.len() * BYTES] }
     }
@@ -55,60 +56,61 @@ impl Settling {
     }
 
     /// A block moves, and was processed as it is.
-    pub(super) fn moved(&mut self, index: usize, now: f32) {
+    pub(super) fn moved(&mut self, index: usize, now: f64) {
         let block = &mut self.blocks[index];
         block.since = Some(now);
         block.frames = 0;
-        block.idle = 0;
     }
 
-    /// Looks at a block that does not move; `differs` says that it differs from what was processed. Returns whether it is
-    /// to be processed; its pixels are then those in `processed`.
-    pub(super) fn look(&mut self, index: usize, place: Place, frame: &[u8], now: f32, differs: bool, processed: &mut [u8]) -> bool {
+    /// Looks at a block that does not move, and lies at `place`; `wanted` says that it differs enough to be processed.
+    /// Returns whether it is to be; its pixels are then in `processed`.
+    pub(super) fn look(
+        &mut self,
+        index: usize,
+        place: Place,
+        wanted: bool,
+        now: f64,
+        frame: &[u8],
+        processed: &mut [u8],
+    ) -> bool {
         let block = &mut self.blocks[index];
-        let turn = (now / PERIOD + block.phase) as u32;
+        let turn = (now / PERIOD + block.phase) as u64;
         let is_turn = turn != block.turn;
         block.turn = turn;
-        block.idle += u16::from(is_turn);
-        if block.since.is_none() && (differs || block.idle >= REFRESH) {
+        if block.since.is_none() && (wanted || now - block.refreshed >= REFRESH) {
             block.since = Some(now);
             block.frames = 0;
         }
         let Some(since) = block.since else { return false };
         let sums = &mut self.sums[index * BYTES..][..place.len()];
-        let sums = sums.chunks_exact_mut(place.row);
         if block.frames == 0 {
-            sums.zip(place.rows_of(frame)).for_each(|(sums, row)| {
-                sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum = u16::from(*byte));
-            });
-        } else if block.frames < MOST {
-            sums.zip(place.rows_of(frame)).for_each(|(sums, row)| {
-                sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum += u16::from(*byte));
-            });
+            sums.fill(0);
         }
-        block.frames = (block.frames + 1).min(MOST);
+        if block.frames < MOST {
+            block.frames += 1;
+            for (sums, row) in sums.chunks_exact_mut(place.row).zip(place.rows_of(frame)) {
+                sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum += u16::from(*byte));
+            }
+        }
         if !is_turn || now - since < GATHERED {
             return false;
         }
-        let frames = block.frames;
-        let sums = self.sums[index * BYTES..][..place.len()].chunks_exact(place.row);
-        let factor = 65536 / u32::from(frames);
-        for (sums, row) in sums.zip(place.rows_of_mut(processed)) {
-            for (sum, byte) in sums.iter().zip(row) {
-                *byte = ((u32::from(*sum) * factor + 32768) >> 16) as u8;
-            }
+        for (sums, row) in sums.chunks_exact(place.row).zip(place.rows_of_mut(processed)) {
+            let share = 1.0 / f32::from(block.frames);
+            row.iter_mut().zip(sums).for_each(|(byte, sum)| *byte = (f32::from(*sum) * share + 0.5) as u8);
         }
         block.since = None;
-        block.idle = 0;
+        // The next time comes as scattered as the last.
+        block.refreshed += REFRESH * ((now - block.refreshed) / REFRESH).floor();
         true
     }
 }
 
-/// A number from 0 to 1 for a place, scattered.
-fn scattered(x: u64, y: u64) -> f32 {
+/// A number from 0 to 1 for another, without order.
+fn scattered(number: u64) -> f64 {
     // SplitMix64's mixing (Steele, Lea, Flood 2014).
-    let mut z = (x << 32 | y) ^ 0x9E37_79B9_7F4A_7C15;
+    let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+    ((z ^ (z >> 31)) >> 40) as f64 / (1_u64 << 24) as f64
 }
