@@ -11,7 +11,8 @@ use std::time::Instant;
 use nijigen::engine::fused::{BLOCK, BlockMask, Changed, FusedGenerator};
 use nijigen::engine::{Generator, Options};
 use nijigen::frame::{Frame, Size};
-use nijigen::source::{Step, file};
+use nijigen::source::Step;
+use nijigen::source::file::{self, LivePipe};
 use nijigen::style::Registry;
 
 /// Mean change of a block's bytes, of 255.
@@ -67,7 +68,7 @@ fn fused(generator: &mut Box<dyn Generator>) -> &mut FusedGenerator {
 }
 
 fn clip_share(clip: &Path, threads: usize) -> Share {
-    let mut source = file::open(clip).expect("the clip can be read").source;
+    let mut source = file::open(clip, LivePipe::No).expect("the clip can be read").source;
     let size = source.info().size;
     let (mut whole, mut partial) = (anime(threads), anime(threads));
     let mut frame = Frame::black(size);

@@ -9,6 +9,7 @@ use etcetera::BaseStrategy;
 
 use crate::engine::Options;
 use crate::frame::{MAX_SIDE, Rate, Size};
+use crate::sink::v4l2::OutputSelector;
 use crate::source::CameraSelector;
 
 /// The style that is compiled into the binary.
@@ -55,6 +56,45 @@ pub const DEFAULT_RATE: Rate = match Rate::new(30, 1) {
 /// How still a live picture is held when it is not said: on the webcam clips of `cargo bench --bench live_reuse` the most
 /// that keeps 44 dB against computing everything.
 pub const DEFAULT_STABILITY: f32 = 0.5;
+/// How many frames are drawn per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrameRate {
+    /// As many as the source gives.
+    #[default]
+    Auto,
+    /// So many.
+    Fixed(Rate),
+}
+
+impl FrameRate {
+    /// The rate that was asked for.
+    pub fn fixed(self) -> Option<Rate> {
+        match self {
+            Self::Auto => None,
+            Self::Fixed(rate) => Some(rate),
+        }
+    }
+}
+
+impl fmt::Display for FrameRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Fixed(rate) => write!(f, "{rate}"),
+        }
+    }
+}
+
+impl FromStr for FrameRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        text.parse().map(Self::Fixed).map_err(|why| format!("{why}, or auto"))
+    }
+}
 
 /// The seed of synthetic sources.
 pub const SYNTHETIC_SEED: u64 = 1;
@@ -115,8 +155,11 @@ pub enum SourceChoice {
     Camera(CameraSelector),
     /// A video file.
     File(PathBuf),
-    /// Y4M on standard input.
-    Stdin,
+    /// Y4M or MJPEG on standard input.
+    Stdin {
+        /// Whether a camera writes it: then the newest frame counts, whatever reads along.
+        live: bool,
+    },
     /// A made-up scene.
     Synthetic,
 }
@@ -127,7 +170,8 @@ impl TryFrom<OsString> for SourceChoice {
     fn try_from(text: OsString) -> Result<Self, String> {
         match text.to_str() {
             Some("") => Err("a source has a name: camera, FILE, - or synthetic".into()),
-            Some("-") => Ok(Self::Stdin),
+            Some("-") => Ok(Self::Stdin { live: false }),
+            Some("live:-") => Ok(Self::Stdin { live: true }),
             Some("synthetic") => Ok(Self::Synthetic),
             Some(text) => match text.strip_prefix("camera") {
                 Some(rest) if rest.is_empty() || rest.starts_with([':', ',']) => Ok(Self::Camera(rest.parse()?)),
@@ -149,6 +193,8 @@ pub enum SinkChoice {
     File(PathBuf),
     /// Y4M on standard output.
     Stdout,
+    /// A virtual camera.
+    V4l2(OutputSelector),
 }
 
 impl TryFrom<OsString> for SinkChoice {
@@ -156,10 +202,12 @@ impl TryFrom<OsString> for SinkChoice {
 
     fn try_from(text: OsString) -> Result<Self, String> {
         match text.to_str() {
-            Some("") => Err("a sink has a name: window, null, FILE or -".into()),
+            Some("") => Err("a sink has a name: window, v4l2:/dev/videoN, null, FILE or -".into()),
             Some("window") => Ok(Self::Window),
             Some("null") => Ok(Self::Null),
             Some("-") => Ok(Self::Stdout),
+            Some("v4l2") => Ok(Self::V4l2("".parse()?)),
+            Some(name) if name.starts_with("v4l2:") => Ok(Self::V4l2(name["v4l2:".len()..].parse()?)),
             _ => Ok(Self::File(text.into())),
         }
     }
@@ -170,12 +218,16 @@ impl TryFrom<OsString> for SinkChoice {
 pub struct RunConfig {
     /// Where frames come from.
     pub source: SourceChoice,
-    /// Where they go; at least one, at most one window and one standard output.
+    /// Where they go; at least one, none twice.
     pub sinks: Vec<SinkChoice>,
     /// The size asked of a camera, made by the synthetic source, and to which others are scaled.
     pub size: Option<Size>,
-    /// The rate asked of a camera, and at which other sources are played.
+    /// The rate asked of a camera, at which other sources are played, and which is held; where none is given, the source's.
     pub fps: Option<Rate>,
+    /// The most that the process may take of all cores, in percent (1 to 100).
+    pub cpu: Option<u8>,
+    /// Whether a camera that is absent or in use at the start is waited for, rather than an error.
+    pub wait: bool,
     /// Whether frames are mirrored left to right.
     pub mirror: bool,
     /// The end after so many stylized frames.
@@ -189,13 +241,19 @@ pub struct RunConfig {
 impl RunConfig {
     /// Whether somebody or something sets the pace: then the newest frame counts.
     pub fn is_live(&self) -> bool {
-        matches!(self.source, SourceChoice::Camera(_)) || self.sinks.contains(&SinkChoice::Window)
+        matches!(self.source, SourceChoice::Camera(_) | SourceChoice::Stdin { live: true }) || self.is_watched()
+    }
+
+    /// Whether somebody watches while it runs.
+    pub fn is_watched(&self) -> bool {
+        self.sinks.iter().any(|sink| matches!(sink, SinkChoice::Window | SinkChoice::V4l2(_)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::v4l2::OutputFormat;
     use crate::source::camera::WhichCamera;
 
     #[test]
@@ -212,6 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn sinks_are_told_apart() {
+        let sink = |text: &str| SinkChoice::try_from(OsString::from(text));
+        let v4l2 = |format| Ok(SinkChoice::V4l2(OutputSelector { path: "/dev/video10".into(), format }));
+        assert_eq!(sink("v4l2:/dev/video10"), v4l2(OutputFormat::Yuyv));
+        assert_eq!(sink("v4l2:/dev/video10,format=YU12"), v4l2(OutputFormat::Yu12));
+        assert_eq!(sink("./v4l2:a"), Ok(SinkChoice::File("./v4l2:a".into())));
+        assert_eq!(sink("v4l2.y4m"), Ok(SinkChoice::File("v4l2.y4m".into())));
+        for bad in ["v4l2", "v4l2:", "v4l2:video10", ""] {
+            assert!(sink(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn sources_are_told_apart() {
         let camera = |which| Ok(SourceChoice::Camera(CameraSelector { which, format: None }));
         for (text, source) in [
@@ -221,7 +292,8 @@ mod tests {
             ("camera.mp4", Ok(SourceChoice::File("camera.mp4".into()))),
             ("./synthetic", Ok(SourceChoice::File("./synthetic".into()))),
             ("synthetic", Ok(SourceChoice::Synthetic)),
-            ("-", Ok(SourceChoice::Stdin)),
+            ("-", Ok(SourceChoice::Stdin { live: false })),
+            ("live:-", Ok(SourceChoice::Stdin { live: true })),
         ] {
             assert_eq!(SourceChoice::try_from(OsString::from(text)), source, "{text}");
         }

@@ -47,6 +47,18 @@ impl Size {
         Self { width: side(self.width, other.width), height: side(self.height, other.height) }
     }
 
+    /// The largest size of the same shape that fits into `frame`, larger than this one if need be; at least 1×1.
+    pub fn fill(self, frame: Self) -> Self {
+        let (width, height) = (u64::from(self.width), u64::from(self.height));
+        let (most_width, most_height) = (u64::from(frame.width), u64::from(frame.height));
+        let side = |a: u64, b: u64, c: u64, most: u64| ((a * b + c / 2) / c).clamp(1, most.max(1)) as u32;
+        if width * most_height > height * most_width {
+            Self { width: frame.width, height: side(height, most_width, width, most_height) }
+        } else {
+            Self { width: side(width, most_height, height, most_width), height: frame.height }
+        }
+    }
+
     /// The largest size of the same shape with at most `area` pixels, at least 1×1, never larger than this one.
     pub fn within_area(self, area: u32) -> Self {
         let scale = (f64::from(area) / self.area() as f64).sqrt();
@@ -148,6 +160,16 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// What a frame shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A picture of the source.
+    #[default]
+    Picture,
+    /// A notice in place of a picture that the source cannot give now: it is shown as it is, neither stylized nor mirrored.
+    Placeholder,
+}
+
 /// One picture of a video: RGB, 8 bits per channel, rows from the top, no padding.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -161,12 +183,24 @@ pub struct Frame {
     pub sequence: u64,
     /// When it is to be shown, counted from the start of its video; `None` where the frame rate says it all.
     pub presented: Option<Duration>,
+    /// What it shows.
+    pub kind: FrameKind,
+    /// Whether it was mirrored left to right on its way.
+    pub mirrored: bool,
 }
 
 impl Frame {
     /// A black frame captured now.
     pub fn black(size: Size) -> Self {
-        Self { pixels: vec![0; size.rgb_len()], size, captured: Instant::now(), sequence: 0, presented: None }
+        Self {
+            pixels: vec![0; size.rgb_len()],
+            size,
+            captured: Instant::now(),
+            sequence: 0,
+            presented: None,
+            kind: FrameKind::Picture,
+            mirrored: false,
+        }
     }
 
     /// Takes `size`, keeping the buffer where it is large enough; what the pixels hold afterwards is unspecified.
@@ -198,6 +232,22 @@ mod tests {
         assert_eq!("640x480".parse(), Ok(Size::new(640, 480)));
         for bad in ["640", "0x480", "640x12001", "x", "640x480x3", "-1x5"] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pictures_keep_their_aspect() {
+        for (picture, frame, filled) in [
+            ((640, 480), (640, 480), (640, 480)),
+            ((640, 480), (1000, 480), (640, 480)),
+            ((640, 480), (640, 1000), (640, 480)),
+            ((320, 240), (1920, 480), (640, 480)),
+            ((1920, 1080), (1280, 720), (1280, 720)),
+            ((1080, 1920), (1080, 720), (405, 720)),
+            ((12000, 1), (100, 100), (100, 1)),
+        ] {
+            let size = |(w, h)| Size::new(w, h);
+            assert_eq!(size(picture).fill(size(frame)), size(filled), "{picture:?} in {frame:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The machine that it runs on, for benchmarks.
+//! The machine that it runs on: for benchmarks, and for what is to be left of it.
 
 use std::fs;
+use std::time::Duration;
 
 /// The processor's name, as far as the system tells it.
 pub fn cpu() -> String {
@@ -46,6 +47,24 @@ pub fn isa() -> &'static str {
     "scalar"
 }
 
+/// The cores that this process may use, at least 1.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The processor time that this process has taken so far, all threads together; `None` where the system does not tell.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub fn cpu_time() -> Option<Duration> {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+}
+
+/// The processor time that this process has taken so far, all threads together; `None` where the system does not tell.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn cpu_time() -> Option<Duration> {
+    None
+}
+
 /// The most memory that this process held at once, in MB of 10⁶ bytes; `None` where the system does not tell.
 pub fn peak_memory_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -64,5 +83,16 @@ mod tests {
         let memory = peak_memory_mb().expect("Linux tells it");
         assert!((0.5..1e6).contains(&memory), "{memory} MB");
         assert!(!cpu().is_empty() && !cpu().contains('\n'));
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    #[test]
+    fn work_takes_processor_time() {
+        let before = cpu_time().expect("this system tells");
+        let mut number = 1_u64;
+        while cpu_time().expect("this system tells") < before + Duration::from_millis(5) {
+            number = std::hint::black_box(number.wrapping_mul(3));
+        }
+        assert!(cores() >= 1);
     }
 }

@@ -3,8 +3,8 @@
 //! # The journey of a frame
 //! ```text
 //!  Source ──► mailbox ──► Stylizer ─────────────────────► mailbox ──► Sinks
-//!  camera     (newest     network (bands of rows)         (newest     window · null · file
-//!  file/pipe   frame       → blend with the photo          frame
+//!  camera     (newest     network (bands of rows)         (newest     window · virtual camera
+//!  file/pipe   frame       → blend with the photo          frame       null · file
 //!  synthetic   wins)                                       wins)
 //! ```
 //! 1. A [`source`] fills a pooled [`frame::Frame`] (RGB, 8 bits, with its capture time).
@@ -13,15 +13,22 @@
 //! 3. A [`style`] found on disk or in the binary was loaded by [`engine`] into a generator: u8 pixels in, u8 pixels out.
 //! 4. [`sink`]s show or write what comes out; every stage reports its time into the shared statistics.
 //!
+//! A camera that is lost is opened again by [`source::reconnect`], which fills frames with a placeholder meanwhile; those
+//! pass the stylizer as they are.
+//!
+//! What may change meanwhile (strength, style, mirror, comparison) is in [`live`]: the pipeline looks there between frames.
+//!
 //! `cli` holds one file per subcommand and is the only part that prints.
 
 pub mod cli;
 pub mod config;
+pub mod draw;
 pub mod engine;
 pub mod error;
 pub mod ffmpeg;
 pub mod frame;
 pub mod host;
+pub mod live;
 pub mod output;
 pub mod picture;
 pub mod pipeline;

@@ -162,7 +162,7 @@ fn bad_side(which: &str, value: &str) -> String {
 
 fn not_y4m(name: &str) -> Error {
     Error::Input(format!(
-        "{name} is not a Y4M stream; make one with: ffmpeg -i VIDEO -pix_fmt yuv420p -f yuv4mpegpipe -"
+        "{name} is not a Y4M stream (nor MJPEG); make one with: ffmpeg -i VIDEO -pix_fmt yuv420p -f yuv4mpegpipe -"
     ))
 }
 

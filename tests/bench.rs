@@ -71,6 +71,32 @@ fn engines_and_instruction_sets_are_chosen_and_said() {
 }
 
 #[test]
+fn a_made_up_camera_tells_of_the_live_path() {
+    let live = ["--live", "--fps", "100"];
+    let output = nijigen().args(SMALL).args(live).arg("--json").output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let live_report = &report["live"];
+    assert_eq!(
+        (live_report["camera_fps"].as_f64(), live_report["latency_limit_ms"].as_f64()),
+        (Some(100.0), Some(20.0))
+    );
+    let count = |key: &str| live_report[key].as_u64().unwrap();
+    assert_eq!(report["frames"].as_u64(), Some(7));
+    assert!(count("captured") >= 7 + count("dropped"), "{report}");
+    let met = report.pointer("/latency_ms/p95").unwrap().as_f64().unwrap() <= 20.0;
+    assert_eq!(live_report["latency_is_met"].as_bool(), Some(met));
+    for key in ["scale", "scale_steps", "over_budget"] {
+        assert!(live_report[key].is_number(), "{key} in {report}");
+    }
+    // Seven frames of a camera with 100 per second take 60 ms and more: they are not drawn as fast as they can be.
+    assert!(report["fps"].as_f64().unwrap() < 150.0, "{report}");
+
+    let text = String::from_utf8(nijigen().args(SMALL).args(live).output().unwrap().stdout).unwrap();
+    assert!(text.contains("camera      100 per second") && text.contains("a frame's period and 10 ms"), "{text}");
+}
+
+#[test]
 fn people_get_a_table() {
     let output = nijigen().args(SMALL).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
@@ -84,5 +110,6 @@ fn people_get_a_table() {
 fn wrong_usage_is_said() {
     assert_fails(&nijigen().args(SMALL).args(["--engine", "abacus"]).output().unwrap(), 2, "abacus");
     assert_fails(&nijigen().args(SMALL).args(["--isa", "abacus"]).output().unwrap(), 2, "scalar");
+    assert_fails(&nijigen().args(SMALL).args(["--fps", "30"]).output().unwrap(), 2, "--live");
     assert_fails(&nijigen().args(["bench", "--frames", "0"]).output().unwrap(), 2, "0");
 }

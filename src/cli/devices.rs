@@ -153,6 +153,7 @@ mod tests {
             name: name.into(),
             path: Some(format!("/dev/video{index}").into()),
             links: links.iter().map(ToString::to_string).collect(),
+            bus: None,
         };
         let mode =
             |format: PixelFormat, sizes: Sizes, rates: Rates| Mode { format, fourcc: format.fourcc(), sizes, rates };

@@ -14,11 +14,14 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::ffmpeg::{self, Encoder};
 use crate::output;
+use crate::pipeline::rate::Pace;
 use crate::pipeline::{self, Keep, Plan, Stop};
+use crate::pixels::yuv::Chroma;
 use crate::sink::Sink;
 use crate::sink::y4m::{Y4mFile, Y4mPipe};
 use crate::source::SourceInfo;
-use crate::source::file::{self, Kind};
+use crate::source::file::{self, Kind, LivePipe};
+use crate::y4m::Header;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,14 +30,15 @@ Examples:
   nijigen video clip.y4m -o anime.y4m           needs no ffmpeg
   decoder | nijigen video - -o - | encoder      Y4M through pipes
 
-Files other than Y4M are read and written by the program ffmpeg, which must be installed. No frame is dropped. Of a \
+Files other than Y4M and MJPEG (.mjpg, .mjpeg) are read, and files other than Y4M are written, by the program ffmpeg, \
+which must be installed. MJPEG knows no frame rate: it is taken for 30 per second. No frame is dropped. Of a \
 damaged video, what ffmpeg can read is written, and the exit status is 1.";
 
 /// Stylize a video file from its first to its last frame
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct VideoArgs {
-    /// The video, or - for Y4M on standard input
+    /// The video, or - for Y4M or MJPEG on standard input
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// Where to write it; the ending says how: .y4m, or any that ffmpeg knows; - is Y4M on standard output
@@ -57,7 +61,7 @@ pub fn run(args: &VideoArgs) -> Result<()> {
         return Err(Error::Usage(format!("{name} would be written over itself; give OUT another name")));
     }
     target.check()?;
-    let opened = if reads_stdin { file::stdin()? } else { file::open(&args.input)? };
+    let opened = if reads_stdin { file::stdin(LivePipe::No)? } else { file::open(&args.input, LivePipe::No)? };
     let info = opened.source.info().clone();
     let stylizer = args.style.open()?;
     // From here on there may be half-written files, which an interrupt must not leave behind.
@@ -67,7 +71,16 @@ pub fn run(args: &VideoArgs) -> Result<()> {
     let damage = opened.damage;
     // All or nothing: half a video is of no use.
     let keep = Keep { when_stopped: false, when_failed: false };
-    let plan = Plan { source: opened.source, stylizer, sinks: vec![sink], window: None, frames: None, keep };
+    let plan = Plan {
+        source: opened.source,
+        stylizer,
+        sinks: vec![sink],
+        window: None,
+        frames: None,
+        pace: Pace::default(),
+        keep,
+        control: None,
+    };
     let stats = Arc::new(pipeline::stats_for(&plan));
     let bar = progress(info.frames);
     let result = pipeline::run(plan, &stop, &stats, &mut |stats| {
@@ -135,7 +148,7 @@ impl<'a> Target<'a> {
         let rate = info.rate.unwrap_or(config::DEFAULT_RATE);
         let original = match kind {
             Kind::Video(original) => Some(&**original),
-            Kind::Y4m(_) => None,
+            Kind::Y4m(_) | Kind::Mjpeg => None,
         };
         if let Self::Video(path) = self {
             return Ok(Box::new(Encoder::create(path, info.size, rate, original)?));
@@ -145,6 +158,7 @@ impl<'a> Target<'a> {
         }
         let header = match kind {
             Kind::Y4m(header) => header.for_output(info.size, Some(rate)),
+            Kind::Mjpeg => Header::new(info.size, Some(rate), Chroma::C420),
             Kind::Video(original) => original.y4m_header(info.size, rate),
         };
         Ok(match self {

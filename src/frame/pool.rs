@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Frame, Size};
+use super::{Frame, FrameKind, Size};
 
 /// Hands out frames and takes them back when they are dropped.
 ///
@@ -32,6 +32,8 @@ impl Pool {
         let unique = Arc::make_mut(&mut frame);
         unique.reshape(size);
         unique.presented = None;
+        unique.kind = FrameKind::Picture;
+        unique.mirrored = false;
         PooledFrame(SharedFrame { frame: Some(frame), shelf: Arc::clone(&self.shelf) })
     }
 
@@ -148,14 +150,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reused_frame_keeps_its_buffer_and_forgets_its_time() {
+    fn a_reused_frame_keeps_its_buffer_and_forgets_what_it_was() {
         let pool = Pool::default();
         let mut frame = pool.take(SIZE);
         frame.presented = Some(std::time::Duration::from_secs(1));
+        frame.kind = FrameKind::Placeholder;
         let address = frame.pixels.as_ptr();
         drop(frame);
         let again = pool.take(Size::new(4, 4));
         assert_eq!(again.pixels.as_ptr(), address);
         assert_eq!((again.size, again.pixels.len(), again.presented), (Size::new(4, 4), 48, None));
+        assert_eq!(again.kind, FrameKind::Picture);
     }
 }

@@ -94,6 +94,17 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Waits so long, or until it is closed: a receiver's way to put off what it holds.
+    pub fn rest(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        while !state.closed
+            && let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        {
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Lets nothing more in; what lies in the slot can still be taken.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -160,6 +171,19 @@ mod tests {
         mailbox.send(1);
         mailbox.abort();
         assert_eq!(mailbox.receive(None), Received::Closed);
+    }
+
+    #[test]
+    fn a_rest_is_as_long_as_asked_and_ends_with_the_mailbox() {
+        let mailbox = Mailbox::<i32>::new(HandOver::NewestWins);
+        let began = Instant::now();
+        mailbox.rest(Duration::from_millis(20));
+        assert!(began.elapsed() >= Duration::from_millis(20));
+        std::thread::scope(|s| {
+            let resting = s.spawn(|| mailbox.rest(Duration::from_secs(3600)));
+            mailbox.close();
+            resting.join().expect("no panic");
+        });
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //!
 //! Frames come from a [`Pool`], so that nothing is allocated per frame once all stages are busy.
 
+mod follow;
 pub mod mailbox;
+pub mod rate;
 pub mod stats;
 mod workers;
 
@@ -17,10 +19,14 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::frame::{Pool, PooledFrame, SharedFrame};
+use crate::host;
+use crate::live::Control;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::style::Stylizer;
+use follow::Follower;
 use mailbox::{HandOver, Mailbox};
+use rate::{Pace, RateControl, Situation};
 use stats::{Stats, Summary};
 use workers::{Capture, Report, Role, Show, Stylize, Turn, guarded, spawn};
 
@@ -60,8 +66,12 @@ pub struct Plan {
     pub window: Option<Box<dyn Sink>>,
     /// End after so many stylized frames.
     pub frames: Option<u64>,
+    /// How many frames are drawn, and what they may cost.
+    pub pace: Pace,
     /// Which unfinished outputs are completed rather than removed.
     pub keep: Keep,
+    /// What may change the run while it goes on, where anything may.
+    pub control: Option<Control>,
 }
 
 /// Which outputs are worth keeping when a run ends before its source does.
@@ -98,7 +108,7 @@ impl Wires {
 /// The statistics that [`run`] reports to for these sinks.
 pub fn stats_for(plan: &Plan) -> Stats {
     let names = plan.sinks.iter().map(|s| s.name().to_string());
-    Stats::new(names.chain(plan.window.iter().map(|w| w.name().to_string())))
+    Stats::new(names.chain(plan.window.iter().map(|w| w.name().to_string()))).watching(plan.source.status())
 }
 
 /// Runs `plan` until its source ends, `stop` is requested, a sink wants no more, or something fails. `tick` is called
@@ -107,13 +117,15 @@ pub fn stats_for(plan: &Plan) -> Stats {
 /// # Errors
 /// The first failure of any stage, a panic among them; all stages have ended then.
 pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&Stats)) -> Result<Summary> {
-    let Plan { source, stylizer, sinks, window, frames, keep } = plan;
+    let Plan { source, stylizer, sinks, window, frames, pace, keep, control } = plan;
     let live =
         source.info().live || sinks.iter().any(|s| s.live()) || window.as_ref().is_some_and(|window| window.live());
     let info = source.info();
-    let rate = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
-    let pace = if live { "the newest frame wins" } else { "every frame counts" };
-    log::info!("{}: {} at {rate}, drawn {}; {pace}", info.name, info.size, stylizer.manner(info.size));
+    let speed = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
+    let order = if live { "the newest frame wins" } else { "every frame counts" };
+    log::info!("{}: {} at {speed}, drawn {}; {order}", info.name, info.size, stylizer.manner(info.size));
+    let smallest = stylizer.smallest_scale(info.size);
+    let rate = RateControl::new(pace, Situation { source: info.rate, live, smallest, cores: host::cores() });
     let hand_over = if live { HandOver::NewestWins } else { HandOver::Wait };
     let outlets = sinks.len() + usize::from(window.is_some());
     let wires = Arc::new(Wires {
@@ -138,9 +150,10 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
         let show = Show::new(sink, outlet, Arc::clone(&wires));
         started = started.and_then(|()| start(&format!("sink {outlet}"), role, Box::new(move || show.work())));
     }
-    let stylize = Stylize { stylizer, frames, wires: Arc::clone(&wires) };
+    let follower = || control.clone().map(Follower::new);
+    let stylize = Stylize::new(stylizer, frames, follower(), rate, Arc::clone(&wires));
     started = started.and_then(|()| start("stylize", Role::Stylize, Box::new(move || stylize.work())));
-    let capture = Capture { source, stop: stop.clone(), wires: Arc::clone(&wires) };
+    let capture = Capture { source, stop: stop.clone(), follower: follower(), wires: Arc::clone(&wires) };
     started = started.and_then(|()| start("capture", Role::Capture, Box::new(move || capture.work())));
     drop(reports);
 
@@ -150,6 +163,9 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
         end.failed(error);
     }
     end.wait(&inbox, window, tick);
+    if let Some(control) = control {
+        control.end();
+    }
     end.result(stats)
 }
 
@@ -270,5 +286,7 @@ impl End {
     }
 }
 
+#[cfg(test)]
+mod live_tests;
 #[cfg(test)]
 mod tests;

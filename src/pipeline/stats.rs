@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::style::Work;
+use crate::host;
+use crate::source::{SharedStatus, StatusReport};
+use crate::style::{Scale, Work};
 
 /// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
 const SHORTEST: u64 = 1_000;
@@ -28,7 +30,14 @@ struct Inner {
     dropped: u64,
     stylized: u64,
     work: Work,
+    scale: Scale,
+    scale_steps: u64,
+    over_budget: u64,
+    /// The process's processor time at `began` and `ended`.
+    cpu: Option<(Duration, Duration)>,
+    placeholders: u64,
     sinks: Vec<SinkCount>,
+    source_status: Option<SharedStatus>,
 }
 
 /// What one sink took.
@@ -106,12 +115,26 @@ pub struct Summary {
     pub fps: f64,
     /// The share of the style's arithmetic that was spared, since what was drawn before still held: 0 to 1.
     pub reuse: f64,
+    /// The share of each side at which frames are drawn now: 1, 0.75 or 0.5.
+    pub scale: f64,
+    /// How often the scale changed.
+    pub scale_steps: u64,
+    /// Frames that took longer to stylize than the frame rate allows (nine tenths of its period); 0 where no end is live.
+    pub over_budget: u64,
+    /// Processor time of the whole process, in percent of all cores, as long as frames came; `None` where the system does
+    /// not tell.
+    pub cpu_percent: Option<f64>,
     /// From a frame's capture until a sink was done with it.
     pub latency_ms: Latency,
     /// Times of each stage.
     pub stages_ms: Stages,
-    /// Each sink's counts, in the order given.
+    /// Each sink's counts, in the order given; placeholders are counted too.
     pub sinks: Vec<SinkCount>,
+    /// Placeholders that the source gave while it had no picture. No other count knows of them, nor do the times.
+    pub placeholders: u64,
+    /// How the source is, where it is one that comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_status: Option<StatusReport>,
 }
 
 impl Stats {
@@ -129,15 +152,40 @@ impl Stats {
             dropped: 0,
             stylized: 0,
             work: Work::default(),
+            scale: Scale::Full,
+            scale_steps: 0,
+            over_budget: 0,
+            cpu: None,
+            placeholders: 0,
             sinks,
+            source_status: None,
         }))
+    }
+
+    /// The same, telling the status of its source too.
+    pub fn watching(self, source: Option<SharedStatus>) -> Self {
+        self.lock().source_status = source;
+        self
+    }
+
+    /// How the source is now, where it is one that comes back.
+    pub fn source_status(&self) -> Option<SharedStatus> {
+        self.lock().source_status.clone()
+    }
+
+    /// The source gave a placeholder.
+    pub fn placeholder(&self) {
+        self.lock().placeholders += 1;
     }
 
     /// The source gave a frame whose raw bytes were there at `captured`.
     pub fn captured(&self, captured: Instant) {
         let now = Instant::now();
         let mut inner = self.lock();
-        inner.began.get_or_insert(captured);
+        if inner.began.is_none() {
+            inner.began = Some(captured);
+            inner.cpu = host::cpu_time().map(|cpu| (cpu, cpu));
+        }
         inner.source.record(now.saturating_duration_since(captured));
         inner.captured += 1;
     }
@@ -149,8 +197,9 @@ impl Stats {
 
     /// A frame was stylized, which took `took`.
     pub fn stylized(&self, took: Duration) {
-        let now = Instant::now();
+        let (now, cpu) = (Instant::now(), host::cpu_time());
         let mut inner = self.lock();
+        inner.cpu = inner.cpu.zip(cpu).map(|((began, _), now)| (began, now));
         inner.stylize.record(took);
         inner.stylized += 1;
         inner.ended = Some(now);
@@ -162,6 +211,18 @@ impl Stats {
         *total = Work { computed: total.computed + work.computed, whole: total.whole + work.whole };
     }
 
+    /// A frame took longer to stylize than the frame rate allows.
+    pub fn over_budget(&self) {
+        self.lock().over_budget += 1;
+    }
+
+    /// Frames are drawn at another scale from now on.
+    pub fn scaled(&self, scale: Scale) {
+        let mut inner = self.lock();
+        inner.scale = scale;
+        inner.scale_steps += 1;
+    }
+
     /// Sink number `sink` took `took` for a frame captured at `captured`.
     pub fn shown(&self, sink: usize, took: Duration, captured: Instant) {
         let now = Instant::now();
@@ -170,6 +231,13 @@ impl Stats {
         inner.latency.record(now.saturating_duration_since(captured));
         inner.ended = Some(now);
         if let Some(count) = inner.sinks.get_mut(sink) {
+            count.frames += 1;
+        }
+    }
+
+    /// Sink number `sink` took a placeholder.
+    pub fn shown_placeholder(&self, sink: usize) {
+        if let Some(count) = self.lock().sinks.get_mut(sink) {
             count.frames += 1;
         }
     }
@@ -202,6 +270,12 @@ impl Stats {
             dropped: inner.dropped,
             fps: if seconds > 0.0 { round(inner.stylized as f64 / seconds) } else { 0.0 },
             reuse: round(inner.work.reuse()),
+            scale: inner.scale.share(),
+            scale_steps: inner.scale_steps,
+            over_budget: inner.over_budget,
+            cpu_percent: inner.cpu.filter(|_| seconds > 0.0).map(|(began, ended)| {
+                round(ended.saturating_sub(began).as_secs_f64() / (seconds * host::cores() as f64) * 100.0)
+            }),
             latency_ms: Latency {
                 p50: latency.quantile(0.50),
                 p95: latency.quantile(0.95),
@@ -213,6 +287,8 @@ impl Stats {
                 sink: stage(&inner.sink),
             },
             sinks: inner.sinks.clone(),
+            placeholders: inner.placeholders,
+            source_status: inner.source_status.as_ref().map(SharedStatus::report),
         }
     }
 
@@ -243,8 +319,11 @@ mod tests {
         stats.missed(0);
         stats.worked(Work { computed: 10, whole: 10 });
         stats.worked(Work { computed: 1, whole: 10 });
+        stats.over_budget();
+        stats.scaled(Scale::ThreeQuarters);
         let summary = stats.summary();
         assert_eq!((summary.captured, summary.stylized, summary.dropped), (100, 100, 1));
+        assert_eq!((summary.scale, summary.scale_steps, summary.over_budget), (0.75, 1, 1));
         assert_eq!(summary.sinks, [SinkCount { name: "null".into(), frames: 100, dropped: 1 }]);
         assert_eq!(summary.reuse, 0.45);
         let stylize = summary.stages_ms.stylize;

@@ -1,9 +1,12 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::frame::{Frame, Size};
+use crate::engine::Generator;
+use crate::frame::{Frame, FrameKind, Size};
+use crate::live::{Control, Settings};
 use crate::sink::Flow;
-use crate::source::{SourceInfo, Step};
+use crate::source::{SharedStatus, SourceInfo, StatusReport, Step};
+use crate::style::Scale;
 
 const SIZE: Size = Size::new(4, 2);
 const KEEP: Keep = Keep { when_stopped: true, when_failed: false };
@@ -115,7 +118,8 @@ impl Sink for Recorder {
 }
 
 fn plan(source: Box<dyn Source>, sinks: Vec<Box<dyn Sink + Send>>) -> Plan {
-    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, keep: KEEP }
+    let pace = Pace::default();
+    Plan { source, stylizer: Stylizer::off(), sinks, window: None, frames: None, pace, keep: KEEP, control: None }
 }
 
 fn go(plan: Plan) -> Result<Summary> {
@@ -245,6 +249,96 @@ fn a_source_that_hangs_does_not_hold_up_the_end() {
     assert_eq!(fate(&seen), (3, true));
 }
 
+/// A source that gives a placeholder after each picture, and keeps its status.
+struct Interrupted(Box<dyn Source>, bool);
+
+impl Source for Interrupted {
+    fn info(&self) -> &SourceInfo {
+        self.0.info()
+    }
+
+    fn status(&self) -> Option<SharedStatus> {
+        Some(SharedStatus::default())
+    }
+
+    fn read(&mut self, frame: &mut Frame) -> Result<Step> {
+        self.1 = !self.1;
+        if self.1 {
+            return self.0.read(frame);
+        }
+        frame.reshape(SIZE);
+        frame.pixels.fill(1);
+        frame.pixels[0] = 9;
+        frame.kind = FrameKind::Placeholder;
+        frame.captured = Instant::now();
+        Ok(Step::Frame)
+    }
+}
+
+/// A style that makes everything white.
+struct White;
+
+impl Generator for White {
+    fn run(&mut self, _: &[u8], _: Size, output: &mut [u8]) -> Result<()> {
+        output.fill(255);
+        Ok(())
+    }
+
+    fn macs(&self, _: Size) -> u64 {
+        0
+    }
+
+    fn engine(&self) -> &'static str {
+        "test"
+    }
+
+    fn isa(&self) -> &'static str {
+        "test"
+    }
+
+    fn halo(&self) -> Option<u32> {
+        Some(0)
+    }
+
+    fn multiple(&self) -> u32 {
+        1
+    }
+}
+
+/// Keeps what it was shown: whether it was a placeholder, and its first byte.
+struct Looker(Arc<Mutex<Vec<(FrameKind, u8)>>>);
+
+impl Sink for Looker {
+    fn name(&self) -> &str {
+        "looker"
+    }
+
+    fn show(&mut self, frame: &Frame) -> Result<Flow> {
+        self.0.lock().expect("no panic under it").push((frame.kind, frame.pixels[0]));
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn placeholders_are_shown_as_they_are_and_counted_apart() {
+    let seen = Arc::default();
+    let source = Box::new(Interrupted(numbered(5, false, Then::End), false));
+    let stylizer = Stylizer::new("white", Box::new(White), 1.0);
+    // Nor are they mirrored.
+    let settings = Settings { on: true, style: "white".into(), strength: 1.0, stability: 0.0, split: None, mirror: true };
+    let control = Some(Control::new(settings, None).expect("it needs no thread"));
+    let plan = Plan { stylizer, frames: Some(4), control, ..plan(source, vec![Box::new(Looker(Arc::clone(&seen)))]) };
+    let summary = go(plan).expect("it runs");
+    let (picture, placeholder) = ((FrameKind::Picture, 255), (FrameKind::Placeholder, 9));
+    let mut shown = [picture, placeholder].repeat(4);
+    // With the fourth picture it ends.
+    shown.pop();
+    assert_eq!(*seen.lock().expect("no panic under it"), shown);
+    assert_eq!((summary.stylized, summary.sinks[0].frames), (4, 7));
+    assert!(summary.captured <= 5 && summary.placeholders >= 3, "{summary:?}");
+    assert_eq!(summary.source_status, Some(StatusReport::Running { reconnects: 0 }));
+}
+
 #[test]
 fn the_steady_state_allocates_no_frames() {
     let pool = Pool::default();
@@ -256,9 +350,15 @@ fn the_steady_state_allocates_no_frames() {
         pool: pool.clone(),
         discard: AtomicBool::new(false),
     });
-    let capture =
-        Capture { source: numbered(1000, false, Then::End), stop: Stop::default(), wires: Arc::clone(&wires) };
-    let stylize = Stylize { stylizer: Stylizer::off(), frames: None, wires: Arc::clone(&wires) };
+    let capture = Capture {
+        source: numbered(1000, false, Then::End),
+        stop: Stop::default(),
+        follower: None,
+        wires: Arc::clone(&wires),
+    };
+    let situation = Situation { source: None, live: false, smallest: Scale::Full, cores: 1 };
+    let rate = RateControl::new(Pace::default(), situation);
+    let stylize = Stylize::new(Stylizer::off(), None, None, rate, Arc::clone(&wires));
     let sink: Box<dyn Sink + Send> = sink;
     let show = Show::new(sink, 0, Arc::clone(&wires));
     std::thread::scope(|s| {

@@ -10,7 +10,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::frame::Size;
+use crate::frame::{MAX_SIDE, Size};
 
 /// By how many pixels a side may exceed what the camera announced: some count in whole 16×16 blocks (1920×1088).
 const BLOCK: usize = 16;
@@ -24,6 +24,9 @@ pub enum BadJpeg {
     /// It ends before its picture does.
     #[error("a JPEG that breaks off")]
     Truncated,
+    /// A size that no picture has.
+    #[error("a JPEG of {0}, where each side is 1 to {MAX_SIDE} pixels")]
+    ImpossibleSize(Size),
     /// A picture of another size than announced.
     #[error("a JPEG of {width}x{height} where {announced} was announced")]
     OtherSize {
@@ -34,6 +37,18 @@ pub enum BadJpeg {
         /// The size it should have.
         announced: Size,
     },
+}
+
+/// The size that a JPEG says it has.
+///
+/// # Errors
+/// [`BadJpeg::Truncated`] where it breaks off before that, [`BadJpeg::ImpossibleSize`] where a side is 0 (the height then
+/// stands behind the picture, which no camera does) or larger than [`MAX_SIDE`].
+pub fn size(jpeg: &[u8]) -> Result<Size, BadJpeg> {
+    let (width, height) = Headers::read(jpeg).and_then(|headers| headers.size).ok_or(BadJpeg::Truncated)?;
+    let size = Size::new(width.into(), height.into());
+    let possible = [size.width, size.height].iter().all(|side| (1..=MAX_SIDE).contains(side));
+    possible.then_some(size).ok_or(BadJpeg::ImpossibleSize(size))
 }
 
 /// Decodes JPEG after JPEG, keeping its buffers.
@@ -87,6 +102,8 @@ impl Decoder {
 /// What the segments before a JPEG's picture data say.
 struct Headers {
     has_huffman_tables: bool,
+    /// Width and height, from the frame header.
+    size: Option<(u16, u16)>,
     /// Where the start-of-scan marker stands.
     scan_start: usize,
 }
@@ -100,7 +117,7 @@ impl Headers {
         if jpeg.get(..2)? != [0xff, SOI] {
             return None;
         }
-        let mut has_huffman_tables = false;
+        let (mut has_huffman_tables, mut size) = (false, None);
         let mut at = 2;
         loop {
             // Before a marker there may be any number of fill bytes.
@@ -108,14 +125,22 @@ impl Headers {
                 at += 1;
             }
             match jpeg[at + 1] {
-                SOS => return Some(Self { has_huffman_tables, scan_start: at }),
+                SOS => return Some(Self { has_huffman_tables, size, scan_start: at }),
                 DHT => has_huffman_tables = true,
+                // The start of a frame, of any of the codings; three of the codes in between mean something else.
+                0xc0..=0xcf if ![DHT, 0xc8, 0xcc].contains(&jpeg[at + 1]) => {
+                    size = Some((word(jpeg, at + 7)?, word(jpeg, at + 5)?));
+                }
                 _ => {}
             }
-            let length = usize::from(u16::from_be_bytes([*jpeg.get(at + 2)?, *jpeg.get(at + 3)?]));
-            at += 2 + length;
+            at += 2 + usize::from(word(jpeg, at + 2)?);
         }
     }
+}
+
+/// Two bytes as a number, the high one first.
+fn word(jpeg: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes([*jpeg.get(at)?, *jpeg.get(at + 1)?]))
 }
 
 /// Appends a DHT segment with the tables of ITU-T T.81, section K.3: luminance in slot 0, chrominance in slot 1.
@@ -226,6 +251,19 @@ mod tests {
         let bare = without_tables(&jpeg);
         assert!(bare.len() + 400 < jpeg.len());
         assert_eq!(decoded(&bare, SIZE).unwrap(), decoded(&jpeg, SIZE).unwrap());
+    }
+
+    #[test]
+    fn the_size_is_known_before_the_picture() {
+        let jpeg = jpeg(SIZE);
+        assert!(matches!(size(&jpeg), Ok(SIZE)));
+        let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+        for (at, side) in [(frame + 5, 0), (frame + 7, MAX_SIDE as u16 + 1)] {
+            let mut odd = jpeg.clone();
+            odd[at..at + 2].copy_from_slice(&side.to_be_bytes());
+            assert!(matches!(size(&odd), Err(BadJpeg::ImpossibleSize(_))));
+        }
+        assert!(matches!(size(&jpeg[..frame + 6]), Err(BadJpeg::Truncated)));
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 pub mod blend;
 mod bt601;
+pub mod fit;
+pub mod guided;
 pub mod mjpeg;
 pub mod nv12;
 pub mod packed;
 pub mod pad;
+pub mod reduce;
 pub mod resize;
+pub mod split;
 pub mod yuv;
 pub mod yuyv;
 

@@ -65,8 +65,12 @@ impl Scaler {
         let target = Image::from_slice_u8(to.width, rows.end - rows.start, output, PixelType::U8x3);
         let mut target = target.map_err(|error| cannot(error.to_string()))?;
         // The filter also reads what lies beyond the part, as Pillow's `box` does.
-        let scale = f64::from(from.height) / f64::from(to.height);
-        let (top, height) = (f64::from(rows.start) * scale, f64::from(rows.end - rows.start) * scale);
+        let edge = |row: u32| f64::from(row) * f64::from(from.height) / f64::from(to.height);
+        let (top, mut height) = (edge(rows.start), edge(rows.end) - edge(rows.start));
+        // Rounding must not take it over the rim, where it is refused.
+        while top + height > f64::from(from.height) {
+            height = height.next_down();
+        }
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(self.filter)).crop(
             0.0,
             top,
@@ -127,6 +131,17 @@ mod tests {
         };
         let strips: Vec<u8> = [0..40, 40..41, 41..117].into_iter().flat_map(&mut strip).collect();
         assert!(whole.iter().zip(&strips).all(|(a, b)| a.abs_diff(*b) <= 1));
+    }
+
+    #[test]
+    fn every_size_becomes_every_other_whole_and_in_strips() {
+        let mut scaler = Scaler::new(Filter::Bilinear);
+        for (from, to) in (1..80).flat_map(|from| (1..80).map(move |to| (Size::new(1, from), Size::new(1, to)))) {
+            scaler.scale(&vec![9; from.rgb_len()], from, &mut vec![0; to.rgb_len()], to).unwrap();
+            for row in 0..to.height {
+                scaler.scale_rows(&vec![9; from.rgb_len()], from, &mut [0; 3], to, row..row + 1).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Between RGB and planar YUV (Y'CbCr), 8 bits, as Y4M files hold it.
 //!
 //! The matrix is BT.601's (ITU-R BT.601-7, section 2.5), which is what ffmpeg assumes for Y4M. Written is limited range:
-//! Y 16..=235, Cb and Cr 16..=240; read is that or full range. Arithmetic is in 16-bit fixed point, rounded to nearest.
+//! Y 16..=235, Cb and Cr 16..=240; read is that or full range. Arithmetic is in fixed point, rounded to nearest.
 //!
 //! Chroma siting: a chroma sample stands for the whole block of pixels that it covers, its mean when written, repeated
 //! when read. That is the centred siting of JPEG and of Y4M's plain `420`; for `420mpeg2` and `420paldv`, whose samples
 //! lie on a pixel, colour moves by half a pixel at most, and back when it is written to the same format.
 
 pub use super::bt601::Range;
-use super::bt601::{KB, KR, Matrix};
+use super::bt601::{Matrix, Ycc};
 use crate::frame::Size;
 
 /// Which chroma samples there are. The order of planes is Y, Cb, Cr.
@@ -50,50 +50,6 @@ impl Chroma {
     }
 }
 
-/// Fractional bits of the coefficients.
-const BITS: u32 = 16;
-const HALF: i32 = 1 << (BITS - 1);
-
-const fn fixed(value: f64) -> i32 {
-    let scaled = value * (1u32 << BITS) as f64;
-    (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
-}
-
-/// RGB to limited-range YUV.
-struct Forward;
-
-impl Forward {
-    const Y: f64 = 219.0 / 255.0;
-    const C: f64 = 224.0 / 255.0;
-    const YR: i32 = fixed(KR * Self::Y);
-    const YG: i32 = fixed((1.0 - KR - KB) * Self::Y);
-    const YB: i32 = fixed(KB * Self::Y);
-    const UR: i32 = fixed(-0.5 * KR / (1.0 - KB) * Self::C);
-    const UB: i32 = fixed(0.5 * Self::C);
-    // The green terms take what is left, so that every grey has Cb = Cr = 128 exactly.
-    const UG: i32 = -Self::UR - Self::UB;
-    const VR: i32 = fixed(0.5 * Self::C);
-    const VB: i32 = fixed(-0.5 * KB / (1.0 - KR) * Self::C);
-    const VG: i32 = -Self::VR - Self::VB;
-
-    fn luma(rgb: &[u8]) -> u8 {
-        let [r, g, b] = [i32::from(rgb[0]), i32::from(rgb[1]), i32::from(rgb[2])];
-        (((Self::YR * r + Self::YG * g + Self::YB * b + HALF) >> BITS) + 16) as u8
-    }
-
-    /// Cb and Cr of the mean of `count` (1, 2 or 4) pixels whose sums are given.
-    fn chroma(sum: [i32; 3], count: i32) -> (u8, u8) {
-        let [r, g, b] = sum;
-        let bits = BITS + count.trailing_zeros();
-        let half = 1i64 << (bits - 1);
-        let mix = |kr: i32, kg: i32, kb: i32| {
-            let wide = i64::from(kr) * i64::from(r) + i64::from(kg) * i64::from(g) + i64::from(kb) * i64::from(b);
-            (((wide + half) >> bits) + 128) as u8
-        };
-        (mix(Self::UR, Self::UG, Self::UB), mix(Self::VR, Self::VG, Self::VB))
-    }
-}
-
 /// Writes `rgb` (`size.rgb_len()` bytes) as planes of limited-range YUV.
 ///
 /// # Panics
@@ -103,7 +59,7 @@ pub fn rgb_to_yuv(rgb: &[u8], size: Size, chroma: Chroma, yuv: &mut [u8]) {
     let width = size.width as usize;
     let (luma, colour) = yuv.split_at_mut(size.area());
     for (y, pixel) in luma.iter_mut().zip(rgb.chunks_exact(3)) {
-        *y = Forward::luma(pixel);
+        *y = Ycc::of(pixel).y();
     }
     let Some((block_width, block_height)) = chroma.block() else { return };
     let (columns, rows) = chroma.plane(size);
@@ -116,26 +72,18 @@ pub fn rgb_to_yuv(rgb: &[u8], size: Size, chroma: Chroma, yuv: &mut [u8]) {
         let blocks = upper.chunks(3 * block_width).zip(lower.chunks(3 * block_width));
         for ((cb, cr), (upper, lower)) in cb.iter_mut().zip(cr).zip(blocks) {
             (*cb, *cr) = match (block_width, block_height) {
-                (1, 1) => Forward::chroma(upper_sum(upper), 1),
-                (_, 1) => Forward::chroma(pair_sum(upper), 2),
-                _ => {
-                    let (a, b) = (pair_sum(upper), pair_sum(lower));
-                    Forward::chroma([a[0] + b[0], a[1] + b[1], a[2] + b[2]], 4)
-                }
+                (1, 1) => Ycc::of(upper).chroma::<0>(),
+                (_, 1) => pair(upper).chroma::<1>(),
+                _ => (pair(upper) + pair(lower)).chroma::<2>(),
             };
         }
     }
 }
 
-fn upper_sum(pixel: &[u8]) -> [i32; 3] {
-    [i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2])]
-}
-
 /// The sum of two pixels; the last one of an odd width counts twice.
-fn pair_sum(pixels: &[u8]) -> [i32; 3] {
+fn pair(pixels: &[u8]) -> Ycc {
     let second = if pixels.len() == 6 { &pixels[3..] } else { pixels };
-    let (a, b) = (upper_sum(pixels), upper_sum(second));
-    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+    Ycc::of(pixels) + Ycc::of(second)
 }
 
 /// Reads planes of YUV into `rgb` (`size.rgb_len()` bytes).

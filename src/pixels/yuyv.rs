@@ -1,6 +1,6 @@
-//! YUYV (4:2:2, packed, also called YUY2) to RGB.
+//! Between YUYV (4:2:2, packed, also called YUY2) and RGB.
 
-use super::bt601::Matrix;
+use super::bt601::{Matrix, Ycc};
 use super::{TooShort, check_length};
 use crate::frame::Size;
 
@@ -32,6 +32,19 @@ pub fn to_rgb(data: &[u8], stride: usize, size: Size, rgb: &mut [u8]) -> Result<
     Ok(())
 }
 
+/// Turns `rgb` into YUYV (BT.601, limited range) without padding; a pair of pixels has its mean colour.
+///
+/// # Panics
+/// When the width is odd, `rgb` is not [`Size::rgb_len`] bytes long, or `yuyv` not two bytes per pixel.
+pub fn from_rgb(rgb: &[u8], size: Size, yuyv: &mut [u8]) {
+    assert_eq!((size.width % 2, rgb.len(), yuyv.len()), (0, size.rgb_len(), size.area() * 2));
+    for (pair, group) in rgb.chunks_exact(6).zip(yuyv.chunks_exact_mut(4)) {
+        let (left, right) = (Ycc::of(&pair[..3]), Ycc::of(&pair[3..]));
+        let (u, v) = (left + right).chroma::<1>();
+        group.copy_from_slice(&[left.y(), u, right.y(), v]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -45,6 +58,19 @@ mod tests {
         let mut rgb = [7; 9];
         assert_eq!(to_rgb(&data, 0, Size::new(3, 1), &mut rgb), Ok(()));
         assert_eq!(rgb, [255, 255, 255, 0, 0, 0, 254, 0, 0]);
+    }
+
+    #[test]
+    fn colours_come_back() {
+        // Pairs of one colour, and one of two, which get their mean.
+        let rgb = [255, 0, 0, 255, 0, 0, 0, 60, 200, 0, 60, 200, 255, 255, 255, 0, 0, 0];
+        let mut yuyv = [7; 12];
+        from_rgb(&rgb, Size::new(2, 3), &mut yuyv);
+        assert_eq!(yuyv[..4], [81, 90, 81, 240]);
+        assert_eq!(yuyv[8..], [235, 128, 16, 128]);
+        let mut back = [0; 18];
+        assert_eq!(to_rgb(&yuyv, 0, Size::new(2, 3), &mut back), Ok(()));
+        assert!(back.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 2), "{back:?}");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Where stylized frames go.
 
 pub mod null;
+pub mod v4l2;
 #[cfg(feature = "window")]
 pub mod window;
 pub mod y4m;

@@ -56,7 +56,7 @@ impl Window {
     /// # Errors
     /// Where there is no display.
     pub fn open(title: &str, size: Size) -> Result<Self> {
-        let start = fit(size, Size::new(LARGEST.width.min(size.width), LARGEST.height.min(size.height)));
+        let start = size.fill(Size::new(LARGEST.width.min(size.width), LARGEST.height.min(size.height)));
         // We scale to the window's own size, smoothly; minifb would repeat pixels.
         let options = WindowOptions { resize: true, scale_mode: ScaleMode::UpperLeft, ..WindowOptions::default() };
         let mut desktop = Desktop::new(title, start.width as usize, start.height as usize, options).map_err(|e| {
@@ -96,7 +96,7 @@ impl Window {
             self.desktop.update();
             return Ok(self.look());
         }
-        let inner = fit(self.size, window);
+        let inner = self.size.fill(window);
         self.scaled.resize(inner.rgb_len(), 0);
         self.scaler.scale(&self.newest, self.size, &mut self.scaled, inner)?;
         if self.shown != window {
@@ -158,37 +158,5 @@ impl Sink for Window {
         }
         self.desktop.update();
         Ok(self.look())
-    }
-}
-
-/// The largest size with the aspect of `picture` that fits into `frame`; at least one pixel each way.
-fn fit(picture: Size, frame: Size) -> Size {
-    let (pw, ph) = (u64::from(picture.width), u64::from(picture.height));
-    let (fw, fh) = (u64::from(frame.width), u64::from(frame.height));
-    let side = |a: u64, b: u64, c: u64, most: u64| ((a * b + c / 2) / c).clamp(1, most.max(1)) as u32;
-    if pw * fh > ph * fw {
-        Size::new(frame.width, side(ph, fw, pw, fh))
-    } else {
-        Size::new(side(pw, fh, ph, fw), frame.height)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pictures_keep_their_aspect() {
-        for (picture, frame, fitted) in [
-            ((640, 480), (640, 480), (640, 480)),
-            ((640, 480), (1000, 480), (640, 480)),
-            ((640, 480), (640, 1000), (640, 480)),
-            ((1920, 1080), (1280, 720), (1280, 720)),
-            ((1080, 1920), (1080, 720), (405, 720)),
-            ((12000, 1), (100, 100), (100, 1)),
-        ] {
-            let size = |(w, h)| Size::new(w, h);
-            assert_eq!(fit(size(picture), size(frame)), size(fitted), "{picture:?} in {frame:?}");
-        }
     }
 }

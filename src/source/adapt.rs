@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Source, SourceInfo, Step};
+use super::{SharedStatus, Source, SourceInfo, Step};
 use crate::error::Result;
 use crate::frame::{Frame, Rate, Size};
-use crate::pixels::mirror;
 use crate::pixels::resize::{Filter, Scaler};
 
 /// Gives every frame in another size; the aspect is not kept.
@@ -30,6 +29,10 @@ impl Source for Scaled {
         &self.info
     }
 
+    fn status(&self) -> Option<SharedStatus> {
+        self.inner.status()
+    }
+
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
         let step = self.inner.read(&mut self.original)?;
         if step == Step::Frame {
@@ -37,24 +40,8 @@ impl Source for Scaled {
             frame.captured = self.original.captured;
             frame.sequence = self.original.sequence;
             frame.presented = self.original.presented;
+            frame.kind = self.original.kind;
             self.scaler.scale(&self.original.pixels, self.original.size, &mut frame.pixels, frame.size)?;
-        }
-        Ok(step)
-    }
-}
-
-/// Gives every frame as a mirror shows it.
-pub struct Mirrored(pub Box<dyn Source>);
-
-impl Source for Mirrored {
-    fn info(&self) -> &SourceInfo {
-        self.0.info()
-    }
-
-    fn read(&mut self, frame: &mut Frame) -> Result<Step> {
-        let step = self.0.read(frame)?;
-        if step == Step::Frame {
-            mirror(&mut frame.pixels, frame.size.width);
         }
         Ok(step)
     }
@@ -77,11 +64,22 @@ impl Paced {
         let info = SourceInfo { rate: Some(rate), ..inner.info().clone() };
         Self { inner, info, period: rate.period(), due: None }
     }
+
+    /// The same as a camera would give them: who is late loses some.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.info.live = true;
+        self
+    }
 }
 
 impl Source for Paced {
     fn info(&self) -> &SourceInfo {
         &self.info
+    }
+
+    fn status(&self) -> Option<SharedStatus> {
+        self.inner.status()
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
@@ -102,6 +100,7 @@ impl Source for Paced {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::FrameKind;
 
     /// Three frames of 2×1, the left pixel 10, the right one 90.
     struct Three(SourceInfo, u64);
@@ -146,9 +145,6 @@ mod tests {
 
     #[test]
     fn adapters_keep_every_frame() {
-        let mirrored = all(Mirrored(Three::boxed()));
-        assert!(mirrored.iter().all(|f| f.pixels == [90, 90, 90, 10, 10, 10]));
-
         let scaled = Scaled::new(Three::boxed(), Size::new(4, 3));
         assert_eq!(scaled.info().size, Size::new(4, 3));
         let scaled = all(scaled);
@@ -156,9 +152,29 @@ mod tests {
 
         let fast = Rate::new(1000, 1).expect("a rate");
         let paced = all(Paced::new(Three::boxed(), fast));
-        for frames in [mirrored, scaled, paced] {
+        for frames in [scaled, paced] {
             assert_eq!(frames.iter().map(|f| f.sequence).collect::<Vec<_>>(), [0, 1, 2]);
         }
+    }
+
+    /// The same, as placeholders.
+    struct Notices(Box<dyn Source>);
+
+    impl Source for Notices {
+        fn info(&self) -> &SourceInfo {
+            self.0.info()
+        }
+
+        fn read(&mut self, frame: &mut Frame) -> Result<Step> {
+            frame.kind = FrameKind::Placeholder;
+            self.0.read(frame)
+        }
+    }
+
+    #[test]
+    fn placeholders_stay_placeholders() {
+        let frames = all(Scaled::new(Box::new(Notices(Three::boxed())), Size::new(2, 2)));
+        assert!(frames.iter().all(|f| f.kind == FrameKind::Placeholder));
     }
 
     #[test]

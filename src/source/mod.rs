@@ -5,11 +5,16 @@
 
 pub mod adapt;
 pub mod camera;
+mod coded;
 pub mod file;
+pub mod mjpeg;
+pub mod reconnect;
+pub mod status;
 pub mod synthetic;
 pub mod y4m;
 
 pub use camera::{CameraRequest, CameraSelector};
+pub use status::{SharedStatus, SourceStatus, StatusReport};
 
 use crate::error::Result;
 use crate::frame::{Frame, Rate, Size};
@@ -45,10 +50,16 @@ pub trait Source: Send {
     /// Name, size and rate; constant over the source's life.
     fn info(&self) -> &SourceInfo;
 
+    /// How it is, for those who show it while it runs; `None` for a source that gives frames or ends.
+    fn status(&self) -> Option<SharedStatus> {
+        None
+    }
+
     /// Fills `frame` with the next picture: [`Frame::reshape`] to [`SourceInfo::size`], then `pixels` (RGB, 8 bits),
     /// `captured` (when the raw bytes were there, before any decoding: the time from then to the return is what the
     /// statistics call the source's), `sequence` (the source's own count from 0: a gap tells of frames that the device
-    /// lost) and, where the source knows it, `presented`.
+    /// lost) and, where the source knows it, `presented`. A source that gives placeholders also sets `kind`, which is a
+    /// picture unless it says otherwise.
     ///
     /// It may wait for its device or file, but a device that gives nothing is reported as [`Step::Idle`] after at most
     /// a quarter of a second, and as an error once it can be taken for dead. After [`Step::End`] or an error it is not

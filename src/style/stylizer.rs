@@ -1,15 +1,16 @@
 //! A style applied to pictures, at a strength.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::config::Detail;
 use crate::engine::Generator;
-use crate::engine::fused::Changed;
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
+use crate::style::held::{Held, LiveFrame, Work};
 use crate::style::large::{self, Way};
-use crate::temporal::ChangeDetector;
+use crate::style::scaled::{Scale, Scaled};
 
 /// Applies a style, or none, to pictures of any size.
 pub struct Stylizer {
@@ -18,29 +19,15 @@ pub struct Stylizer {
     strength: f32,
     stability: f32,
     detail: Detail,
+    scaled: Scaled,
     /// What is kept of a live picture, while its frames come one after the other.
-    live: Option<Live>,
+    held: Option<Held>,
 }
 
-/// A live picture as it was last shown.
-struct Live {
-    detector: ChangeDetector,
-    shown: Vec<u8>,
-}
-
-/// What drawing a picture took, in multiply-accumulates.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
-    /// Those that were computed.
-    pub computed: u64,
-    /// Those of the whole picture.
-    pub whole: u64,
-}
-
-impl Work {
-    /// The share that was not computed, since what was drawn before still holds: 0 to 1.
-    pub fn reuse(self) -> f64 {
-        if self.whole == 0 { 0.0 } else { (1.0 - self.computed as f64 / self.whole as f64).max(0.0) }
+impl fmt::Debug for Stylizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, strength, stability, detail, .. } = self;
+        write!(f, "Stylizer({name}, {strength}, {stability}, {detail})")
     }
 }
 
@@ -53,7 +40,8 @@ impl Stylizer {
             strength: 0.0,
             stability: 0.0,
             detail: Detail::Full,
-            live: None,
+            scaled: Scaled::default(),
+            held: None,
         }
     }
 
@@ -69,14 +57,12 @@ impl Stylizer {
         Self { detail, ..self }
     }
 
-    /// Mixes with the photo at another strength from the next picture on.
+    /// Mixes with the photo at another strength from the next picture on: 0 is the photo, 1 the style alone.
     pub fn set_strength(&mut self, strength: f32) {
         let strength = strength.clamp(0.0, 1.0);
         if strength != self.strength {
             self.strength = strength;
-            if let Some(live) = &mut self.live {
-                live.detector.start_anew();
-            }
+            self.start_anew();
         }
     }
 
@@ -86,21 +72,30 @@ impl Stylizer {
         self.stability = stability.clamp(0.0, 1.0);
     }
 
+    /// Has the next [live](Self::run_live) picture drawn whole, whatever it has in common with the one before.
+    pub fn start_anew(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.start_anew();
+        }
+    }
+
     /// Stylizes `input` (RGB, `size.rgb_len()` bytes), captured at `captured`, into `output` (same length), as one frame
     /// of a live picture: blocks that did not change since they were last drawn keep the bytes that they were shown with,
-    /// see [`ChangeDetector`]. A change of strength, stability or size shows at once. Styles that are not run by the
-    /// fused engine as a whole, and pictures too large to be drawn at once, are computed whole.
+    /// see [`ChangeDetector`](crate::temporal::ChangeDetector). After a change of strength, size or scale the picture is
+    /// drawn whole. Styles that are not run by the fused engine as a whole, and pictures too large to be drawn at once,
+    /// always are.
     ///
     /// # Errors
     /// When the network fails.
     pub fn run_live(&mut self, input: &[u8], size: Size, captured: Instant, output: &mut [u8]) -> Result<Work> {
-        let draws = self.strength > 0.0;
-        let whole = if draws { self.macs(size) } else { 0 };
+        let drawn = self.scaled.scale().of(size);
+        let whole = if self.strength > 0.0 { self.macs(drawn) } else { 0 };
+        let (strength, stability) = (self.strength, self.stability);
         let engine = match &mut self.generator {
             Some(generator)
-                if draws
-                    && self.stability > 0.0
-                    && large::way(generator.as_ref(), size, self.detail) == Way::Whole =>
+                if strength > 0.0
+                    && stability > 0.0
+                    && large::way(generator.as_ref(), drawn, self.detail) == Way::Whole =>
             {
                 generator.as_fused()
             }
@@ -111,26 +106,17 @@ impl Stylizer {
             return Ok(Work { computed: whole, whole });
         };
         // Where this fails, what is kept is not known, and not put back.
-        let kept = self.live.take().filter(|live| live.detector.size() == size);
-        let mut live =
-            kept.unwrap_or_else(|| Live { detector: ChangeDetector::new(size), shown: vec![0; size.rgb_len()] });
-        let Live { detector, shown } = &mut live;
-        detector.look(input, captured, self.stability);
-        let (mask, processed) = (detector.mask(), detector.processed());
-        let computed = engine.run_changed(processed, size, Changed::Only(mask), 0, shown)?;
-        if self.strength < 1.0 {
-            // With the pixels as processed: those of the camera differ each time, if only by their noise.
-            let width = size.width as usize;
-            for y in 0..size.height as usize {
-                for run in mask.runs(y..y + 1, width) {
-                    let bytes = (y * width + run.start) * 3..(y * width + run.end) * 3;
-                    blend(&processed[bytes.clone()], &mut shown[bytes], self.strength);
-                }
-            }
-        }
-        output.copy_from_slice(shown);
-        self.live = Some(live);
+        let mut held = self.held.take().filter(|held| held.size() == size).unwrap_or_else(|| Held::new(size));
+        let frame = LiveFrame { pixels: input, size, captured, strength, stability };
+        let computed = held.run(engine, &mut self.scaled, frame, output)?;
+        self.held = Some(held);
         Ok(Work { computed, whole })
+    }
+
+    /// The blocks of a live picture that its last frame changed.
+    #[cfg(test)]
+    pub(super) fn held_mask(&self) -> Option<&crate::engine::fused::BlockMask> {
+        self.held.as_ref().map(Held::mask)
     }
 
     /// Stylizes `input` (RGB, `size.rgb_len()` bytes) into `output` (same length).
@@ -139,12 +125,13 @@ impl Stylizer {
     /// When the network fails.
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
         // The engine then keeps another picture.
-        self.live = None;
+        self.start_anew();
         match &mut self.generator {
             Some(generator)
-                if self.strength > 0.0 && large::way(generator.as_ref(), size, self.detail) == Way::Whole =>
+                if self.strength > 0.0
+                    && large::way(generator.as_ref(), self.scaled.scale().of(size), self.detail) == Way::Whole =>
             {
-                generator.run(input, size, output)?;
+                self.scaled.run(generator.as_mut(), input, size, output)?;
                 blend(input, output, self.strength);
                 Ok(())
             }
@@ -152,6 +139,23 @@ impl Stylizer {
                 output.copy_from_slice(input);
                 self.run_in_place(output, size, &mut |_| Ok(()))
             }
+        }
+    }
+
+    /// Draws the pictures of [`Self::run`] and [`Self::run_live`] at a scale, enlarged to their own size again. Nothing is
+    /// loaded for it.
+    pub fn set_scale(&mut self, scale: Scale) {
+        if scale != self.scaled.scale() {
+            self.scaled.set_scale(scale);
+            self.start_anew();
+        }
+    }
+
+    /// The smallest scale at which drawing a picture of `size` takes less work: a network of a fixed size gains nothing.
+    pub fn smallest_scale(&self, size: Size) -> Scale {
+        match &self.generator {
+            Some(generator) if generator.macs(Scale::Half.of(size)) < generator.macs(size) => Scale::Half,
+            _ => Scale::Full,
         }
     }
 
@@ -167,7 +171,7 @@ impl Stylizer {
         size: Size,
         progress: &mut dyn FnMut(f32) -> Result<()>,
     ) -> Result<()> {
-        self.live = None;
+        self.start_anew();
         match &mut self.generator {
             Some(generator) if self.strength > 0.0 => {
                 large::run_in_place(generator.as_mut(), pixels, size, self.strength, self.detail, progress)

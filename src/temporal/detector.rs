@@ -23,6 +23,8 @@ const LIT: f32 = 0.5;
 const MOST_LIT: f32 = 3.0;
 /// A gap of so many blocks between moving ones of a row is closed: computing them costs next to nothing.
 const GAP: usize = 2;
+/// Where more than this share of the blocks move, it is another picture: all of it is processed.
+const CUT: f32 = 0.75;
 /// What the thresholds are multiplied by at a stability of 1, and divided by at the least one.
 const RANGE: f32 = 4.0;
 
@@ -157,6 +159,9 @@ impl ChangeDetector {
                     free = column + 1;
                 }
             }
+        }
+        if self.moving.count() as f32 > CUT * self.places.len() as f32 {
+            self.moving.fill(true);
         }
     }
 

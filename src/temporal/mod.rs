@@ -9,5 +9,7 @@ mod detector;
 mod difference;
 mod noise;
 mod settling;
+#[cfg(test)]
+mod tests;
 
 pub use detector::ChangeDetector;

@@ -17,7 +17,8 @@ pub enum Changed<'a> {
     /// Only these blocks are looked at; the others keep what was last taken from them.
     Blocks(&'a BlockMask),
     /// These blocks are computed anew and nothing else, although what follows from them reaches further: outside them
-    /// every layer keeps what it has, and the caller's picture its bytes.
+    /// every layer keeps what it has (but for a few values between two blocks that cost nothing beside them), and the
+    /// caller's picture its bytes.
     Only(&'a BlockMask),
 }
 
@@ -59,6 +60,11 @@ impl BlockMask {
     /// Whether any block has changed.
     pub fn any(&self) -> bool {
         self.flags.contains(&true)
+    }
+
+    /// How many blocks have changed.
+    pub fn count(&self) -> usize {
+        self.flags.iter().filter(|flag| **flag).count()
     }
 
     /// The runs of columns of pixels, from left to right, in which a block has changed that has one of these rows of

@@ -4,9 +4,10 @@
 //! not.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder, Yield};
 
 use super::network::Network;
 use super::plan::{Pass, Plan};
@@ -70,6 +71,50 @@ impl Drop for Driver {
     }
 }
 
+/// Does `work` on this thread of a pool, while the pool's other threads look for parts of it without falling asleep: waking
+/// one takes as long as a layer. Allocates nothing.
+fn with_all_awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = AtomicBool::new(false);
+    nested(rayon::current_num_threads() - 1, rayon::current_thread_index(), &done, work)
+}
+
+/// Does `work` beside `helpers` jobs that look for parts of it.
+fn nested<T: Send>(helpers: usize, home: Option<usize>, done: &AtomicBool, work: impl FnOnce() -> T + Send) -> T {
+    if helpers == 0 {
+        let _sets_done = SetsDone(done);
+        return work();
+    }
+    rayon::join(|| nested(helpers - 1, home, done, work), || help(home, done)).0
+}
+
+/// Sets a flag when it goes, also in a panic.
+struct SetsDone<'a>(&'a AtomicBool);
+
+impl Drop for SetsDone<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Takes on parts of the work until it is done. On its `home` thread, which may come by while it waits for a part that
+/// another thread does, this would wait for itself.
+fn help(home: Option<usize>, done: &AtomicBool) {
+    /// Idle looks around before other programs are let in.
+    const PATIENCE: u32 = 200;
+    let mut idle = 0;
+    while rayon::current_thread_index() != home && !done.load(Ordering::Acquire) {
+        if rayon::yield_now() == Some(Yield::Executed) {
+            idle = 0;
+            continue;
+        }
+        idle += 1;
+        if idle % PATIENCE == 0 {
+            std::thread::yield_now();
+        }
+        std::hint::spin_loop();
+    }
+}
+
 impl Shared {
     /// Computes what is asked for until the end; on a thread of the pool.
     fn serve(&self, network: &Network) {
@@ -77,7 +122,8 @@ impl Shared {
             let State::Asked(mut task) = self.wait(|state| matches!(state, State::Asked(_) | State::Ended)) else {
                 return;
             };
-            let computed = panic::catch_unwind(AssertUnwindSafe(|| task.plan.compute(network, task.pass)));
+            let computed =
+                panic::catch_unwind(AssertUnwindSafe(|| with_all_awake(|| task.plan.compute(network, task.pass))));
             self.set(match computed {
                 Ok(macs) => State::Done(Task { macs, ..task }),
                 // What is in the plan's buffers is not known.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+mod guarded;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -85,23 +88,49 @@ impl Case {
 
     /// The output and the flags of what changed.
     fn run(&self, isa: Isa) -> (Vec<u8>, Vec<u8>) {
+        let mut output = self.output.clone();
+        let shortcut = self.shortcut.as_ref().map(|(data, _)| &data[..]);
+        let changed = self.run_on(isa, &self.input, shortcut, &mut output);
+        (output, changed)
+    }
+
+    /// The same on other memory; returns the flags of what changed.
+    fn run_on(&self, isa: Isa, input: &[u8], shortcut: Option<&[u8]>, output: &mut [u8]) -> Vec<u8> {
         let tiles = self.positions.div_ceil(TILE);
-        let (mut output, mut changed) = (self.output.clone(), vec![0; 2 * tiles]);
+        let mut changed = vec![0; 2 * tiles];
+        let scale = self.shortcut.as_ref().map_or(0.0, |(_, scale)| *scale);
         let mut span = Span {
-            input: &self.input,
+            input,
             input_at: self.input_at,
             input_row: self.window.pitch,
             window: self.window,
             rows: self.rows,
             positions: self.positions,
-            output: &mut output,
+            output,
             places: self.places,
             highest: self.highest,
-            shortcut: self.shortcut.as_ref().map(|(data, scale)| Shortcut { data, places: self.places, scale: *scale }),
+            shortcut: shortcut.map(|data| Shortcut { data, places: self.places, scale }),
             keep: self.dead_zone.map(|dead_zone| Keep { dead_zone, changed: &mut changed, row: tiles }),
         };
         run(isa, &self.group, &mut span);
-        (output, changed)
+        changed
+    }
+
+    /// The same case with no byte more in its tensors than a span must have.
+    #[cfg(unix)]
+    fn tight(mut self) -> Self {
+        let Self { window, places, rows, positions, .. } = self;
+        let read = (positions - 1 + READ_BEYOND) * window.step + (rows - 1) * window.pitch + window.extent();
+        let written = places.end(self.group.vectors(), rows, positions);
+        self.input.truncate(self.input_at + read);
+        self.output.truncate(written);
+        if let Some((data, _)) = &mut self.shortcut {
+            data.truncate(written);
+        }
+        // What lies before is cut off too.
+        self.input.drain(..self.input_at);
+        self.input_at = 0;
+        self
     }
 
     /// The same case with the image's bytes as this instruction set stores them.
@@ -129,6 +158,25 @@ proptest! {
         for isa in Isa::available().into_iter().filter(|isa| case.rows == 1 || isa.takes_two_rows(vectors)) {
             let case = if reads_image { case.stored_for(isa) } else { case.clone() };
             prop_assert!(case.run(isa) == expected, "{isa} differs from scalar: {case:?}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn no_kernel_looks_beyond_its_memory() {
+    use guarded::{Edge, Guarded};
+
+    for isa in Isa::available() {
+        for seed in 0..400 {
+            let case = Case::new(seed, 1 + seed as usize % MAX_VECTORS, seed % 2 == 0, seed % 3 == 0).tight();
+            let expected = case.run(isa);
+            for edge in [Edge::Before, Edge::Behind] {
+                let (input, mut output) = (Guarded::new(&case.input, edge), Guarded::new(&case.output, edge));
+                let shortcut = case.shortcut.as_ref().map(|(data, _)| Guarded::new(data, edge));
+                let changed = case.run_on(isa, &input, shortcut.as_deref(), &mut output);
+                assert!((&output[..], &changed) == (&expected.0[..], &expected.1), "{isa}, {seed}, {edge:?}");
+            }
         }
     }
 }

@@ -48,11 +48,20 @@ fn scan(dev: &Path, sys: &Path) -> Vec<Camera> {
             let name = String::from_utf8_lossy(&name).trim().to_string();
             let links = links.iter().filter(|(_, target)| *target == path).map(|(link, _)| link.clone()).collect();
             let name = if name.is_empty() { "unnamed".to_string() } else { name };
-            Some(Camera { index, name, path: Some(path), links })
+            let bus = bus(&sys.join(format!("video{index}")));
+            Some(Camera { index, name, path: Some(path), links, bus })
         })
         .collect();
     cameras.sort_by_key(|camera| camera.index);
     cameras
+}
+
+/// Where a device is plugged in: its place in the tree of devices, which tells the port, and which of the camera's
+/// devices it is.
+fn bus(node: &Path) -> Option<String> {
+    let place = fs::canonicalize(node.join("device")).ok()?;
+    let which = fs::read_to_string(node.join("index")).unwrap_or_default();
+    Some(format!("{} {}", place.display(), which.trim()))
 }
 
 /// The names in a folder of links, with what they lead to.
@@ -210,7 +219,7 @@ fn problem(camera: &Camera, doing: &str, error: &io::Error) -> Error {
              (--source camera:{path},format=MJPG), or plug it into another port"
         ),
         (ErrorKind::NotFound, _) | (_, Some(ENXIO | ENODEV)) => {
-            format!("{camera} is gone; plug it in again and start anew")
+            format!("{camera} is gone; plug it in again")
         }
         _ => format!("cannot {doing} {camera}: {error}; plug it out and in, or choose another camera"),
     };
@@ -328,7 +337,7 @@ mod tests {
         // The links are resolved, so is the folder that they are compared with.
         let root = fs::canonicalize(root.path()).unwrap();
         let (dev, sys) = (root.join("dev"), root.join("sys"));
-        for folder in ["dev/v4l/by-id", "sys/video2", "sys/video10"] {
+        for folder in ["dev/v4l/by-id", "sys/video2", "sys/video10", "usb1/1-3"] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         for node in ["video10", "video2", "video3", "video", "videodev", "vhost", "video-dec0"] {
@@ -336,6 +345,8 @@ mod tests {
         }
         fs::write(sys.join("video2/name"), "HD Webcam C615\n").unwrap();
         fs::write(sys.join("video10/name"), b"Kam\xe9ra\n").unwrap();
+        symlink("../../usb1/1-3", sys.join("video2/device")).unwrap();
+        fs::write(sys.join("video2/index"), "1\n").unwrap();
         symlink("../../video2", dev.join("v4l/by-id/usb-046d_HD_Webcam_C615-video-index0")).unwrap();
         symlink("../../video9", dev.join("v4l/by-id/usb-unplugged")).unwrap();
 
@@ -345,6 +356,8 @@ mod tests {
         assert_eq!(cameras[0].path.as_deref(), Some(dev.join("video2").as_path()));
         assert_eq!(cameras[0].links, ["usb-046d_HD_Webcam_C615-video-index0"]);
         assert!(cameras[1].links.is_empty());
+        assert_eq!(cameras[0].bus, Some(format!("{}/usb1/1-3 1", root.display())));
+        assert_eq!(cameras[1].bus, None);
     }
 
     #[test]
@@ -382,7 +395,8 @@ mod tests {
 
     #[test]
     fn every_failure_says_what_to_do() {
-        let camera = Camera { index: 0, name: "vivid".into(), path: Some("/dev/video0".into()), links: vec![] };
+        let camera =
+            Camera { index: 0, name: "vivid".into(), path: Some("/dev/video0".into()), links: vec![], bus: None };
         for (code, says) in [(13, "group"), (16, "in use"), (19, "is gone"), (28, "bandwidth"), (5, "cannot start")] {
             let text = problem(&camera, "start", &io::Error::from_raw_os_error(code)).to_string();
             assert!(text.contains(says) && text.contains("camera 0 (vivid, /dev/video0)"), "{text}");

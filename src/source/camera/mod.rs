@@ -1,6 +1,7 @@
 //! Live capture.
 //!
-//! [`open`] finds the camera that is meant, chooses what to ask it for ([`modes`]), starts it, and gives a [`Source`].
+//! A [`CameraOpener`] finds the camera that is meant, chooses what to ask it for ([`modes`]), starts it, and gives a
+//! [`Source`](super::Source). Asked again, it finds the same camera wherever it is plugged in by then (`identity`).
 //! What depends on the system stands behind three functions, in `linux` (Video4Linux2) and `nokhwa` (macOS, Windows):
 //! `cameras` lists, `offer` asks a camera what it can do, `start` makes it send frames.
 
@@ -9,6 +10,8 @@ mod capture;
 #[cfg(feature = "camera")]
 mod decode;
 mod format;
+#[cfg(feature = "camera")]
+pub(super) mod identity;
 pub mod modes;
 #[cfg_attr(not(feature = "camera"), path = "without.rs")]
 mod open;
@@ -23,7 +26,7 @@ use std::path::PathBuf;
 
 pub use format::PixelFormat;
 use modes::Offer;
-pub use open::{list, open};
+pub use open::{CameraOpener, list};
 pub use selector::{CameraRequest, CameraSelector, WhichCamera};
 
 use crate::error::Result;
@@ -39,6 +42,8 @@ pub struct Camera {
     pub path: Option<PathBuf>,
     /// Its names in `/dev/v4l/by-id`, which stay the same when it is plugged in elsewhere.
     pub links: Vec<String>,
+    /// Where it is plugged in, in the system's own words, which differ between the devices of one camera.
+    pub bus: Option<String>,
 }
 
 impl fmt::Display for Camera {

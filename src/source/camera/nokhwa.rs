@@ -39,6 +39,8 @@ pub(super) fn cameras() -> Result<Vec<Camera>> {
         name: info.human_name(),
         path: None,
         links: Vec::new(),
+        // What the system tells cameras apart by.
+        bus: Some(info.misc()).filter(|id| !id.is_empty()),
     });
     Ok(cameras.collect())
 }

@@ -1,13 +1,14 @@
 //! Finding the camera that is meant, and starting it.
 
-use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::identity::{Known, candidates};
 use super::modes::{self, Offer};
 use super::{Camera, CameraRequest, CameraSelector, PixelFormat, Survey, WhichCamera, capture, decode, system};
 use crate::error::{Error, Result};
 use crate::frame::{MAX_SIDE, Rate, Size};
 use crate::source::Source;
+use crate::source::reconnect::DeviceOpener;
 
 /// A camera that sends frames.
 pub(super) struct Started {
@@ -31,53 +32,85 @@ pub fn list() -> Result<Survey> {
     Ok(Survey { cameras: offers.collect(), looked: looked(&cameras) })
 }
 
-/// Opens the camera that is meant and starts it as near to the request as it can. Where that is something else than
-/// asked, a warning in the log says so.
-///
-/// # Errors
-/// At once when there is no such camera, it may not be used, is busy, or gives nothing that we read; the sentence says
-/// what was looked for, what was found and what to do.
-pub fn open(selector: &CameraSelector, wanted: CameraRequest) -> Result<Box<dyn Source>> {
-    let cameras = system::cameras()?;
-    let candidates = find(&selector.which, &cameras);
-    let mut refusals = Vec::new();
-    for &camera in &candidates {
-        let choice = match guarded(camera, || system::offer(camera, wanted.size)) {
-            Ok(None) => continue,
-            Ok(Some(offer)) => choice(camera, &offer, &wanted, selector.format),
-            Err(error) => Err(error),
-        };
-        match choice {
-            Ok(choice) => {
-                let started = guarded(camera, || system::start(camera, &choice))
-                    .map_err(|error| with_others(&error, camera, &cameras))?;
-                if let Some(difference) = modes::difference(&wanted, started.raw.size, started.rate) {
-                    log::warn!("{camera}: {difference}");
-                }
-                log::info!("{camera}: {} {}", started.raw.format, started.raw.size);
-                let capture = capture::Capture::new(started.device, camera.to_string(), started.raw, started.rate);
-                return Ok(Box::new(capture));
-            }
-            Err(refusal) => refusals.push(refusal),
-        }
+/// Opens the camera that is meant, and the same one whenever it is asked again.
+#[derive(Debug)]
+pub struct CameraOpener {
+    selector: CameraSelector,
+    /// Frames per second asked of it.
+    fps: Option<Rate>,
+    /// The camera that it opened last.
+    known: Option<Known>,
+}
+
+impl CameraOpener {
+    /// Opens what `selector` means, and asks it for `fps` frames per second, its own choice if none.
+    pub fn new(selector: CameraSelector, fps: Option<Rate>) -> Self {
+        Self { selector, fps, known: None }
     }
-    Err(match (refusals.len(), &selector.which) {
-        (0, WhichCamera::First) => none_found(&cameras),
-        (0, which) if candidates.is_empty() => Error::Camera(format!(
+}
+
+impl DeviceOpener for CameraOpener {
+    /// Opens the camera that is meant and starts it as near to the request as it can. Where that is something else than
+    /// asked, a warning in the log says so.
+    ///
+    /// # Errors
+    /// At once when there is no such camera, it may not be used, is busy, or gives nothing that we read; the sentence
+    /// says what was looked for, what was found and what to do.
+    fn open(&mut self, size: Size) -> Result<Box<dyn Source>> {
+        let Self { selector: CameraSelector { which, format }, fps, known } = self;
+        let wanted = CameraRequest { size, fps: *fps };
+        let cameras = system::cameras()?;
+        let candidates = candidates(which, known.as_ref(), &cameras);
+        let mut refusals = Vec::new();
+        for &camera in &candidates {
+            let choice = match guarded(camera, || system::offer(camera, size)) {
+                Ok(None) => continue,
+                Ok(Some(offer)) => choice(camera, &offer, &wanted, *format),
+                Err(error) => Err(error),
+            };
+            match choice {
+                Ok(choice) => {
+                    let started = guarded(camera, || system::start(camera, &choice))
+                        .map_err(|error| with_others(&error, camera, &cameras))?;
+                    if let Some(difference) = modes::difference(&wanted, started.raw.size, started.rate) {
+                        log::warn!("{camera}: {difference}");
+                    }
+                    log::info!("{camera}: {} {}", started.raw.format, started.raw.size);
+                    *known = Some(Known::new(camera.clone(), which, known.as_ref()));
+                    let capture = capture::Capture::new(started.device, camera.to_string(), started.raw, started.rate);
+                    return Ok(Box::new(capture));
+                }
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        Err(match (refusals.len(), known) {
+            (0, Some(known)) if candidates.is_empty() => {
+                Error::Camera(format!("{} is not there ({}); plug it in again", known.camera(), found(cameras.iter())))
+            }
+            (0, _) => absent(which, candidates.is_empty(), &cameras),
+            (1, _) => refusals.remove(0),
+            _ => {
+                let refusals: Vec<String> = refusals.iter().map(Error::to_string).collect();
+                Error::Camera(format!("none of {} cameras can be used: {}", refusals.len(), refusals.join("; ")))
+            }
+        })
+    }
+}
+
+/// No camera of those that there are is the one that is meant (`unknown`), or none that can be captured from.
+fn absent(which: &WhichCamera, unknown: bool, cameras: &[Camera]) -> Error {
+    match which {
+        WhichCamera::First => none_found(cameras),
+        which if unknown => Error::Camera(format!(
             "there is no {which} ({}); plug it in, or choose one that is there or another --source",
             found(cameras.iter())
         )),
-        (0, which) => Error::Camera(format!(
+        which => Error::Camera(format!(
             "{which} is no camera that can be captured from (an output, a codec, a loopback that nothing is written \
              to); {}; choose another or another --source",
             found(cameras.iter())
         )),
-        (1, _) => refusals.remove(0),
-        _ => {
-            let refusals: Vec<String> = refusals.iter().map(Error::to_string).collect();
-            Error::Camera(format!("none of {} cameras can be used: {}", refusals.len(), refusals.join("; ")))
-        }
-    })
+    }
 }
 
 /// The libraries below panic where a device describes itself in a way that they did not foresee.
@@ -87,28 +120,6 @@ fn guarded<T>(camera: &Camera, ask: impl FnOnce() -> Result<T>) -> Result<T> {
             "{camera} describes itself in a way that cannot be understood; choose another camera"
         )))
     })
-}
-
-/// The cameras that may be meant, the most likely first.
-fn find<'a>(which: &WhichCamera, cameras: &'a [Camera]) -> Vec<&'a Camera> {
-    let matching = |test: &dyn Fn(&Camera) -> bool| cameras.iter().filter(|camera| test(camera)).collect::<Vec<_>>();
-    match which {
-        WhichCamera::First => matching(&|_| true),
-        WhichCamera::Index(index) => matching(&|camera| camera.index == *index),
-        WhichCamera::Path(path) => {
-            let target = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-            matching(&|camera| camera.path.as_ref() == Some(&target))
-        }
-        WhichCamera::Name(name) => {
-            let name = name.to_lowercase();
-            let whole = matching(&|camera| camera.name.to_lowercase() == name);
-            if !whole.is_empty() {
-                return whole;
-            }
-            let within = |text: &String| text.to_lowercase().contains(&name);
-            matching(&|camera| within(&camera.name) || camera.links.iter().any(within))
-        }
-    }
 }
 
 fn choice(camera: &Camera, offer: &Offer, wanted: &CameraRequest, only: Option<PixelFormat>) -> Result<modes::Choice> {
@@ -164,31 +175,13 @@ mod tests {
             name: name.into(),
             path: Some(format!("/nonexistent/video{index}").into()),
             links: links.iter().map(|link| link.to_string()).collect(),
+            bus: None,
         };
         vec![
             camera(0, "Integrated Camera", &["usb-Chicony_Integrated_Camera_0001-video-index0"]),
             camera(2, "HD Webcam C615", &["usb-046d_HD_Webcam_C615_ABC-video-index0"]),
             camera(4, "HD Webcam", &[]),
         ]
-    }
-
-    fn indices(text: &str) -> Vec<u32> {
-        let selector: CameraSelector = text.parse().unwrap();
-        find(&selector.which, &cameras()).iter().map(|camera| camera.index).collect()
-    }
-
-    #[test]
-    fn finds_the_camera_that_is_meant() {
-        assert_eq!(indices(""), [0, 2, 4]);
-        assert_eq!(indices(":2"), [2]);
-        assert!(indices(":1").is_empty());
-        assert_eq!(indices(":integrated"), [0]);
-        assert_eq!(indices(":C615"), [2]);
-        assert_eq!(indices(":046d"), [2]);
-        // A whole name wins over a part of another.
-        assert_eq!(indices(":hd webcam"), [4]);
-        assert_eq!(indices(":/nonexistent/video4"), [4]);
-        assert!(indices(":/nonexistent/video5").is_empty());
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum WhichCamera {
     Path(PathBuf),
 }
 
-/// What is asked of a camera; it may give something else, and [`super::super::SourceInfo`] tells what it gives.
+/// What is asked of a camera; it may give something else, and [`SourceInfo`](super::super::SourceInfo) tells what it gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CameraRequest {
     /// The size wanted: the nearest one is taken.

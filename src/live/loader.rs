@@ -1,0 +1,62 @@
+//! Loads styles aside from the live path.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use crate::error::{Error, Result};
+use crate::style::Stylizer;
+
+/// Opens a style by its name or path.
+pub type Opener = Box<dyn FnMut(&str) -> Result<Stylizer> + Send>;
+
+type Done = Box<dyn FnOnce(Result<Stylizer>) + Send>;
+
+/// A style that somebody wants.
+struct Order {
+    style: String,
+    done: Done,
+}
+
+/// A thread that opens styles, one after the other, in the order asked. It ends with its last order when this is dropped.
+pub struct StyleLoader {
+    orders: Mutex<Sender<Order>>,
+}
+
+impl fmt::Debug for StyleLoader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StyleLoader")
+    }
+}
+
+impl StyleLoader {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`Error::Tool`] where the system gives none.
+    pub fn start(mut opener: Opener) -> Result<Self> {
+        let (orders, ordered) = mpsc::channel::<Order>();
+        let work = move || {
+            for Order { style, done } in ordered {
+                done(opener(&style));
+            }
+        };
+        thread::Builder::new()
+            .name("styles".into())
+            .spawn(work)
+            .map_err(|e| Error::Tool(format!("the system gives no thread for 'styles' ({e}); close other programs")))?;
+        Ok(Self { orders: Mutex::new(orders) })
+    }
+
+    /// Opens `style` when those before it are open, and then calls `done` on the loader's thread.
+    ///
+    /// # Errors
+    /// [`Error::Tool`] where the thread has ended, which it does not unless a style broke it.
+    pub fn load(&self, style: &str, done: impl FnOnce(Result<Stylizer>) + Send + 'static) -> Result<()> {
+        let order = Order { style: style.into(), done: Box::new(done) };
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.send(order).map_err(|_| Error::Tool("styles can no longer be loaded; start nijigen again".into()))
+    }
+}

@@ -1,0 +1,114 @@
+//! The settings that may change while a run goes on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How pictures are drawn now.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// Whether a style is applied at all; the photo goes through where not.
+    pub on: bool,
+    /// The style that is applied, or wanted next while it is being loaded: its name, or the path of its file.
+    pub style: String,
+    /// How much of the style, 0 (the photo) to 1 (the style alone).
+    pub strength: f32,
+    /// How still the picture is held, 0 (every block is computed) to 1 (what changes little is left as it was).
+    pub stability: f32,
+    /// Where the photo ends and the picture begins, from the left, as a share of the width (0 to 1); `None` shows the
+    /// picture alone.
+    pub split: Option<f32>,
+    /// Whether the picture is mirrored left to right.
+    pub mirror: bool,
+}
+
+/// A change of some settings; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Patch {
+    /// [`Settings::on`].
+    pub on: Option<bool>,
+    /// [`Settings::style`].
+    pub style: Option<String>,
+    /// [`Settings::strength`].
+    pub strength: Option<f32>,
+    /// [`Settings::stability`].
+    pub stability: Option<f32>,
+    /// [`Settings::split`]; `Some(None)`, null in JSON, ends the comparison.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub split: Option<Option<f32>>,
+    /// [`Settings::mirror`].
+    pub mirror: Option<bool>,
+}
+
+/// Tells a null that was written from a field that was not.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Option<f32>>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
+}
+
+impl Patch {
+    /// Whether all values lie in their ranges.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the first that does not.
+    pub fn check(&self) -> Result<()> {
+        for (name, value) in [("strength", self.strength), ("stability", self.stability), ("split", self.split.flatten())] {
+            if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+                return Err(Error::Usage(format!("{name} is a number from 0 to 1")));
+            }
+        }
+        if self.style.as_ref().is_some_and(String::is_empty) {
+            return Err(Error::Usage("a style has a name; `nijigen styles` lists them".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Takes over what `patch` names, except for the style, which has to be loaded first.
+    pub(super) fn apply(&mut self, patch: &Patch) {
+        let Patch { on, style: _, strength, stability, split, mirror } = patch;
+        self.on = on.unwrap_or(self.on);
+        self.strength = strength.unwrap_or(self.strength);
+        self.stability = stability.unwrap_or(self.stability);
+        self.split = split.unwrap_or(self.split);
+        self.mirror = mirror.unwrap_or(self.mirror);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let (style, split) = ("anime".into(), Some(0.5));
+        let before = Settings { on: true, style, strength: 1.0, stability: 0.5, split, mirror: false };
+        for (json, after) in [
+            ("{}", before.clone()),
+            (r#"{"split": null}"#, Settings { split: None, ..before.clone() }),
+            (r#"{"split": 0.25, "on": false}"#, Settings { split: Some(0.25), on: false, ..before.clone() }),
+            (r#"{"stability": 0}"#, Settings { stability: 0.0, ..before.clone() }),
+            (r#"{"strength": 0, "mirror": true}"#, Settings { strength: 0.0, mirror: true, ..before.clone() }),
+        ] {
+            let patch: Patch = serde_json::from_str(json).unwrap();
+            patch.check().unwrap();
+            let mut settings = before.clone();
+            settings.apply(&patch);
+            assert_eq!(settings, after, "{json}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for json in [r#"{"strength": 1.5}"#, r#"{"strength": -0.1}"#, r#"{"stability": 2}"#, r#"{"split": 2}"#, r#"{"style": ""}"#] {
+            let patch: Patch = serde_json::from_str(json).unwrap();
+            assert!(matches!(patch.check(), Err(Error::Usage(_))), "{json}");
+        }
+        for json in [r#"{"strenght": 1}"#, r#"{"strength": "much"}"#, "[1]"] {
+            assert!(serde_json::from_str::<Patch>(json).is_err(), "{json}");
+        }
+    }
+}
