@@ -27,9 +27,11 @@ impl Flicker {
             let mut low = vec![f32::INFINITY; size.area()];
             let mut high = vec![f32::NEG_INFINITY; size.area()];
             for frame in window {
-                let grey = frame.as_chunks::<3>().0.iter().map(|&[r, g, b]| {
-                    0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)
-                });
+                let grey = frame
+                    .as_chunks::<3>()
+                    .0
+                    .iter()
+                    .map(|&[r, g, b]| 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b));
                 let grey = box_filter(&grey.collect::<Vec<f32>>(), width, height, SMOOTHING);
                 for ((low, high), grey) in low.iter_mut().zip(&mut high).zip(grey) {
                     (*low, *high) = (low.min(grey), high.max(grey));
@@ -43,7 +45,7 @@ impl Flicker {
 
     /// Takes frame number `n` of the stylized video.
     pub fn look(&mut self, n: usize, frame: &[u8]) {
-        if n % WINDOW != 0
+        if !n.is_multiple_of(WINDOW)
             && let Some(standing) = self.standing.get(n / WINDOW)
         {
             let pairs = self.last.as_chunks::<3>().0.iter().zip(frame.as_chunks::<3>().0);

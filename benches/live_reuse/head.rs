@@ -16,8 +16,8 @@ const HEAD: (f32, f32) = (112.0, 140.0);
 /// By so much it moves to either side, in pixels, so often in a second.
 const SWAY: f32 = 12.0;
 const SWAYS: f32 = 0.3;
-/// Around it the movement fades out over so much of its size.
-const FADE: f32 = 0.35;
+/// Around it the movement fades out over so much of its size: about the least that does not fold the picture.
+const FADE: f32 = 0.2;
 /// Half the mouth's width, half its height at most, and how often it opens in a second.
 const MOUTH: (f32, f32) = (26.0, 10.0);
 const SYLLABLES: f32 = 2.7;
@@ -66,7 +66,10 @@ impl Portrait {
                     let mut pixel = sample(&photo, x - moved, y);
                     let lips = ((x - moved - mouth.0) / MOUTH.0).hypot((y - mouth.1) / open.max(0.5));
                     let dark = (2.0 * (1.2 - lips)).clamp(0.0, 1.0);
-                    pixel.iter_mut().zip([60.0, 20.0, 25.0]).for_each(|(value, inside)| *value += (inside - *value) * dark);
+                    pixel
+                        .iter_mut()
+                        .zip([60.0, 20.0, 25.0])
+                        .for_each(|(value, inside)| *value += (inside - *value) * dark);
                     let added = noise.pixel();
                     // `as` saturates, and rounds toward zero: hence the half.
                     frame.extend(pixel.iter().zip(added).map(|(value, noise)| (value + noise + 0.5) as u8));

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use nijigen::config::DEFAULT_STABILITY;
 use nijigen::engine::Options;
 use nijigen::frame::{Frame, Size};
-use nijigen::source::{Step, file};
+use nijigen::source::Step;
+use nijigen::source::file::{self, LivePipe};
 use nijigen::style::{Registry, Stylizer, Work};
 use nijigen::temporal::ChangeDetector;
 
@@ -67,7 +68,7 @@ struct Scene {
 
 impl Scene {
     fn clip(path: &Path) -> Self {
-        let mut source = file::open(path).expect("the clip can be read").source;
+        let mut source = file::open(path, LivePipe::No).expect("the clip can be read").source;
         let size = source.info().size;
         let mut frame = Frame::black(size);
         let mut frames = Vec::new();
@@ -189,7 +190,8 @@ fn write_pictures(name: &str, size: Size, pictures: &[&[u8]]) {
         .collect();
     let width = size.width * pictures.len() as u32;
     let path = Path::new(&folder).join(format!("{name}.png"));
-    image::save_buffer(path, &pixels, width, size.height, image::ColorType::Rgb8).expect("the folder can be written to");
+    image::save_buffer(path, &pixels, width, size.height, image::ColorType::Rgb8)
+        .expect("the folder can be written to");
 }
 
 /// The cost of comparing alone: of frames that a camera has just put into the same memory.

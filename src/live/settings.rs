@@ -52,7 +52,9 @@ impl Patch {
     /// # Errors
     /// [`Error::Usage`] naming the first that does not.
     pub fn check(&self) -> Result<()> {
-        for (name, value) in [("strength", self.strength), ("stability", self.stability), ("split", self.split.flatten())] {
+        for (name, value) in
+            [("strength", self.strength), ("stability", self.stability), ("split", self.split.flatten())]
+        {
             if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
                 return Err(Error::Usage(format!("{name} is a number from 0 to 1")));
             }
@@ -103,7 +105,13 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for json in [r#"{"strength": 1.5}"#, r#"{"strength": -0.1}"#, r#"{"stability": 2}"#, r#"{"split": 2}"#, r#"{"style": ""}"#] {
+        for json in [
+            r#"{"strength": 1.5}"#,
+            r#"{"strength": -0.1}"#,
+            r#"{"stability": 2}"#,
+            r#"{"split": 2}"#,
+            r#"{"style": ""}"#,
+        ] {
             let patch: Patch = serde_json::from_str(json).unwrap();
             assert!(matches!(patch.check(), Err(Error::Usage(_))), "{json}");
         }

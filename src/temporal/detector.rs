@@ -10,9 +10,13 @@ use crate::frame::Size;
 
 /// A block moves whose mean square difference is above so many times the noise's. This and the next three were chosen on
 /// webcam clips for the least work at 44 dB against computing everything (`cargo bench --bench live_reuse`).
-const MOVES: f32 = 14.0;
+const MOVES: f32 = 16.0;
 /// So do its neighbours, from this on: it moves into them, or out of them.
 const MOVES_ALONG: f32 = 2.5;
+/// And so do all blocks up to [`NEAR`] away where it differs by so much: styles look so far, and what was there is to go
+/// from their drawing as well.
+const SHINES: f32 = 2000.0;
+const NEAR: usize = 3;
 /// A block is processed anew, though not at once, that differs by this.
 const DIFFERS: f32 = 10.0;
 /// The same for the mean difference of a channel, of 255: below it noise that hides a change of light.
@@ -20,7 +24,7 @@ const SHIFTED: f32 = 3.0;
 /// All blocks are when the resting ones have become so much brighter or darker on average, of 255: that is the light.
 const LIT: f32 = 0.5;
 /// The most that a single block has a say in that.
-const MOST_LIT: f32 = 3.0;
+const MOST_LIT: f32 = 6.0;
 /// A gap of so many blocks between moving ones of a row is closed: computing them costs next to nothing.
 const GAP: usize = 2;
 /// Where more than this share of the blocks move, it is another picture: all of it is processed.
@@ -127,28 +131,37 @@ impl ChangeDetector {
         if self.anew {
             self.moving.fill(true);
             self.anew = false;
+            self.mark(frame, 0.0, allowed);
         } else {
-            self.find_movers(allowed);
+            let light = self.light();
+            self.find_movers(light, allowed);
+            self.mark(frame, light, allowed);
         }
-        self.mark(frame, allowed);
         &self.mask
     }
 
-    /// Finds the blocks that move: those that changed a lot, and what changed a little around them.
-    fn find_movers(&mut self, allowed: f32) {
+    /// Finds the blocks that move: those that changed a lot, and what changed a little around them. That it has become
+    /// brighter by `light` everywhere is no movement.
+    fn find_movers(&mut self, light: f32, allowed: f32) {
         let noise = self.noise.estimate() * allowed;
-        let (columns, rows) = (self.moving.columns(), self.moving.rows());
+        let change = |d: &Difference| d.square - 2.0 * light * d.light + light * light;
+        let columns = self.moving.columns();
         self.moving.fill(false);
-        for (i, _) in self.differences.iter().enumerate().filter(|(_, d)| d.square > MOVES * noise) {
-            let (column, row) = (i % columns, i / columns);
-            for row in row.saturating_sub(1)..=(row + 1).min(rows - 1) {
-                for column in column.saturating_sub(1)..=(column + 1).min(columns - 1) {
-                    if self.differences[row * columns + column].square > MOVES_ALONG * noise {
+        for (i, changed) in self.differences.iter().map(change).enumerate() {
+            if changed > MOVES * noise {
+                for (column, row) in around(&self.mask, i, 1) {
+                    if change(&self.differences[row * columns + column]) > MOVES_ALONG * noise {
                         self.moving.set(column, row, true);
                     }
                 }
             }
+            if changed > SHINES * noise {
+                for (column, row) in around(&self.mask, i, NEAR) {
+                    self.moving.set(column, row, true);
+                }
+            }
         }
+        let rows = self.moving.rows();
         for row in 0..rows {
             let mut free = columns;
             for column in 0..columns {
@@ -166,9 +179,9 @@ impl ChangeDetector {
     }
 
     /// Marks the blocks that are to be processed and takes their pixels.
-    fn mark(&mut self, frame: &[u8], allowed: f32) {
+    fn mark(&mut self, frame: &[u8], light: f32, allowed: f32) {
         let (differs, shifted) = (DIFFERS * allowed * self.noise.estimate(), SHIFTED * allowed.sqrt());
-        let lit = self.light().abs() > LIT * allowed.sqrt();
+        let lit = light.abs() > LIT * allowed.sqrt();
         let columns = self.mask.columns();
         for (i, place) in self.places.iter().enumerate() {
             let (column, row) = (i % columns, i / columns);
@@ -180,19 +193,30 @@ impl ChangeDetector {
                 true
             } else {
                 let Difference { square, shift, .. } = self.differences[i];
-                let wanted = lit || square > differs || shift > shifted;
-                self.settling.look(i, *place, wanted, self.now, frame, &mut self.processed)
+                if lit || square > differs || shift > shifted {
+                    self.settling.want(i, self.now);
+                }
+                self.settling.look(i, *place, self.now, frame, &mut self.processed)
             };
             self.mask.set(column, row, processed);
         }
     }
 
-    /// How much brighter, or darker, the resting blocks have become, on average.
+    /// How much brighter, or darker, the blocks that did not move of late have become, on average.
     fn light(&self) -> f32 {
-        let resting = self.differences.iter().enumerate().filter(|(i, _)| self.settling.rests(*i));
+        let columns = self.moving.columns();
+        let still = self.differences.iter().enumerate().filter(|(i, _)| !self.moving.get(i % columns, i / columns));
         let (sum, count) =
-            resting.fold((0.0, 0), |(sum, count), (_, d)| (sum + d.light.clamp(-MOST_LIT, MOST_LIT), count + 1));
+            still.fold((0.0, 0), |(sum, count), (_, d)| (sum + d.light.clamp(-MOST_LIT, MOST_LIT), count + 1));
         // A few say nothing of the light.
         if count * 8 < self.places.len() { 0.0 } else { sum / count as f32 }
     }
+}
+
+/// The columns and rows of a block, and of those around it, up to so many away.
+fn around(mask: &BlockMask, index: usize, by: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let (column, row) = (index % mask.columns(), index / mask.columns());
+    let columns = column.saturating_sub(by)..(column + by + 1).min(mask.columns());
+    let rows = row.saturating_sub(by)..(row + by + 1).min(mask.rows());
+    rows.flat_map(move |row| columns.clone().map(move |column| (column, row)))
 }

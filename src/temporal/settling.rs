@@ -50,37 +50,30 @@ impl Settling {
         Self { blocks: (0..places.len()).map(block).collect(), sums: vec![0; places.len() * BYTES] }
     }
 
-    /// Whether nothing happens to a block.
-    pub(super) fn rests(&self, index: usize) -> bool {
-        self.blocks[index].since.is_none()
-    }
-
     /// A block moves, and was processed as it is.
     pub(super) fn moved(&mut self, index: usize, now: f64) {
         let block = &mut self.blocks[index];
-        block.since = Some(now);
-        block.frames = 0;
+        *block = Block { since: Some(now), frames: 0, ..*block };
     }
 
-    /// Looks at a block that does not move, and lies at `place`; `wanted` says that it differs enough to be processed.
-    /// Returns whether it is to be; its pixels are then in `processed`.
-    pub(super) fn look(
-        &mut self,
-        index: usize,
-        place: Place,
-        wanted: bool,
-        now: f64,
-        frame: &[u8],
-        processed: &mut [u8],
-    ) -> bool {
+    /// A block that rests is to be processed once more, though not at once.
+    pub(super) fn want(&mut self, index: usize, now: f64) {
+        let block = &mut self.blocks[index];
+        if block.since.is_none() {
+            *block = Block { since: Some(now), frames: 0, ..*block };
+        }
+    }
+
+    /// Looks at a block that does not move, and lies at `place`. Returns whether it is to be processed now; its pixels are
+    /// then in `processed`.
+    pub(super) fn look(&mut self, index: usize, place: Place, now: f64, frame: &[u8], processed: &mut [u8]) -> bool {
+        if now - self.blocks[index].refreshed >= REFRESH {
+            self.want(index, now);
+        }
         let block = &mut self.blocks[index];
         let turn = (now / PERIOD + block.phase) as u64;
         let is_turn = turn != block.turn;
         block.turn = turn;
-        if block.since.is_none() && (wanted || now - block.refreshed >= REFRESH) {
-            block.since = Some(now);
-            block.frames = 0;
-        }
         let Some(since) = block.since else { return false };
         let sums = &mut self.sums[index * BYTES..][..place.len()];
         if block.frames == 0 {

@@ -70,7 +70,7 @@ fn share(mask: &BlockMask) -> f32 {
 
 /// A room: shades and edges.
 fn room(x: usize, y: usize) -> f32 {
-    60.0 + (x / 3) as f32 + if (x / 37 + y / 29) % 2 == 0 { 40.0 } else { 0.0 }
+    60.0 + (x / 3) as f32 + if (x / 37 + y / 29).is_multiple_of(2) { 40.0 } else { 0.0 }
 }
 
 #[test]
@@ -144,8 +144,9 @@ fn a_moving_square_is_processed_at_once_and_leaves_no_trail() {
             assert!(off <= 2.0, "frame {n}: {off} at {x}, {y}");
         }
     }
-    let marked = share(camera.detector.mask());
-    assert!(marked < 0.2, "{marked} of the blocks are marked for a square of 2 % of the picture");
+    // It touches up to 4×4 blocks, where it was and where it is, and draws on those that are 3 away.
+    let marked = camera.detector.mask().count();
+    assert!(marked <= 11 * 10, "{marked} blocks are marked");
 }
 
 #[test]
@@ -163,7 +164,10 @@ fn a_slow_change_of_light_is_followed_within_half_a_second_and_without_a_jump() 
             if n >= RATE {
                 // No darker than half a second ago, but for what is not seen as a change.
                 let (late, now) = (light(n - RATE / 2), light(n));
-                let darkest = (0..SIZE.height as usize).step_by(BLOCK).flat_map(|top| (0..SIZE.width as usize).step_by(BLOCK).map(move |left| (left, top))).map(|(left, top)| block_mean(&camera, left, top) - now);
+                let darkest = (0..SIZE.height as usize)
+                    .step_by(BLOCK)
+                    .flat_map(|top| (0..SIZE.width as usize).step_by(BLOCK).map(move |left| (left, top)))
+                    .map(|(left, top)| block_mean(&camera, left, top) - now);
                 let behind = darkest.fold(0.0_f32, |worst, off| worst.min(off));
                 assert!(behind >= late - now - 1.2, "frame {n} at {speed}: {behind}, light {late} to {now}");
             }
@@ -178,7 +182,8 @@ fn a_slow_change_of_light_is_followed_within_half_a_second_and_without_a_jump() 
 fn block_mean(camera: &Camera, left: usize, top: usize) -> f32 {
     let (width, height) = (SIZE.width as usize, SIZE.height as usize);
     let (mut sum, mut count) = (0.0, 0.0);
-    for (y, x) in (top..(top + BLOCK).min(height)).flat_map(|y| (left..(left + BLOCK).min(width)).map(move |x| (y, x))) {
+    for (y, x) in (top..(top + BLOCK).min(height)).flat_map(|y| (left..(left + BLOCK).min(width)).map(move |x| (y, x)))
+    {
         sum += f32::from(camera.detector.processed()[(y * width + x) * PIXEL]) - room(x, y);
         count += 1.0;
     }

@@ -92,7 +92,16 @@ impl Plan {
                 tile_macs: (TILE * layer.weights()) as u64,
             }
         });
-        Self { size, layers: layers.collect(), tensors, threads, isa, only: BlockMask::new(size), next: Next::Whole, dead_zone: 0 }
+        Self {
+            size,
+            layers: layers.collect(),
+            tensors,
+            threads,
+            isa,
+            only: BlockMask::new(size),
+            next: Next::Whole,
+            dead_zone: 0,
+        }
     }
 
     /// Takes in what changed in `frame`. Returns how it is to be computed.

@@ -49,14 +49,14 @@ impl Stage {
     /// Draws a standing scene until it has settled.
     fn settle(&mut self) {
         for _ in 0..SETTLED {
-            let frame = noisy(self.size, self.frames.into(), |x, y| room(x, y));
+            let frame = noisy(self.size, self.frames.into(), room);
             self.draw(&frame);
         }
     }
 
     /// Whether the next frame is drawn whole, and as by a stylizer that knows nothing else.
     fn draws_whole(&mut self, fresh: Stylizer) -> bool {
-        let frame = noisy(self.size, self.frames.into(), |x, y| room(x, y));
+        let frame = noisy(self.size, self.frames.into(), room);
         let work = self.draw(&frame);
         let mut other = Self { size: self.size, ..Self::new(fresh, 0.0) };
         other.draw(&frame);
@@ -65,7 +65,7 @@ impl Stage {
 }
 
 fn room(x: usize, y: usize) -> u8 {
-    60 + (x / 3) as u8 + if (x / 37 + y / 29) % 2 == 0 { 40 } else { 0 }
+    60 + (x / 3) as u8 + if (x / 37 + y / 29).is_multiple_of(2) { 40 } else { 0 }
 }
 
 /// A scene with noise of −1 to 1.
@@ -170,24 +170,29 @@ fn a_moving_square_leaves_no_trail_in_the_drawing() {
     let mut whole = Stylizer::new("anime", open(), 1.0);
     let mut expected = vec![0; stage.size.rgb_len()];
     stage.settle();
-    let covers = |n: usize, x: usize, y: usize| x.abs_diff(40 + 8 * n) < 20 && y.abs_diff(100) < 20;
-    let (mut off, mut elsewhere) = ((0.0, 0.0), (0.0, 0.0));
-    for n in 0..25 {
+    let left = |n: usize| 20 + 8 * n;
+    let covers = |n: usize, x: usize, y: usize| (left(n)..left(n) + 40).contains(&x) && y.abs_diff(100) < 20;
+    let (mut behind, mut elsewhere) = ((0.0, 0.0), (0.0, 0.0));
+    let mut at_the_end = 0.0;
+    for n in 0..90 {
         let frame = noisy(stage.size, 5000 + n as u64, |x, y| if covers(n, x, y) { 230 } else { room(x % 200, y) });
         stage.draw(&frame);
         whole.run(&frame, stage.size, &mut expected).unwrap();
+        at_the_end = 0.0;
         for (i, (a, b)) in stage.shown.iter().zip(&expected).enumerate() {
-            let (x, y) = (i / 3 % 320, i / 3 / 320);
-            // Covered two frames ago or earlier, and not since.
-            let covered = |frames: std::ops::Range<usize>| frames.into_iter().any(|n| covers(n, x, y));
-            let left = covered(0..n.saturating_sub(1)) && !covered(n.saturating_sub(1)..n + 1);
-            let (sum, count) = if left { &mut off } else { &mut elsewhere };
-            if left || y < 50 {
-                *sum += f64::from(a.abs_diff(*b));
+            let (x, y, off) = (i / 3 % 320, i / 3 / 320, f64::from(a.abs_diff(*b)));
+            at_the_end += off / expected.len() as f64;
+            // Where the square was two frames ago, and is no more.
+            let is_behind = n >= 2 && covers(n - 2, x, y) && !covers(n - 1, x, y);
+            let (sum, count) = if is_behind { &mut behind } else { &mut elsewhere };
+            if is_behind || y < 30 {
+                *sum += off;
                 *count += 1.0;
             }
         }
     }
-    let (off, elsewhere) = (off.0 / off.1, elsewhere.0 / elsewhere.1);
-    assert!(off < elsewhere + 1.0, "{off} off where the square was, {elsewhere} where nothing ever moved");
+    let (behind, elsewhere) = (behind.0 / behind.1, elsewhere.0 / elsewhere.1);
+    assert!(behind < elsewhere + 1.0, "{behind} off where the square just was, {elsewhere} where nothing ever moved");
+    // A second and a half after it has gone.
+    assert!(at_the_end < elsewhere + 0.5, "{at_the_end} off in the end, {elsewhere} where nothing ever moved");
 }
