@@ -91,6 +91,11 @@ impl BlockMask {
         self.flags[row * self.columns + column] = changed;
     }
 
+    /// Takes over the flags of a mask for frames of the same size. (A derived `clone_from` would allocate.)
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.flags.copy_from_slice(&other.flags);
+    }
+
     /// Sets every block to `changed`.
     pub fn fill(&mut self, changed: bool) {
         self.flags.fill(changed);

@@ -109,7 +109,7 @@ impl Plan {
         let changed = if self.next == Next::Whole { Changed::Whole } else { changed };
         intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip());
         if let Changed::Only(mask) = changed {
-            self.only.clone_from(mask);
+            self.only.copy_from(mask);
             self.next = Next::Only;
             return Pass::Only;
         }
