@@ -36,6 +36,9 @@ pub enum Error {
     /// A helper program (ffmpeg) is missing or failed. The text says what to do.
     #[error("{0}")]
     Tool(String),
+    /// An address that cannot be served at. The text says what to do.
+    #[error("{0}")]
+    Serve(String),
     /// Options that contradict each other or cannot be understood: the command exits with 2.
     #[error("{0}")]
     Usage(String),

@@ -18,15 +18,18 @@
 //! pass the stylizer as they are.
 //!
 //! What may change meanwhile (strength, style, mirror, comparison) is in [`live`]: the pipeline looks there between frames.
+//! `serve` (feature `http`) shows and steers it from a browser or a program.
 //!
 //! `cli` holds one file per subcommand and is the only part that prints.
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod draw;
 pub mod engine;
 pub mod error;
 pub mod ffmpeg;
+pub mod folders;
 pub mod frame;
 pub mod host;
 pub mod live;
@@ -34,6 +37,8 @@ pub mod output;
 pub mod picture;
 pub mod pipeline;
 pub mod pixels;
+#[cfg(feature = "http")]
+pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod style;

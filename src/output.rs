@@ -162,7 +162,7 @@ impl Output {
                 let file = file.persist(&self.path).map_err(|e| Error::io("write", &self.path, e.error))?;
                 if let Ok(metadata) = file.metadata() {
                     let (path, seconds) = (self.path.display(), self.began.elapsed().as_secs_f64());
-                    log::info!("{path}: {} bytes in {seconds:.2} s", metadata.len());
+                    tracing::info!("{path}: {} bytes in {seconds:.2} s", metadata.len());
                 }
             }
             Place::Direct(_) => {}

@@ -303,7 +303,7 @@ is_busy() {
 # ---- a camera for hours --------------------------------------------------------------------------------------------
 
 readonly driver=/sys/bus/platform/drivers/vivid
-readonly replugs=25 # 3 to 7 seconds each
+readonly replugs=100 # 3 to 7 seconds each
 
 unplug() { echo vivid.0 >$driver/unbind; }
 

@@ -370,3 +370,16 @@ fn ctrl_c_leaves_no_partial_file() {
     refused(&output, 1, &["interrupted"]);
     assert_eq!(room.names("."), ["large.png", "tiny.onnx"]);
 }
+
+#[test]
+fn drawings_are_written_alone_or_into_a_folder() {
+    let folder = Room::new();
+    let photo = folder.photo("me.jpg", 40, 30);
+    let drawing = folder.at("me.svg");
+    succeeded(&folder.run(&[&photo], &drawing, &[]));
+    let svg = fs::read_to_string(&drawing).unwrap();
+    assert!(svg.contains("<svg") && svg.contains("<path"), "{svg}");
+    succeeded(&folder.run(&[&photo], &folder.at("drawn/"), &["--svg"]));
+    assert_eq!(folder.names("drawn"), ["me.svg"]);
+    refused(&folder.run(&[&photo], &folder.at("me.png"), &["--svg"]), 2, &[".svg"]);
+}

@@ -18,13 +18,13 @@ fn a_notice_that_was_painted_is_painted_again_without_allocating() {
         title: "Camera lost",
         text: "camera 0 (Café Größe, /dev/video0) is gone; plug it in again",
         footer: "attempt 0123456789 in 4 s",
-        turn: 0.0,
+        turn: Some(0.0),
     };
     painter.paint(&mut Canvas::new(&mut pixels, size), &notice);
     let rounds = [(); 10].map(|()| {
         let region = Region::new(ALLOCATOR);
         for n in 0..10_u8 {
-            notice.turn = f32::from(n) / 15.0;
+            notice.turn = Some(f32::from(n) / 15.0);
             notice.footer = ["attempt 3 in 4 s", "attempt 12 in 10 s"][usize::from(n % 2)];
             painter.paint(&mut Canvas::new(&mut pixels, size), &notice);
         }

@@ -39,6 +39,29 @@ fn a_made_up_scene_becomes_a_file_of_so_many_frames() {
 }
 
 #[test]
+fn a_run_is_recorded_at_the_speed_of_life() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("kept.y4m");
+    let scene = ["--source", "synthetic", "--size", "48x36", "--fps", "20", "--frames", "20", "--sink", "null"];
+    succeeded(run(&scene).arg("--record").arg(&path).output().unwrap());
+    let (header, frames) = parse(&fs::read(&path).unwrap());
+    assert!(header.starts_with("YUV4MPEG2 W48 H36 F20:1"), "{header}");
+    // A picture that nobody had time for is stood in for by the one before; only the first and the last may lack.
+    assert!(frames.len() >= 10, "{}", frames.len());
+    assert_eq!(names(folder.path()), ["kept.y4m"]);
+}
+
+#[test]
+fn recordings_that_cannot_be_are_said_at_once() {
+    let folder = tempdir().unwrap();
+    let scene = ["--source", "synthetic", "--sink", "null", "--frames", "1", "--record"];
+    for (name, code, words) in [("a.gif", 2, ".mp4 or .y4m"), ("missing/a.y4m", 1, "the folder")] {
+        assert_fails(&run(&scene).arg(folder.path().join(name)).output().unwrap(), code, words);
+    }
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
 fn every_frame_of_a_file_reaches_every_sink() {
     let folder = tempdir().unwrap();
     let (input, copy) = (folder.path().join("in.y4m"), folder.path().join("copy.y4m"));

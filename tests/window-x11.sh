@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The window, tried on an X server without a screen: it opens, keeps the picture's aspect when it is resized, and closes
-# by q and by Esc, before the first frame too.
+# The window, tried on an X server without a screen: it opens, keeps the picture's aspect when it is resized, does what each
+# key says, and closes by q and by Esc, before the first frame too.
 #
 #   tests/window-x11.sh BINARY
 #
@@ -10,7 +10,8 @@ set -euo pipefail
 
 binary=$(realpath "${1:?the program, target/release/nijigen for example}")
 work=$(mktemp -d)
-Xvfb -displayfd 3 -screen 0 800x600x24 -fbdir "$work" 3>"$work/display" 2>/dev/null &
+# Without -noreset it begins anew when its last window closes, and refuses whoever comes meanwhile.
+Xvfb -noreset -displayfd 3 -screen 0 800x600x24 -fbdir "$work" 3>"$work/display" 2>/dev/null &
 server=$!
 trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 for _ in {1..100}; do
@@ -20,6 +21,8 @@ done
 DISPLAY=:$(<"$work/display")
 export DISPLAY
 unset WAYLAND_DISPLAY
+# Nobody's own settings.
+export XDG_CONFIG_HOME=$work/none XDG_STATE_HOME=$work/none XDG_DATA_HOME=$work/none
 
 failed=0
 
@@ -27,7 +30,7 @@ failed=0
 closes_by() {
     local key=$1 sentence=$2 status=0
     shift 2
-    "$binary" run --style off --sink window "$@" 2>"$work/said" <"$work/input" &
+    "$binary" -v run --style off --sink window "$@" 2>"$work/said" <"$work/input" &
     local program=$!
     local window=""
     for _ in {1..100}; do
@@ -85,10 +88,113 @@ PY
     fi
 }
 
+# Reports whether a command held, tried for up to ten seconds.
+holds() {
+    local sentence=$1
+    shift
+    for _ in {1..50}; do
+        if "$@" >/dev/null 2>&1; then
+            echo "ok      $sentence"
+            return
+        fi
+        sleep 0.2
+    done
+    echo "FAILED  $sentence"
+    failed=$((failed + 1))
+}
+
+# What the window of the id $1 shows: the mean of all colours in its middle, 0 to 255.
+brightness() {
+    eval "$(xdotool getwindowgeometry --shell "$1")"
+    python3 - "$work/Xvfb_screen0" "$X" "$Y" "$WIDTH" "$HEIGHT" <<'PY'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+left, top, width, height = map(int, sys.argv[2:])
+header = struct.unpack(">25I", data[:100])
+at = header[0] + header[19] * 12
+values = []
+for y in range(top + height // 3, top + height * 2 // 3):
+    for x in range(left + width // 3, left + width * 2 // 3):
+        values += data[at + y * header[12] + x * header[11] // 8:][:3]
+print(sum(values) // len(values))
+PY
+}
+
+darker_than() { (($(brightness "$2") * 10 < $1 * 7)); }
+as_bright_as() { (($(brightness "$2") * 10 > $1 * 9)); }
+said() { grep -qF -- "$1" "$work/said"; }
+said_twice() { (($(grep -cF -- "$1" "$work/said") == 2)); }
+size_is() { xdotool getwindowgeometry "$1" | grep -q "Geometry: $2"; }
+holds_files() { (($(find "$1" -type f -name "$2" | wc -l) == $3)); }
+
+# Every key, one after the other.
+hears_keys() {
+    local window=$1 before
+    xdotool windowfocus "$window"
+    sleep 1
+    before=$(brightness "$window")
+    xdotool key h
+    holds "h shows the keys over the picture" darker_than "$before" "$window"
+    xdotool key h
+    holds "h hides them again" as_bright_as "$before" "$window"
+    xdotool key space
+    holds "space turns the style off" said "Style off"
+    xdotool key Down
+    holds "an arrow weakens the style" said "Strength 90 %"
+    xdotool key Up
+    holds "and strengthens it" said "Strength 100 %"
+    xdotool key Right
+    holds "an arrow changes the style" said "Style anime"
+    xdotool key space
+    holds "space turns the style on" said "Style on"
+    xdotool key Left
+    holds "another arrow changes it back" said_twice "Style off"
+    xdotool key c m i
+    xdotool key s
+    holds "s keeps the picture and its photo" holds_files "$work/snapshots" "nijigen-*.png" 2
+    xdotool key r
+    holds "r records" said "Recording to $work/recordings/nijigen-"
+    sleep 2
+    xdotool key r
+    holds "r again ends that" said "Recorded "
+    holds "one recording is there, under its own name" holds_files "$work/recordings" "nijigen-????-??-??-??????.*" 1
+    if command -v ffprobe >/dev/null; then
+        holds "it lasts as long as it took" lasts "$work/recordings"
+    fi
+    xdotool key f
+    holds "f fills the screen" size_is "$window" 800x600
+    xdotool key f
+    holds "f again gives it back" size_is "$window" 320x240
+}
+
+# A kiosk: the word that closes it is typed but for its last letter.
+is_locked() {
+    local window=$1
+    xdotool windowfocus "$window"
+    holds "a kiosk fills the screen" size_is "$window" 800x600
+    xdotool key q Escape s r space f
+    xdotool key Return
+    holds "Enter counts down and keeps a snapshot" holds_files "$work/kiosk" "nijigen-*.png" 1
+    holds "no other key does anything" size_is "$window" 800x600
+    xdotool type qui
+}
+
+lasts() {
+    local seconds
+    seconds=$(ffprobe -v error -show_entries format=duration -of csv=p=0 "$1"/nijigen-*.mp4)
+    python3 -c "import sys; sys.exit(not 1 < float('$seconds') < 14)"
+}
+
 : >"$work/input"
+mkdir "$work/snapshots" "$work/recordings"
+look=hears_keys closes_by q "q closes a window whose keys were all pressed" --source synthetic --size 320x240 \
+    --snapshots "$work/snapshots" --snapshot-original --recordings "$work/recordings"
 closes_by q "q closes the window" --source synthetic --size 160x120
 closes_by Escape "Esc closes the window" --source synthetic --size 160x120
 look=keeps_aspect closes_by q "q closes a resized window" --source synthetic --size 160x120
+
+look=is_locked closes_by t "the word closes a kiosk" --preset kiosk --serve=127.0.0.1:0 --source synthetic --countdown 1 \
+    --size 320x240 --snapshots "$work/kiosk"
 
 # A stream that has begun and sends no frame.
 rm "$work/input"

@@ -15,7 +15,7 @@ use crate::config::{self, Detail};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::output;
-use crate::picture::{self, Beside, Format};
+use crate::picture::{self, Beside, Format, Picture};
 use crate::style::Stylizer;
 
 /// Turn photos into pictures of a style
@@ -25,13 +25,14 @@ use crate::style::Stylizer;
   nijigen image me.jpg -o both.jpg --compare
   nijigen image holiday/ more/*.webp -o drawn/ --strength 0.7
   nijigen image group.jpg -o anime.jpg --detail 2000
+  nijigen image me.jpg -o anime.svg             a drawing that scales
   nijigen image me.jpg -o out.png --style ./Hayao.onnx")]
 pub struct ImageArgs {
     /// Photos (JPEG, PNG, WebP), or folders of them; folders within a folder are left alone
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// The picture to write (its extension gives the format: .jpg, .png or .webp, of which WebP takes the most memory),
-    /// or for several photos the folder
+    /// The picture to write (its extension gives the format: .jpg, .png, .webp, which takes the most memory, or .svg), or
+    /// for several photos the folder
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
@@ -44,6 +45,55 @@ pub struct ImageArgs {
     /// Write the photo and its picture side by side
     #[arg(long)]
     compare: bool,
+    /// Write drawings of coloured areas (SVG) in place of pictures, where -o names a folder
+    #[arg(long)]
+    svg: bool,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// A picture in pixels.
+    Pixels(Format),
+    /// A drawing of areas: SVG.
+    Areas,
+}
+
+impl Written {
+    /// What a file name's extension stands for.
+    fn of_path(path: &Path) -> Option<Self> {
+        let svg = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg"));
+        if svg { Some(Self::Areas) } else { Format::of_path(path).map(Self::Pixels) }
+    }
+
+    /// The format whose limits a picture has to keep to.
+    fn format(self) -> Format {
+        match self {
+            Self::Pixels(format) => format,
+            // Areas have no limits; PNG's are the widest.
+            Self::Areas => Format::Png,
+        }
+    }
+
+    fn write(self, path: &Path, picture: Picture) -> Result<()> {
+        match self {
+            Self::Pixels(format) => picture::write(path, picture, format, &interrupt::requested),
+            Self::Areas => write_svg(path, &picture),
+        }
+    }
+}
+
+#[cfg(feature = "svg")]
+fn write_svg(path: &Path, picture: &Picture) -> Result<()> {
+    picture::write_svg(path, picture, &interrupt::requested)
+}
+
+#[cfg(not(feature = "svg"))]
+fn write_svg(path: &Path, _: &Picture) -> Result<()> {
+    let path = path.display();
+    Err(Error::Usage(format!(
+        "'{path}': this nijigen was built without SVG; write PNG, or build it with the feature 'svg'"
+    )))
 }
 
 /// One photo to do.
@@ -51,7 +101,7 @@ pub struct ImageArgs {
 struct Job {
     input: PathBuf,
     output: PathBuf,
-    format: Format,
+    written: Written,
 }
 
 /// What is to be done.
@@ -66,7 +116,7 @@ struct Plan {
 /// # Errors
 /// Wrong usage before anything is written; the one photo's error, or the number of those that failed.
 pub fn run(args: &ImageArgs) -> Result<()> {
-    let Plan { jobs, folder } = plan(&args.inputs, &args.output)?;
+    let Plan { jobs, folder } = plan(&args.inputs, &args.output, args.svg)?;
     let mut stylizer = args.style.open()?.with_detail(args.detail);
     interrupt::watch()?;
     match &folder {
@@ -141,11 +191,11 @@ fn draw(
 ) -> Result<Size> {
     let mut picture = picture::read(&job.input)?;
     progress(0.0)?;
-    log::info!("{}: {}, drawn {}", job.input.display(), picture.size, stylizer.manner(picture.size));
+    tracing::info!("{}: {}, drawn {}", job.input.display(), picture.size, stylizer.manner(picture.size));
     let began = Instant::now();
-    let beside = compare.then(|| Beside::new(&picture, job.format)).transpose()?;
+    let beside = compare.then(|| Beside::new(&picture, job.written.format())).transpose()?;
     if let Some(reduced) = stylizer.reduced(picture.size) {
-        log::warn!(
+        tracing::warn!(
             "{}: the style {} looks at the whole picture, so one of {} is drawn at {reduced} and enlarged",
             job.input.display(),
             stylizer.name(),
@@ -154,32 +204,34 @@ fn draw(
     }
     stylizer.run_in_place(&mut picture.rgb, picture.size, progress)?;
     progress(1.0)?;
-    log::info!("{}: drawn in {:.2} s", job.input.display(), began.elapsed().as_secs_f64());
-    if picture.alpha.is_some() && job.format == Format::Jpeg {
-        log::warn!("{}: JPEG has no transparency; what was transparent is white", job.output.display());
+    tracing::info!("{}: drawn in {:.2} s", job.input.display(), began.elapsed().as_secs_f64());
+    if picture.alpha.is_some() && job.written == Written::Pixels(Format::Jpeg) {
+        tracing::warn!("{}: JPEG has no transparency; what was transparent is white", job.output.display());
     }
     let picture = match beside {
         Some(beside) => beside.with_right(&picture),
         None => picture,
     };
     let size = picture.size;
-    picture::write(&job.output, picture, job.format, &interrupt::requested)?;
+    job.written.write(&job.output, picture)?;
     Ok(size)
 }
 
 /// Which photo becomes which file, checked before anything is written.
-fn plan(inputs: &[PathBuf], output: &Path) -> Result<Plan> {
+fn plan(inputs: &[PathBuf], output: &Path, svg: bool) -> Result<Plan> {
     let plan = match inputs {
         [input] if !input.is_dir() && !is_folder(output) => {
-            let format = Format::of_path(output).ok_or_else(|| {
+            let written = Written::of_path(output).filter(|written| !svg || *written == Written::Areas);
+            let endings = if svg { ".svg" } else { ".jpg, .png, .webp or .svg" };
+            let written = written.ok_or_else(|| {
                 Error::Usage(format!(
-                    "'{}' does not end in .jpg, .png or .webp; give -o a name that does, or a folder with a / behind it",
+                    "'{}' does not end in {endings}; give -o a name that does, or a folder with a / behind it",
                     output.display()
                 ))
             })?;
-            Plan { jobs: vec![Job { input: input.clone(), output: output.to_path_buf(), format }], folder: None }
+            Plan { jobs: vec![Job { input: input.clone(), output: output.to_path_buf(), written }], folder: None }
         }
-        _ => Plan { jobs: into_folder(inputs, output)?, folder: Some(output.to_path_buf()) },
+        _ => Plan { jobs: into_folder(inputs, output, svg)?, folder: Some(output.to_path_buf()) },
     };
     check_outputs(&plan.jobs)?;
     Ok(plan)
@@ -191,13 +243,13 @@ fn is_folder(output: &Path) -> bool {
 }
 
 /// Every photo under its own name in the folder `output`.
-fn into_folder(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
+fn into_folder(inputs: &[PathBuf], output: &Path, svg: bool) -> Result<Vec<Job>> {
     let name = output.display();
     if output.exists() && !output.is_dir() {
         return Err(Error::Usage(format!("'{name}' is a file; for several photos -o names a folder")));
     }
     // With a / behind it, or a folder already, it is meant.
-    if !is_folder(output) && Format::of_path(output).is_some() {
+    if !is_folder(output) && Written::of_path(output).is_some() {
         return Err(Error::Usage(format!(
             "'{name}' is a picture's name; for several photos -o names a folder, '{name}/' if it is to be called so"
         )));
@@ -212,11 +264,15 @@ fn into_folder(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
     }
     let job = |input: PathBuf| {
         let mut name = PathBuf::from(input.file_name().map_or_else(|| OsString::from("picture"), OsString::from));
+        if svg {
+            name.set_extension("svg");
+            return Job { input, output: output.join(name), written: Written::Areas };
+        }
         let format = Format::of_path(&name).unwrap_or_else(|| {
             name.as_mut_os_string().push(".png");
             Format::Png
         });
-        Job { input, output: output.join(name), format }
+        Job { input, output: output.join(name), written: Written::Pixels(format) }
     };
     Ok(photos.into_iter().map(job).collect())
 }

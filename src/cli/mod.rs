@@ -2,22 +2,27 @@
 
 pub mod bench;
 pub mod completions;
+pub mod config;
 pub mod devices;
+pub mod doctor;
 pub mod image;
 mod interrupt;
+mod logs;
 pub mod man;
 pub mod options;
 pub mod run;
+mod serving;
 mod stream;
 pub mod styles;
 pub mod video;
 
 use std::io::{self, Write};
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 
 use crate::error::{Error, Result};
 
@@ -42,27 +47,29 @@ pub struct Cli {
 pub enum Command {
     Bench(bench::BenchArgs),
     Completions(completions::CompletionsArgs),
+    Config(config::ConfigArgs),
     Devices(devices::DevicesArgs),
+    Doctor(doctor::DoctorArgs),
     Image(image::ImageArgs),
     Man(man::ManArgs),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Styles(styles::StylesArgs),
     Video(video::VideoArgs),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let level = match (cli.quiet, cli.verbose) {
-        (true, _) => log::LevelFilter::Error,
-        (_, 0) => log::LevelFilter::Warn,
-        (_, 1) => log::LevelFilter::Info,
-        _ => log::LevelFilter::Debug,
-    };
-    env_logger::Builder::new().filter_module("nijigen", level).format_target(false).format_timestamp(None).init();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    logs::start(match (cli.quiet, cli.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    });
     // A panic becomes one sentence further up; where it came from is for those who look for it.
-    panic::set_hook(Box::new(|what| log::debug!("{what}")));
-    let result = panic::catch_unwind(|| run(&cli)).unwrap_or_else(|what| {
+    panic::set_hook(Box::new(|what| tracing::debug!("{what}")));
+    let result = panic::catch_unwind(AssertUnwindSafe(|| run(&cli, &matches))).unwrap_or_else(|what| {
         let text = what.downcast_ref::<String>().map(String::as_str).or(what.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("no reason given");
         Err(Error::Tool(format!("this broke: {text}; please report it as a bug, with what -vv says")))
@@ -76,14 +83,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli, matches: &ArgMatches) -> Result<()> {
+    let matches = matches.subcommand().map_or(matches, |(_, of_command)| of_command);
     match &cli.command {
         Command::Bench(args) => bench::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Config(args) => config::run(args, matches),
         Command::Devices(args) => devices::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Image(args) => image::run(args),
         Command::Man(args) => man::run(args),
-        Command::Run(args) => run::run(args),
+        Command::Run(_) => run::run(matches),
         Command::Styles(args) => styles::run(args),
         Command::Video(args) => video::run(args),
     }
@@ -91,7 +101,7 @@ fn run(cli: &Cli) -> Result<()> {
 
 /// Whether `--quiet` was given.
 fn is_quiet() -> bool {
-    log::max_level() <= log::LevelFilter::Error
+    LevelFilter::current() <= LevelFilter::ERROR
 }
 
 /// Prints a line on standard error. Where that is closed or full nobody can be told, and the exit status says it.

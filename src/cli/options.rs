@@ -79,7 +79,7 @@ impl StyleOptions {
         let config = self.resolve();
         let (stylizer, notes) = Registry::discover(config.folder.as_deref()).stylizer(&config)?;
         for note in notes {
-            log::warn!("{note}");
+            tracing::warn!("{note}");
         }
         Ok(stylizer)
     }

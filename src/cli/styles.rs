@@ -47,7 +47,7 @@ pub fn run(args: &StylesArgs) -> Result<()> {
     let mut out = io::stdout().lock();
     for (row, engine) in table.iter().zip(&engines) {
         let line: String = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-        let engine = engine.as_ref().filter(|_| log::log_enabled!(log::Level::Info));
+        let engine = engine.as_ref().filter(|_| tracing::enabled!(tracing::Level::INFO));
         let engine = engine.map(|engine| format!("\n  {engine}")).unwrap_or_default();
         writeln!(out, "{}{engine}", line.trim_end())
             .map_err(|error| Error::io("write", "standard output".as_ref(), error))?;

@@ -154,7 +154,10 @@ impl<'a> Target<'a> {
             return Ok(Box::new(Encoder::create(path, info.size, rate, original)?));
         }
         if original.is_some_and(|original| !original.probe.constant) {
-            log::warn!("Y4M has one frame rate and {} has several: frames are kept, their times are not", info.name);
+            tracing::warn!(
+                "Y4M has one frame rate and {} has several: frames are kept, their times are not",
+                info.name
+            );
         }
         let header = match kind {
             Kind::Y4m(header) => header.for_output(info.size, Some(rate)),

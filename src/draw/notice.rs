@@ -28,8 +28,8 @@ pub struct Notice<'a> {
     pub text: &'a str,
     /// What is being done about it, in one line.
     pub footer: &'a str,
-    /// How far the spinner has turned, in turns.
-    pub turn: f32,
+    /// How far the spinner has turned, in turns, where there is one.
+    pub turn: Option<f32>,
 }
 
 /// Paints notices. It keeps its buffers: once a notice's letters were drawn, painting it again allocates nothing.
@@ -60,7 +60,9 @@ impl NoticePainter {
         let panel = Rect { left: (width - panel_width) / 2.0, top, width: panel_width, height: panel_height };
         canvas.panel(panel, line / 2.0, PANEL, PANEL_OPACITY);
 
-        spin(canvas, width / 2.0, top + padding + spinner / 2.0, spinner / 2.0, notice.turn);
+        if let Some(turn) = notice.turn {
+            spin(canvas, width / 2.0, top + padding + spinner / 2.0, spinner / 2.0, turn);
+        }
         let mut y = top + padding * 1.5 + spinner;
         self.centred(canvas, notice.title, "", y, title, TITLE);
         y += title;
@@ -108,7 +110,7 @@ mod tests {
         title: "Camera lost",
         text: "camera 0 (vivid, /dev/video0) is gone; plug it in again",
         footer: "attempt 3, next in 4 s",
-        turn: 0.3,
+        turn: Some(0.3),
     };
 
     fn painted(size: Size, notice: &Notice) -> Vec<u8> {
@@ -126,7 +128,7 @@ mod tests {
                 Notice { title: "Camera host", ..NOTICE },
                 Notice { text: "camera 1 (vivid, /dev/video0) is gone; plug it in again", ..NOTICE },
                 Notice { footer: "attempt 4, next in 4 s", ..NOTICE },
-                Notice { turn: 0.4, ..NOTICE },
+                Notice { turn: Some(0.4), ..NOTICE },
             ] {
                 assert_ne!(painted(size, &other), whole, "{size}");
             }

@@ -83,7 +83,7 @@ impl Decoder {
         };
         let info = SourceInfo { name, size, rate: Some(probe.rate), live: false, frames: probe.frames };
         let spacing = if probe.constant { "evenly" } else { "unevenly" };
-        log::info!("{}: read through ffmpeg, {spacing} spaced, sound: {}", info.name, probe.sound);
+        tracing::info!("{}: read through ffmpeg, {spacing} spaced, sound: {}", info.name, probe.sound);
         let times = timed.then_some(times);
         let damage = Damage::default();
         Ok(Self { process, pixels: Some(pixels), times, info, probe, header_read: true, count: 0, damage })
@@ -106,7 +106,7 @@ impl Decoder {
         let name = &self.info.name;
         match self.process.wait().map_err(|failure| failure.reading(name))? {
             Some(complaint) if complaint.damage => self.damage.tell(complaint.text),
-            Some(complaint) => log::info!("{name}: ffmpeg says: {}", complaint.text),
+            Some(complaint) => tracing::info!("{name}: ffmpeg says: {}", complaint.text),
             None => {}
         }
         Ok(Step::End)

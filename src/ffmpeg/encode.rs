@@ -115,7 +115,7 @@ impl Encoder {
                 Sound::CodedAnew => {
                     call.args(["-map", "1:a"]);
                 }
-                Sound::None => log::warn!("{}: this kind of file takes no sound, so it has none", path.display()),
+                Sound::None => tracing::warn!("{}: this kind of file takes no sound, so it has none", path.display()),
             }
         }
         if timed {
@@ -150,7 +150,7 @@ impl Encoder {
         self.frames = None;
         let working = self.output.as_ref().map(Output::working_path);
         let complaint = self.process.wait().map_err(|failure| failure.writing(&self.path, working))?;
-        complaint.iter().for_each(|complaint| log::info!("{}: ffmpeg says: {}", self.name, complaint.text));
+        complaint.iter().for_each(|complaint| tracing::info!("{}: ffmpeg says: {}", self.name, complaint.text));
         Ok(())
     }
 }
@@ -182,7 +182,7 @@ impl Sink for Encoder {
 }
 
 /// Shape of the pixels, and how colours are coded: as in the original, so that a player shows them alike.
-fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>, tagged: bool) {
+pub(super) fn add_picture_options(call: &mut Command, size: Size, probe: Option<&Probe>, tagged: bool) {
     let matrix = probe.and_then(|p| p.colour.matrix.as_deref()).filter(|_| tagged);
     // The names of the filter differ from those of the tags. Where the file tells nothing, players take it for BT.601.
     let out_matrix = match matrix {
@@ -237,6 +237,6 @@ fn sound(original: &Path, path: &Path) -> Result<Sound> {
     if takes(&["-c", "copy"])? {
         return Ok(Sound::AsItIs);
     }
-    log::info!("'{ending}' does not take the sound of {} as it is", original.display());
+    tracing::info!("'{ending}' does not take the sound of {} as it is", original.display());
     Ok(if takes(&[])? { Sound::CodedAnew } else { Sound::None })
 }

@@ -5,10 +5,12 @@ mod encode;
 mod matroska;
 mod probe;
 mod process;
+mod record;
 
 pub use decode::{Damage, Decoder};
 pub use encode::{Encoder, Original, check_ending};
 pub use probe::{Probe, probe};
+pub use record::Recording;
 
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -28,6 +30,17 @@ pub fn vsync_option() -> Result<&'static str> {
     let answer = process::command("ffmpeg").arg("-version").stderr(Stdio::null()).output();
     let answer = answer.map_err(|e| process::not_started("ffmpeg", &e))?;
     Ok(OPTION.get_or_init(|| if is_old(&String::from_utf8_lossy(&answer.stdout)) { "-vsync" } else { "-fps_mode" }))
+}
+
+/// The version that is installed, as it calls itself: "7.1", "5.1.9-0+deb12u1".
+///
+/// # Errors
+/// When ffmpeg cannot be started.
+pub fn version() -> Result<String> {
+    let answer = process::command("ffmpeg").arg("-version").stderr(Stdio::null()).output();
+    let answer = answer.map_err(|e| process::not_started("ffmpeg", &e))?;
+    let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    Ok(text.split_whitespace().nth(2).unwrap_or("of an unknown version").into())
 }
 
 /// Whether `ffmpeg -version` tells of a version before 5.1. Builds without a number are taken for new.

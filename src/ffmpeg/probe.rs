@@ -94,7 +94,7 @@ pub fn probe(path: &Path) -> Result<Probe> {
     let answer: Answer = serde_json::from_slice(&json)
         .map_err(|e| Error::Tool(format!("ffprobe's answer about {name} cannot be understood: {e}")))?;
     let mut probe = understand(&answer, &name)?;
-    log::debug!("{name}: {probe:?}");
+    tracing::debug!("{name}: {probe:?}");
     if probe.constant && answer.format.format_name.contains("matroska") {
         // Matroska states the distance of frames that its writer expected, not the one that they have.
         let stream = probe.stream.to_string();

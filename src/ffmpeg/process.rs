@@ -93,7 +93,7 @@ pub struct Failure {
 impl Failure {
     fn new(program: &'static str, reason: String, messages: &VecDeque<String>) -> Self {
         let said = |words: &[&str]| messages.iter().any(|line| words.iter().any(|words| line.contains(words)));
-        log::info!("{program} failed: {reason}");
+        tracing::info!("{program} failed: {reason}");
         Self { program, reason, disk_full: said(&["No space left on device"]), no_video: said(&NO_VIDEO) }
     }
 
@@ -138,7 +138,7 @@ impl Process {
         mut command: Command,
         line: impl FnMut(&str) -> bool + Send + 'static,
     ) -> Result<Self> {
-        log::debug!("{command:?}");
+        tracing::debug!("{command:?}");
         let mut child = command.stderr(Stdio::piped()).spawn().map_err(|e| not_started(program, &e))?;
         let messages = child.stderr.take().map(|stderr| thread::spawn(move || listen(stderr, line)));
         Ok(Self { program, child, messages })
@@ -161,7 +161,7 @@ impl Process {
     pub fn wait(&mut self) -> std::result::Result<Option<Complaint>, Failure> {
         let status = self.child.wait();
         let messages = self.messages.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        messages.iter().for_each(|line| log::debug!("{}: {line}", self.program));
+        messages.iter().for_each(|line| tracing::debug!("{}: {line}", self.program));
         let status = status.map_err(|e| Failure::new(self.program, e.to_string(), &messages))?;
         let reason = reason(&messages);
         // Some versions report success for a file whose last bytes did not fit on the disk.

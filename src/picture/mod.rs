@@ -1,5 +1,7 @@
 //! Pictures on disk: JPEG, PNG and WebP, upright and with their transparency.
 
+#[cfg(feature = "svg")]
+mod drawing;
 mod orientation;
 mod read;
 mod whole;
@@ -7,7 +9,9 @@ mod write;
 
 use std::path::Path;
 
-pub use read::read;
+#[cfg(feature = "svg")]
+pub use drawing::write_svg;
+pub use read::{decode, read};
 pub use write::write;
 
 use crate::error::{Error, Result};
@@ -24,6 +28,17 @@ pub struct Picture {
     pub alpha: Option<Vec<u8>>,
     /// The ICC colour profile that `rgb` is in, where the file had one.
     pub profile: Option<Vec<u8>>,
+}
+
+impl Picture {
+    /// The same without transparency: what was transparent shows white.
+    #[must_use]
+    pub fn over_white(self) -> Self {
+        match &self.alpha {
+            Some(alpha) => Self { rgb: write::over_white(self.rgb, alpha), alpha: None, ..self },
+            None => self,
+        }
+    }
 }
 
 /// A file format of pictures.
@@ -46,6 +61,15 @@ impl Format {
             "png" => Some(Self::Png),
             "webp" => Some(Self::WebP),
             _ => None,
+        }
+    }
+
+    /// What its files are named with, the point included.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Jpeg => ".jpg",
+            Self::Png => ".png",
+            Self::WebP => ".webp",
         }
     }
 

@@ -32,18 +32,27 @@ pub fn read(path: &Path) -> Result<Picture> {
         let most = MAX_FILE >> 30;
         return Err(Error::Input(format!("{} is larger than {most} GiB; that is no picture", path.display())));
     }
-    decode(BufReader::new(file), metadata.len()).map_err(|why| Error::Input(format!("{} {why}", path.display())))
+    decode_from(BufReader::new(file), metadata.len(), u64::MAX)
+        .map_err(|why| Error::Input(format!("{} {why}", path.display())))
+}
+
+/// Reads a picture of at most `most` pixels from memory, as [`read`] does from a file.
+///
+/// # Errors
+/// A clause that goes on from the picture's name.
+pub fn decode(bytes: &[u8], most: u64) -> std::result::Result<Picture, String> {
+    decode_from(Cursor::new(bytes), bytes.len() as u64, most)
 }
 
 /// The bytes by which a picture's type is known.
 const HEAD: u64 = 64;
 const TRUNCATED: &str = "is truncated: its end is missing; copy it again from its source";
 
-/// Decodes a picture from a file of `length` bytes.
+/// Decodes a picture of at most `most` pixels from a file of `length` bytes.
 ///
 /// # Errors
 /// A clause that goes on from the file's name.
-fn decode<R: BufRead + Seek>(mut file: R, length: u64) -> std::result::Result<Picture, String> {
+fn decode_from<R: BufRead + Seek>(mut file: R, length: u64, most: u64) -> std::result::Result<Picture, String> {
     if length == 0 {
         return Err("is empty; give a JPEG, PNG or WebP picture".into());
     }
@@ -59,14 +68,14 @@ fn decode<R: BufRead + Seek>(mut file: R, length: u64) -> std::result::Result<Pi
             if !whole::jpeg(&bytes) {
                 return Err(TRUNCATED.into());
             }
-            decode_as(Cursor::new(bytes), format)
+            decode_as(Cursor::new(bytes), format, most)
         }
         // Their decoders are content once they have all pixels.
         Ok(ImageFormat::Png) if !whole::png(&mut file).map_err(unread)? => Err(TRUNCATED.into()),
         Ok(ImageFormat::WebP) if !whole::webp(&head, length) => Err(TRUNCATED.into()),
         Ok(format @ (ImageFormat::Png | ImageFormat::WebP)) => {
             file.rewind().map_err(unread)?;
-            decode_as(file, format)
+            decode_as(file, format, most)
         }
         _ => Err("is not a JPEG, PNG or WebP picture; convert it to one of these".into()),
     }
@@ -74,7 +83,7 @@ fn decode<R: BufRead + Seek>(mut file: R, length: u64) -> std::result::Result<Pi
 
 const NO_MEMORY: &str = "needs more memory than there is; close other programs or reduce it";
 
-fn decode_as<R: BufRead + Seek>(file: R, format: ImageFormat) -> std::result::Result<Picture, String> {
+fn decode_as<R: BufRead + Seek>(file: R, format: ImageFormat, most: u64) -> std::result::Result<Picture, String> {
     let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED);
@@ -87,6 +96,12 @@ fn decode_as<R: BufRead + Seek>(file: R, format: ImageFormat) -> std::result::Re
     if width > MAX_SIDE || height > MAX_SIDE {
         return Err(format!(
             "is a picture of {width}x{height}; sides of up to {MAX_SIDE} pixels are taken, so reduce it first"
+        ));
+    }
+    if u64::from(width) * u64::from(height) > most {
+        let megapixels = most / 1_000_000;
+        return Err(format!(
+            "is a picture of {width}x{height}; up to {megapixels} million pixels are taken, so reduce it first"
         ));
     }
     let turn = decoder.orientation().map_err(|error| damaged(&error))?;
@@ -152,6 +167,14 @@ mod tests {
         vec![jpeg, png, webp]
     }
 
+    #[test]
+    fn more_pixels_than_are_taken_are_refused() {
+        for file in files() {
+            assert!(decode(&file, 33 * 21).is_ok());
+            assert!(decode(&file, 33 * 21 - 1).unwrap_err().contains("33x21"));
+        }
+    }
+
     proptest! {
         #[test]
         fn damaged_files_are_errors_or_pictures(
@@ -169,7 +192,7 @@ mod tests {
                 let len = keep.index(file.len());
                 file.truncate(len);
             }
-            if let Ok(picture) = decode(Cursor::new(&file), file.len() as u64) {
+            if let Ok(picture) = decode(&file, u64::MAX) {
                 prop_assert_eq!(picture.rgb.len(), picture.size.rgb_len());
             }
         }
@@ -178,7 +201,7 @@ mod tests {
         fn a_file_cut_short_is_an_error(which in 0..3_usize, lost in 1..400_usize) {
             let mut file = files().swap_remove(which);
             file.truncate(file.len().saturating_sub(lost));
-            prop_assert!(decode(Cursor::new(&file), file.len() as u64).is_err());
+            prop_assert!(decode(&file, u64::MAX).is_err());
         }
     }
 }

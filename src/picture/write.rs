@@ -135,7 +135,7 @@ fn write_png(
     stream.finish().and_then(|()| file.finish()).map_err(failed)
 }
 
-fn over_white(mut rgb: Vec<u8>, alpha: &[u8]) -> Vec<u8> {
+pub(super) fn over_white(mut rgb: Vec<u8>, alpha: &[u8]) -> Vec<u8> {
     for (pixel, alpha) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(alpha) {
         let alpha = u32::from(*alpha);
         *pixel = pixel.map(|value| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8);

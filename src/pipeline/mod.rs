@@ -9,6 +9,7 @@
 mod follow;
 pub mod mailbox;
 pub mod rate;
+pub mod recent;
 pub mod stats;
 mod workers;
 
@@ -123,7 +124,7 @@ pub fn run(plan: Plan, stop: &Stop, stats: &Arc<Stats>, tick: &mut dyn FnMut(&St
     let info = source.info();
     let speed = info.rate.map_or("an unknown rate".into(), |rate| format!("{rate} frames per second"));
     let order = if live { "the newest frame wins" } else { "every frame counts" };
-    log::info!("{}: {} at {speed}, drawn {}; {order}", info.name, info.size, stylizer.manner(info.size));
+    tracing::info!("{}: {} at {speed}, drawn {}; {order}", info.name, info.size, stylizer.manner(info.size));
     let smallest = stylizer.smallest_scale(info.size);
     let rate = RateControl::new(pace, Situation { source: info.rate, live, smallest, cores: host::cores() });
     let hand_over = if live { HandOver::NewestWins } else { HandOver::Wait };

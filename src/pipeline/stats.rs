@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::recent::{Latencies, Meter, Recent, slot};
 use crate::host;
 use crate::source::{SharedStatus, StatusReport};
 use crate::style::{Scale, Work};
@@ -20,6 +21,8 @@ pub struct Stats(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    created: Instant,
+    lately: Lately,
     source: Times,
     stylize: Times,
     sink: Times,
@@ -38,6 +41,44 @@ struct Inner {
     placeholders: u64,
     sinks: Vec<SinkCount>,
     source_status: Option<SharedStatus>,
+}
+
+/// What the last seconds brought.
+#[derive(Debug)]
+struct Lately {
+    captured: Meter,
+    stylized: Meter,
+    dropped: Meter,
+    /// For each sink, what it took and what it missed.
+    sinks: Vec<(Meter, Meter)>,
+    latency: Latencies,
+}
+
+impl Lately {
+    fn of(sinks: usize) -> Self {
+        Self {
+            captured: Meter::default(),
+            stylized: Meter::default(),
+            dropped: Meter::default(),
+            sinks: vec![(Meter::default(), Meter::default()); sinks],
+            latency: Latencies::default(),
+        }
+    }
+}
+
+impl Inner {
+    fn slot(&self, now: Instant) -> u64 {
+        slot(now.saturating_duration_since(self.created))
+    }
+
+    fn took(&mut self, sink: usize, slot: u64) {
+        if let Some(count) = self.sinks.get_mut(sink) {
+            count.frames += 1;
+        }
+        if let Some((took, _)) = self.lately.sinks.get_mut(sink) {
+            took.count(slot);
+        }
+    }
 }
 
 /// What one sink took.
@@ -140,8 +181,10 @@ pub struct Summary {
 impl Stats {
     /// No frames yet; `sinks` are the names of the sinks.
     pub fn new(sinks: impl IntoIterator<Item = String>) -> Self {
-        let sinks = sinks.into_iter().map(|name| SinkCount { name, frames: 0, dropped: 0 }).collect();
+        let sinks: Vec<_> = sinks.into_iter().map(|name| SinkCount { name, frames: 0, dropped: 0 }).collect();
         Self(Mutex::new(Inner {
+            created: Instant::now(),
+            lately: Lately::of(sinks.len()),
             source: Times::new(),
             stylize: Times::new(),
             sink: Times::new(),
@@ -188,11 +231,17 @@ impl Stats {
         }
         inner.source.record(now.saturating_duration_since(captured));
         inner.captured += 1;
+        let slot = inner.slot(now);
+        inner.lately.captured.count(slot);
     }
 
     /// A captured frame was replaced before it was stylized.
     pub fn dropped(&self) {
-        self.lock().dropped += 1;
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.dropped += 1;
+        let slot = inner.slot(now);
+        inner.lately.dropped.count(slot);
     }
 
     /// A frame was stylized, which took `took`.
@@ -202,6 +251,8 @@ impl Stats {
         inner.cpu = inner.cpu.zip(cpu).map(|((began, _), now)| (began, now));
         inner.stylize.record(took);
         inner.stylized += 1;
+        let slot = inner.slot(now);
+        inner.lately.stylized.count(slot);
         inner.ended = Some(now);
     }
 
@@ -216,6 +267,17 @@ impl Stats {
         self.lock().over_budget += 1;
     }
 
+    /// How many pictures were stylized or put in place of some so far.
+    pub fn pictures(&self) -> u64 {
+        let inner = self.lock();
+        inner.stylized + inner.placeholders
+    }
+
+    /// At which scale frames are drawn.
+    pub fn scale(&self) -> Scale {
+        self.lock().scale
+    }
+
     /// Frames are drawn at another scale from now on.
     pub fn scaled(&self, scale: Scale) {
         let mut inner = self.lock();
@@ -226,32 +288,62 @@ impl Stats {
     /// Sink number `sink` took `took` for a frame captured at `captured`.
     pub fn shown(&self, sink: usize, took: Duration, captured: Instant) {
         let now = Instant::now();
+        let latency = now.saturating_duration_since(captured);
         let mut inner = self.lock();
         inner.sink.record(took);
-        inner.latency.record(now.saturating_duration_since(captured));
+        inner.latency.record(latency);
         inner.ended = Some(now);
-        if let Some(count) = inner.sinks.get_mut(sink) {
-            count.frames += 1;
-        }
+        let slot = inner.slot(now);
+        inner.lately.latency.record(slot, latency);
+        inner.took(sink, slot);
     }
 
     /// Sink number `sink` took a placeholder.
     pub fn shown_placeholder(&self, sink: usize) {
-        if let Some(count) = self.lock().sinks.get_mut(sink) {
-            count.frames += 1;
-        }
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let slot = inner.slot(now);
+        inner.took(sink, slot);
     }
 
     /// A stylized frame was replaced before sink number `sink` took it.
     pub fn missed(&self, sink: usize) {
-        if let Some(count) = self.lock().sinks.get_mut(sink) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let slot = inner.slot(now);
+        if let Some(count) = inner.sinks.get_mut(sink) {
             count.dropped += 1;
+        }
+        if let Some((_, missed)) = inner.lately.sinks.get_mut(sink) {
+            missed.count(slot);
         }
     }
 
     /// How many frames were stylized so far.
     pub fn frames(&self) -> u64 {
         self.lock().stylized
+    }
+
+    /// What the last two seconds brought, as the sink named `sink` sees it.
+    pub fn recent(&self, sink: &str) -> Recent {
+        let now = Instant::now();
+        let inner = self.lock();
+        let slot = inner.slot(now);
+        let lately = &inner.lately;
+        let place = inner.sinks.iter().position(|count| count.name == sink);
+        let (took, missed) = place.map_or((0.0, 0.0), |place| {
+            let (took, missed) = &lately.sinks[place];
+            (took.rate(slot), missed.rate(slot))
+        });
+        let (latency_p50, latency_p95) = lately.latency.quantiles(slot);
+        Recent {
+            capture_fps: lately.captured.rate(slot),
+            stylize_fps: lately.stylized.rate(slot),
+            show_fps: took,
+            drops: lately.dropped.rate(slot) + missed,
+            latency_p50,
+            latency_p95,
+        }
     }
 
     /// Everything so far.

@@ -195,7 +195,7 @@ impl Stylize {
             self.wires.stats.over_budget();
         }
         if let Some(scale) = finding.step {
-            log::debug!("frames are drawn at a scale of {scale} from now on");
+            tracing::debug!("frames are drawn at a scale of {scale} from now on");
             self.stylizer.set_scale(scale);
             self.wires.stats.scaled(scale);
         }

@@ -17,20 +17,27 @@ const FRAME: &[u8] = b"FRAME\n";
 const ROOMY_HEADER: usize = 80;
 
 /// One picture as the stream holds it.
-struct Encoder {
+pub(crate) struct Encoder {
     header: Header,
     bytes: Vec<u8>,
 }
 
 impl Encoder {
-    fn new(header: Header) -> Self {
+    /// For a stream with `header`.
+    pub fn new(header: Header) -> Self {
         let mut bytes = FRAME.to_vec();
         bytes.resize(FRAME.len() + header.frame_len(), 0);
         Self { header, bytes }
     }
 
-    fn encode(&mut self, frame: &Frame) -> &[u8] {
+    /// The bytes of `frame`, with what stands before each picture.
+    pub fn encode(&mut self, frame: &Frame) -> &[u8] {
         rgb_to_yuv(&frame.pixels, frame.size, self.header.chroma, &mut self.bytes[FRAME.len()..]);
+        &self.bytes
+    }
+
+    /// The bytes of the frame before.
+    pub fn encoded(&self) -> &[u8] {
         &self.bytes
     }
 }

@@ -105,7 +105,7 @@ fn pipe(mut from: impl Read + Send + 'static, name: &str, live: LivePipe) -> Res
 fn y4m(from: impl Read + Send + 'static, name: &str, len: Option<u64>, live: bool) -> Result<Opened> {
     let source = Y4mSource::new(from, name, len, live)?;
     let header = source.header().clone();
-    log::info!("{name}: Y4M, {}", header.line().trim_end());
+    tracing::info!("{name}: Y4M, {}", header.line().trim_end());
     Ok(Opened { source: Box::new(source), kind: Kind::Y4m(header), damage: None })
 }
 

@@ -9,11 +9,13 @@ mod coded;
 pub mod file;
 pub mod mjpeg;
 pub mod reconnect;
+mod rest;
 pub mod status;
 pub mod synthetic;
 pub mod y4m;
 
 pub use camera::{CameraRequest, CameraSelector};
+pub use rest::Rest;
 pub use status::{SharedStatus, SourceStatus, StatusReport};
 
 use crate::error::Result;

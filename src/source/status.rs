@@ -20,6 +20,11 @@ pub enum SourceStatus {
         /// Why, or why the last attempt failed: a sentence.
         last_reason: String,
     },
+    /// It is let go, since nobody needs it.
+    Resting {
+        /// Since when.
+        since: Instant,
+    },
 }
 
 /// What [`SharedStatus`] tells a machine.
@@ -42,12 +47,20 @@ pub enum StatusReport {
         /// Why: a sentence.
         reason: String,
     },
+    /// It is let go, since nobody needs it.
+    Resting {
+        /// How often it came back since the start.
+        reconnects: u64,
+        /// For how long, rounded to milliseconds.
+        seconds: f64,
+    },
 }
 
 impl StatusReport {
     /// How often the source came back since the start.
     pub fn reconnects(&self) -> u64 {
-        let (Self::Running { reconnects } | Self::Retrying { reconnects, .. }) = self;
+        let (Self::Running { reconnects } | Self::Retrying { reconnects, .. } | Self::Resting { reconnects, .. }) =
+            self;
         *reconnects
     }
 }
@@ -84,6 +97,9 @@ impl SharedStatus {
                 attempt: *attempt,
                 reason: last_reason.clone(),
             },
+            SourceStatus::Resting { since } => {
+                StatusReport::Resting { reconnects: *reconnects, seconds: since.elapsed().as_millis() as f64 / 1e3 }
+            }
         }
     }
 

@@ -62,7 +62,7 @@ impl<R: Read> Planes<R> {
     fn cut(&self) -> Result<bool> {
         let Self { name, count, .. } = self;
         if self.live {
-            log::warn!("{name} ends within frame {count}, which is dropped");
+            tracing::warn!("{name} ends within frame {count}, which is dropped");
             return Ok(false);
         }
         Err(Error::Input(format!(

@@ -32,7 +32,7 @@ pub struct OpenStyle {
 }
 
 /// A style that was found, whether it can be used or not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// The name by which it is opened.
     pub name: String,
@@ -54,6 +54,11 @@ impl Registry {
     /// see [`config::style_folders`].
     pub fn discover(extra: Option<&Path>) -> Self {
         Self { extra: extra.map(Path::to_path_buf), folders: config::style_folders() }
+    }
+
+    /// The folders, whether they exist or not.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.extra.iter().chain(&self.folders).map(PathBuf::as_path)
     }
 
     /// What there is. Of two styles of one name the first is taken.
@@ -98,6 +103,19 @@ impl Registry {
                 )))
             }
         }
+    }
+
+    /// The card of one of [`Registry::list`]; of a style without one, only the name.
+    ///
+    /// # Errors
+    /// [`Error::Style`] or [`Error::Io`] where the card cannot be read.
+    pub fn card(style: &Found) -> Result<Card> {
+        let named = || Card { name: style.name.clone(), ..Card::default() };
+        if let Some(path) = &style.path {
+            return Ok(read_card(path)?.unwrap_or_else(named));
+        }
+        let cards = BUILT_IN.iter().map(|(_, card)| Card::parse(card)).collect::<Result<Vec<_>>>()?;
+        Ok(cards.into_iter().find(|card| card.name == style.name).unwrap_or_else(named))
     }
 
     /// Opens one of [`Registry::list`].
@@ -184,16 +202,21 @@ fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: 
     let generator = &loaded.generator;
     let threads = options.threads;
     let many = if threads == 1 { "thread" } else { "threads" };
-    log::info!("style {what}: {} bytes, {} ({}) on {threads} {many}", onnx.len(), generator.engine(), generator.isa());
+    tracing::info!(
+        "style {what}: {} bytes, {} ({}) on {threads} {many}",
+        onnx.len(),
+        generator.engine(),
+        generator.isa()
+    );
     if let Some(why) = &loaded.obstacle {
-        log::info!("style {what} is not wholly fused: {why}");
+        tracing::info!("style {what} is not wholly fused: {why}");
     }
     let layout = stated.layout.map_or("layout as the file shows", Layout::name);
     let range = stated.range.map_or("range as the file shows", Range::name);
     let halo = generator.halo().map_or("looks at the whole picture".into(), |halo| format!("looks {halo} pixels far"));
     let gmac = generator.macs(config::DEFAULT_SIZE) as f64 / 1e9;
     let multiple = generator.multiple();
-    log::info!(
+    tracing::info!(
         "style {what}: {layout}, {range}, sides are multiples of {multiple}, {halo}, {gmac:.2} GMAC at {}",
         config::DEFAULT_SIZE
     );

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// The program under test, with nobody's own styles.
+/// The program under test, with nobody's own styles and settings.
 pub fn nijigen() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("nijigen"));
-    command.env("XDG_DATA_HOME", "/nowhere/at/all");
+    for folder in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        command.env(folder, "/nowhere/at/all");
+    }
     command
 }
 

@@ -10,7 +10,9 @@ use nijigen::engine::topology::Topology;
 /// The program, with nobody's own styles.
 pub fn nijigen() -> Command {
     let mut command = Command::cargo_bin("nijigen").unwrap();
-    command.env("XDG_DATA_HOME", "/nowhere/at/all");
+    for folder in ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+        command.env(folder, "/nowhere/at/all");
+    }
     command
 }
 

@@ -88,7 +88,7 @@ impl VirtualCamera {
             Ok(taken) if taken == self.bytes.len() => {
                 if let Some(trouble) = self.trouble.take() {
                     let seconds = now.saturating_duration_since(trouble.since).as_secs_f64();
-                    log::warn!("{} takes frames again, after {seconds:.1} s", self.name);
+                    tracing::warn!("{} takes frames again, after {seconds:.1} s", self.name);
                 }
             }
             // Somebody gave it another size.
@@ -113,11 +113,13 @@ impl VirtualCamera {
         let name = &self.name;
         let (since, pause) = match &self.trouble {
             None => {
-                log::warn!("{name} takes no frames ({why}); it is tried again until it does, everything else goes on");
+                tracing::warn!(
+                    "{name} takes no frames ({why}); it is tried again until it does, everything else goes on"
+                );
                 (now, FIRST_PAUSE)
             }
             Some(trouble) => {
-                log::debug!("{name}: {why}");
+                tracing::debug!("{name}: {why}");
                 (trouble.since, LONGEST_PAUSE.min(trouble.pause * 2))
             }
         };

@@ -115,7 +115,7 @@ impl Loopback {
             let interval = Fraction::new(rate.denominator(), rate.numerator());
             // Only told to readers, and not every version keeps it.
             if let Err(error) = node.set_params(&Parameters::new(interval)) {
-                log::debug!("{}: the frame rate cannot be set ({error})", path.display());
+                tracing::debug!("{}: the frame rate cannot be set ({error})", path.display());
             }
         }
         let announcement = announces.then(|| announcement(&node)).flatten();
@@ -164,10 +164,10 @@ fn agree(node: &Node, path: &Path, wanted: Agreed) -> Result<Agreed> {
 fn tell(path: &Path, wanted: Agreed, agreed: Agreed) {
     let (name, Agreed { format, size }) = (path.display(), agreed);
     if agreed == wanted {
-        log::info!("{name}: {format} {size}");
+        tracing::info!("{name}: {format} {size}");
         return;
     }
-    log::warn!(
+    tracing::warn!(
         "{name} stays at {format} {size} while other programs use it: frames of {} {} are fitted to that; close them (fuser \
          -v {name} names them) and start anew to change it",
         wanted.format,

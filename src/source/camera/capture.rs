@@ -100,7 +100,7 @@ impl Source for Capture {
             if raw.damaged { Err(BadFrame::Marked) } else { self.decoder.decode(&self.data, &mut frame.pixels) };
         if let Err(bad) = decoded {
             self.damaged += 1;
-            log::debug!("{}: skipped frame {}, {bad}", self.info.name, raw.sequence);
+            tracing::debug!("{}: skipped frame {}, {bad}", self.info.name, raw.sequence);
             return if self.damaged < MAX_DAMAGED { Ok(Step::Idle) } else { Err(self.too_damaged(&bad)) };
         }
         self.damaged = 0;

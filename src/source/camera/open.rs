@@ -73,9 +73,9 @@ impl DeviceOpener for CameraOpener {
                     let started = guarded(camera, || system::start(camera, &choice))
                         .map_err(|error| with_others(&error, camera, &cameras))?;
                     if let Some(difference) = modes::difference(&wanted, started.raw.size, started.rate) {
-                        log::warn!("{camera}: {difference}");
+                        tracing::warn!("{camera}: {difference}");
                     }
-                    log::info!("{camera}: {} {}", started.raw.format, started.raw.size);
+                    tracing::info!("{camera}: {} {}", started.raw.format, started.raw.size);
                     *known = Some(Known::new(camera.clone(), which, known.as_ref()));
                     let capture = capture::Capture::new(started.device, camera.to_string(), started.raw, started.rate);
                     return Ok(Box::new(capture));

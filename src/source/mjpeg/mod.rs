@@ -38,7 +38,7 @@ impl<R: Read + Send + 'static> Pictures for Jpegs<R> {
             Piece::Cut => {
                 // Where it is the only one, that is an error, which says it.
                 if *count > 0 {
-                    log::warn!("{name} ends within frame {count}, which is dropped");
+                    tracing::warn!("{name} ends within frame {count}, which is dropped");
                 }
                 return Ok(false);
             }
@@ -94,7 +94,7 @@ impl MjpegSource {
             }
         };
         let first = Some((jpegs.count - 1, Instant::now()));
-        log::info!("{name}: MJPEG {size}");
+        tracing::info!("{name}: MJPEG {size}");
         let count = jpegs.count;
         Ok(Self {
             info: SourceInfo { name: name.into(), size, rate: None, live, frames: None },
@@ -163,9 +163,9 @@ impl Damage {
     fn note(&mut self, sequence: u64, bad: &BadJpeg) {
         let name = &self.name;
         if self.count == 0 {
-            log::warn!("{name}: frame {sequence} is skipped, it is {bad}; more such frames are only counted");
+            tracing::warn!("{name}: frame {sequence} is skipped, it is {bad}; more such frames are only counted");
         } else {
-            log::debug!("{name}: skipped frame {sequence}, {bad}");
+            tracing::debug!("{name}: skipped frame {sequence}, {bad}");
         }
         self.count += 1;
     }
@@ -174,7 +174,7 @@ impl Damage {
 impl Drop for Damage {
     fn drop(&mut self) {
         if self.count > 1 {
-            log::warn!("{}: {} damaged frames were skipped", self.name, self.count);
+            tracing::warn!("{}: {} damaged frames were skipped", self.name, self.count);
         }
     }
 }

@@ -9,7 +9,7 @@ mod recovery;
 
 use std::time::{Duration, Instant};
 
-use super::{SharedStatus, Source, SourceInfo, SourceStatus, Step};
+use super::{Rest, SharedStatus, Source, SourceInfo, SourceStatus, Step};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameKind, Size};
 use crate::pixels::fit::Fitter;
@@ -37,6 +37,7 @@ pub struct Reconnecting {
     /// What was opened, while it is open.
     device: Option<Box<dyn Source>>,
     recovery: Recovery,
+    rest: Rest,
     status: SharedStatus,
     placeholder: Placeholder,
     /// When the next placeholder is due.
@@ -71,6 +72,11 @@ impl Reconnecting {
         Ok(Self::new(info, None, operator, recovery))
     }
 
+    /// The same, which closes its device for as long as `rest` says so.
+    pub fn resting_when(self, rest: Rest) -> Self {
+        Self { rest, ..self }
+    }
+
     fn new(info: SourceInfo, device: Option<Box<dyn Source>>, operator: Box<dyn Operator>, recovery: Recovery) -> Self {
         let due = operator.now();
         let fitter = Fitter::new(info.size);
@@ -79,6 +85,7 @@ impl Reconnecting {
             operator,
             device,
             recovery,
+            rest: Rest::default(),
             status: SharedStatus::default(),
             placeholder: Placeholder::default(),
             due,
@@ -96,6 +103,7 @@ impl Reconnecting {
         let recovery = &self.recovery;
         let status = match recovery.phase() {
             Phase::Running => SourceStatus::Running,
+            Phase::Resting => SourceStatus::Resting { since: recovery.since() },
             _ => SourceStatus::Retrying {
                 since: recovery.since(),
                 attempt: recovery.attempt(),
@@ -103,6 +111,21 @@ impl Reconnecting {
             },
         };
         self.status.set(status, recovery.reconnects());
+    }
+
+    /// Closes the device or has it opened again, where the wish has changed.
+    fn follow_rest(&mut self) {
+        let (wanted, now) = (self.rest.is_on(), self.operator.now());
+        if wanted && self.recovery.rest(now) {
+            if let Some(device) = self.device.take() {
+                self.operator.close(device);
+            }
+            self.due = now;
+            self.tell();
+        } else if !wanted && self.recovery.phase() == Phase::Resting {
+            self.recovery.wake(now);
+            self.tell();
+        }
     }
 
     /// A picture of the device, where it is open and has one.
@@ -151,7 +174,7 @@ impl Reconnecting {
         let seconds = self.operator.now().saturating_duration_since(since).as_secs_f64();
         let name = self.device.as_ref().map_or(self.info.name.as_str(), |device| device.info().name.as_str());
         let what = if ran { "is back" } else { "is here" };
-        log::info!("{name} {what} after {seconds:.1} s (attempt {attempt})");
+        tracing::info!("{name} {what} after {seconds:.1} s (attempt {attempt})");
     }
 
     /// The device gives no more pictures: it is closed.
@@ -166,9 +189,11 @@ impl Reconnecting {
     /// The device was lost, or could not be opened.
     fn failed(&mut self, reason: String) {
         // In hours of attempts, one line for each reason.
-        let level =
-            if self.recovery.failed(self.operator.now(), reason) { log::Level::Warn } else { log::Level::Debug };
-        log::log!(level, "{} (trying again)", self.recovery.reason());
+        if self.recovery.failed(self.operator.now(), reason) {
+            tracing::warn!("{} (trying again)", self.recovery.reason());
+        } else {
+            tracing::debug!("{} (trying again)", self.recovery.reason());
+        }
         self.tell();
     }
 
@@ -176,6 +201,7 @@ impl Reconnecting {
     fn recover(&mut self, patience: Duration) {
         match self.recovery.phase() {
             Phase::Running | Phase::Starting => {}
+            Phase::Resting => self.operator.sleep(patience),
             Phase::Waiting(until) => {
                 let left = until.saturating_duration_since(self.operator.now());
                 self.operator.sleep(left.min(patience));
@@ -207,6 +233,7 @@ impl Source for Reconnecting {
     }
 
     fn read(&mut self, frame: &mut Frame) -> Result<Step> {
+        self.follow_rest();
         if self.picture(frame) == Step::Frame {
             return Ok(Step::Frame);
         }

@@ -28,11 +28,15 @@ impl Placeholder {
         // Writing to a String does not fail.
         let _ = self.say(recovery, now);
         let turned = now.saturating_duration_since(recovery.since()).as_secs_f64() / SPINNER_PERIOD.as_secs_f64();
+        if recovery.phase() == Phase::Resting {
+            let notice = Notice { title: "Asleep", text: "Press a key to go on.", footer: "", turn: None };
+            return self.painter.paint(&mut Canvas::new(&mut frame.pixels, size), &notice);
+        }
         let notice = Notice {
             title: if recovery.ran() { "Camera lost" } else { "Waiting for the camera" },
             text: recovery.reason(),
             footer: &self.footer,
-            turn: turned.fract() as f32,
+            turn: Some(turned.fract() as f32),
         };
         self.painter.paint(&mut Canvas::new(&mut frame.pixels, size), &notice);
     }
@@ -45,7 +49,9 @@ impl Placeholder {
                 write!(self.footer, "attempt {} in {left} s", attempt.saturating_add(1))
             }
             Phase::Opening => write!(self.footer, "attempt {attempt}: opening it"),
-            Phase::Starting | Phase::Running => write!(self.footer, "attempt {attempt}: waiting for a picture"),
+            Phase::Starting | Phase::Running | Phase::Resting => {
+                write!(self.footer, "attempt {attempt}: waiting for a picture")
+            }
         }
     }
 }

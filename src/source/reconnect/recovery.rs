@@ -17,6 +17,8 @@ pub(super) enum Phase {
     Opening,
     /// The device is open and has given no picture so far.
     Starting,
+    /// It is closed, since nobody needs it.
+    Resting,
 }
 
 /// The way from a lost device to its next picture.
@@ -79,6 +81,22 @@ impl Recovery {
         let news = self.reason != reason;
         self.reason = reason;
         news
+    }
+
+    /// It is needed no longer; whether it can rest now, which it cannot while it is being opened.
+    pub(super) fn rest(&mut self, now: Instant) -> bool {
+        let can = !matches!(self.phase, Phase::Opening | Phase::Resting);
+        if can {
+            self.phase = Phase::Resting;
+            self.since = now;
+        }
+        can
+    }
+
+    /// It is needed again: an attempt is due at once. What rested was not lost, so that this is no reconnect.
+    pub(super) fn wake(&mut self, now: Instant) {
+        *self = Self { reconnects: self.reconnects, ..Self::waiting(now, String::new()) };
+        self.phase = Phase::Waiting(now);
     }
 
     /// Whether an attempt is due; it begins with that.
@@ -157,6 +175,21 @@ mod tests {
         recovery.failed(now, "gone".into());
         assert_eq!((recovery.phase(), recovery.attempt()), (Phase::Waiting(now + FIRST_PAUSE), 0));
         assert_eq!(recovery.since(), now);
+    }
+
+    #[test]
+    fn what_rests_is_opened_at_once_when_it_is_needed_again() {
+        let start = Instant::now();
+        let mut recovery = Recovery::running(start);
+        assert!(recovery.rest(start) && !recovery.rest(start));
+        assert!(!recovery.begin(start + Duration::from_secs(3600)));
+        let later = start + Duration::from_secs(3600);
+        recovery.wake(later);
+        assert!(recovery.begin(later));
+        assert!(!recovery.rest(later), "it is being opened");
+        recovery.opened();
+        assert!(recovery.pictured());
+        assert_eq!((recovery.reconnects(), recovery.phase()), (0, Phase::Running));
     }
 
     #[test]

@@ -290,6 +290,36 @@ impl Dice {
 }
 
 #[test]
+fn a_camera_that_nobody_needs_is_closed_until_somebody_does() {
+    let world = World::shared();
+    lock(&world).plug(0, "webcam", SIZE);
+    let mut reader = Reader::over(&world, ":0");
+    let rest = Rest::default();
+    reader.source.rest = rest.clone();
+    reader.until_picture();
+    for round in 0..3 {
+        rest.begin();
+        assert_eq!(reader.read(), Some(FrameKind::Placeholder), "{round}");
+        assert_eq!(lock(&world).open, 0);
+        assert!(matches!(reader.status(), SourceStatus::Resting { .. }));
+        reader.for_a(Duration::from_secs(60));
+        assert_eq!(lock(&world).open, 0, "nobody opens it");
+        assert!(rest.end());
+        assert!(reader.until_picture() < Duration::from_secs(1));
+        assert_eq!((reader.status(), reader.reconnects()), (SourceStatus::Running, 0));
+    }
+    // It is unplugged while it rests: that is noticed once it is wanted, and it comes back as ever.
+    rest.begin();
+    reader.for_a(Duration::from_secs(1));
+    lock(&world).unplug("webcam");
+    rest.end();
+    reader.for_a(Duration::from_secs(3));
+    assert!(matches!(reader.status(), SourceStatus::Retrying { .. }));
+    lock(&world).plug(0, "webcam", SIZE);
+    reader.until_picture();
+}
+
+#[test]
 fn it_comes_back_from_a_thousand_losses_of_every_kind() {
     for selector in [":0", ":webcam"] {
         let world = World::shared();

@@ -1,61 +1,14 @@
-//! Defaults, and what the flags resolve to. Defaults live here and nowhere else.
+//! What flags that take one of several things resolve to.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use etcetera::BaseStrategy;
-
-use crate::engine::Options;
 use crate::frame::{MAX_SIDE, Rate, Size};
 use crate::sink::v4l2::OutputSelector;
 use crate::source::CameraSelector;
 
-/// The style that is compiled into the binary.
-pub const DEFAULT_STYLE: &str = "anime";
-
-/// The size asked of cameras and made by synthetic sources when none is given.
-pub const DEFAULT_SIZE: Size = Size::new(640, 480);
-
-/// Worker threads of the engine when none are asked for: all cores but one, at least one.
-pub fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
-}
-
-/// Which style is applied, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StyleConfig {
-    /// A style's name, the path of an ONNX file, or "off".
-    pub style: String,
-    /// 0 is the photo, 1 the style alone.
-    pub strength: f32,
-    /// Where to look for styles before anywhere else.
-    pub folder: Option<PathBuf>,
-    /// What runs it, on how many threads.
-    pub engine: Options,
-}
-
-/// The folders in which styles are looked for, besides those that the user names: the user's data folder, then the
-/// share folder of the installation that the program runs from.
-pub fn style_folders() -> Vec<PathBuf> {
-    let user = etcetera::choose_base_strategy().ok().map(|base| base.data_dir().join("nijigen").join("styles"));
-    let installed = std::env::current_exe()
-        .ok()
-        .and_then(|exe| exe.canonicalize().ok())
-        .and_then(|exe| Some(exe.parent()?.parent()?.join("share").join("nijigen").join("styles")));
-    user.into_iter().chain(installed).collect()
-}
-
-/// The rate at which sources that know none are played, and that streams of them are given.
-pub const DEFAULT_RATE: Rate = match Rate::new(30, 1) {
-    Some(rate) => rate,
-    None => unreachable!(),
-};
-
-/// How still a live picture is held when it is not said: on the webcam clips of `cargo bench --bench live_reuse` the most
-/// that keeps 44 dB against computing everything.
-pub const DEFAULT_STABILITY: f32 = 0.5;
 /// How many frames are drawn per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FrameRate {
@@ -95,18 +48,6 @@ impl FromStr for FrameRate {
         text.parse().map(Self::Fixed).map_err(|why| format!("{why}, or auto"))
     }
 }
-
-/// The seed of synthetic sources.
-pub const SYNTHETIC_SEED: u64 = 1;
-
-/// Frames that a benchmark measures when it is not told how many.
-pub const BENCH_FRAMES: u64 = 100;
-
-/// How large photos are drawn when it is not said. The networks were trained on pictures of about 512 pixels, and their
-/// lines are as thick at any size: tried on photos of 12 megapixels, those drawn with a longer side of 1024 still have the
-/// lines and the flat surfaces of the style, while small faces of a group stay readable; from 1600 on lines become too
-/// thin to see, and skin and stubble speckles.
-pub const DEFAULT_DETAIL: Detail = Detail::Side(1024);
 
 /// How large a photo is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,46 +154,10 @@ impl TryFrom<OsString> for SinkChoice {
     }
 }
 
-/// What `nijigen run` does.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunConfig {
-    /// Where frames come from.
-    pub source: SourceChoice,
-    /// Where they go; at least one, none twice.
-    pub sinks: Vec<SinkChoice>,
-    /// The size asked of a camera, made by the synthetic source, and to which others are scaled.
-    pub size: Option<Size>,
-    /// The rate asked of a camera, at which other sources are played, and which is held; where none is given, the source's.
-    pub fps: Option<Rate>,
-    /// The most that the process may take of all cores, in percent (1 to 100).
-    pub cpu: Option<u8>,
-    /// Whether a camera that is absent or in use at the start is waited for, rather than an error.
-    pub wait: bool,
-    /// Whether frames are mirrored left to right.
-    pub mirror: bool,
-    /// The end after so many stylized frames.
-    pub frames: Option<u64>,
-    /// How still the picture is held: 0 computes every block, up to 1 more and more is left as it was.
-    pub stability: f32,
-    /// The style.
-    pub style: StyleConfig,
-}
-
-impl RunConfig {
-    /// Whether somebody or something sets the pace: then the newest frame counts.
-    pub fn is_live(&self) -> bool {
-        matches!(self.source, SourceChoice::Camera(_) | SourceChoice::Stdin { live: true }) || self.is_watched()
-    }
-
-    /// Whether somebody watches while it runs.
-    pub fn is_watched(&self) -> bool {
-        self.sinks.iter().any(|sink| matches!(sink, SinkChoice::Window | SinkChoice::V4l2(_)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DEFAULT_DETAIL;
     use crate::sink::v4l2::OutputFormat;
     use crate::source::camera::WhichCamera;
 

@@ -1,0 +1,207 @@
+//! What a run does of itself: snapshots after a countdown, styles in turn, and a rest when nobody is there.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::motion::Motion;
+use super::{Control, Messages, Patch, Snapshots};
+use crate::error::{Error, Result};
+use crate::source::Rest;
+
+/// How often it is looked whether anything moves.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a run does of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KioskConfig {
+    /// From the wish for a snapshot until it is taken.
+    pub countdown: Duration,
+    /// For how long a style is shown before the next one has its turn, where they take turns.
+    pub attract: Option<Duration>,
+    /// After how long without anybody the camera is let go, where it is.
+    pub idle: Option<Duration>,
+}
+
+type Done = Box<dyn FnOnce(Result<PathBuf>) + Send>;
+/// Lists the names of the styles that there are.
+pub type StyleList = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// Looks after a run. Clones share one state: the window's keys and the HTTP service tell it who is there and what is
+/// wished, and the run's own thread lets it [do](Attendant::tick) what is due.
+#[derive(Clone)]
+pub struct Attendant(Arc<Shared>);
+
+struct Shared {
+    config: KioskConfig,
+    control: Control,
+    snapshots: Snapshots,
+    styles: StyleList,
+    messages: Messages,
+    rest: Rest,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// When there was last somebody.
+    seen: Instant,
+    /// When the style that is shown came, and which it is.
+    style: (Instant, String),
+    /// When the snapshot is due that is being counted down, and who waits for it.
+    counting: Option<(Instant, Done)>,
+    looked: Instant,
+    motion: Motion,
+}
+
+impl fmt::Debug for Attendant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Attendant").field(&self.0.config).finish()
+    }
+}
+
+impl Attendant {
+    /// One for the run of `control`, whose source rests when `rest` says so.
+    pub fn new(
+        config: KioskConfig,
+        control: Control,
+        snapshots: Snapshots,
+        styles: StyleList,
+        messages: Messages,
+        rest: Rest,
+    ) -> Self {
+        let now = Instant::now();
+        let style = (now, control.settings().style);
+        let state = State { seen: now, style, counting: None, looked: now, motion: Motion::default() };
+        Self(Arc::new(Shared { config, control, snapshots, styles, messages, rest, state: Mutex::new(state) }))
+    }
+
+    /// The styles that there are.
+    pub fn styles(&self) -> Vec<String> {
+        (self.0.styles)()
+    }
+
+    /// Somebody is there: a source that rests is wanted again.
+    pub fn somebody(&self) {
+        self.seen(&mut self.lock(), Instant::now());
+    }
+
+    fn seen(&self, state: &mut State, now: Instant) {
+        state.seen = now;
+        if self.0.rest.end() {
+            tracing::info!("somebody is there: the camera is wanted again");
+            state.motion.forget();
+        }
+    }
+
+    /// Takes a snapshot, after the countdown where there is one, and then calls `done`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no picture yet, [`Error::Usage`] where one is being counted down already,
+    /// [`Error::Tool`] where too many wait to be written.
+    pub fn snapshot(&self, done: impl FnOnce(Result<PathBuf>) + Send + 'static) -> Result<()> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        self.seen(&mut state, now);
+        if self.0.config.countdown.is_zero() {
+            drop(state);
+            return self.take(Box::new(done));
+        }
+        if state.counting.is_some() {
+            return Err(Error::Usage("a snapshot is being counted down already; wait for it".into()));
+        }
+        state.counting = Some((now + self.0.config.countdown, Box::new(done)));
+        Ok(())
+    }
+
+    fn take(&self, done: Done) -> Result<()> {
+        let pair = self.0.control.newest();
+        let pair = pair.ok_or_else(|| Error::Input("there is no picture yet to keep; wait a moment".into()))?;
+        self.0.snapshots.take(pair, done)
+    }
+
+    /// The seconds until the snapshot that is being counted down, from the countdown's length to 1.
+    pub fn seconds_left(&self) -> Option<u64> {
+        let state = self.lock();
+        let due = state.counting.as_ref()?.0;
+        let left = due.saturating_duration_since(Instant::now());
+        Some((left.as_millis().div_ceil(1000) as u64).max(1))
+    }
+
+    /// Does what is due at `now`. To be called several times a second; it never waits.
+    pub fn tick(&self, now: Instant) {
+        let mut state = self.lock();
+        let due = state.counting.take_if(|(due, _)| *due <= now);
+        if state.counting.is_some() {
+            // Who waits for a snapshot is there.
+            state.seen = now;
+        }
+        self.look(&mut state, now);
+        let next = self.next_style(&mut state, now);
+        drop(state);
+        if let Some((_, done)) = due
+            && let Err(error) = self.take(done)
+        {
+            self.0.messages.complain(format!("No snapshot: {error}"));
+        }
+        if let Some(style) = next {
+            self.show(style);
+        }
+    }
+
+    /// Lets the source rest when there has been nobody for long.
+    fn look(&self, state: &mut State, now: Instant) {
+        let Some(idle) = self.0.config.idle else { return };
+        if now.saturating_duration_since(state.looked) < LOOK_EVERY || self.0.rest.is_on() {
+            return;
+        }
+        state.looked = now;
+        if let Some(pair) = self.0.control.newest()
+            && state.motion.look(&pair.photo)
+        {
+            state.seen = now;
+        }
+        if now.saturating_duration_since(state.seen) >= idle {
+            tracing::info!("nobody for {} minutes: the camera is let go", idle.as_secs().div_ceil(60));
+            self.0.rest.begin();
+        }
+    }
+
+    /// The style whose turn it is, when one has been shown long enough.
+    fn next_style(&self, state: &mut State, now: Instant) -> Option<String> {
+        let attract = self.0.config.attract?;
+        let shown = self.0.control.settings().style;
+        if state.style.1 != shown {
+            state.style = (now, shown);
+            return None;
+        }
+        if now.saturating_duration_since(state.style.0) < attract || self.0.rest.is_on() {
+            return None;
+        }
+        state.style.0 = now;
+        let styles = self.styles();
+        let place = styles.iter().position(|style| *style == shown).map_or(0, |place| place + 1);
+        styles.get(place % styles.len().max(1)).filter(|style| **style != shown).cloned()
+    }
+
+    fn show(&self, style: String) {
+        let messages = self.0.messages.clone();
+        let patch = Patch { style: Some(style.clone()), ..Patch::default() };
+        let asked = self.0.control.patch(&patch, move |shown| {
+            if let Err(error) = shown {
+                messages.complain(format!("Style {style}: {error}"));
+            }
+        });
+        if let Err(error) = asked {
+            self.0.messages.complain(error.to_string());
+        }
+    }
+
+    /// Each change of the state is complete before anything that could panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,435 @@
+//! The pictures of a run, kept as a video.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::{Control, Messages};
+use crate::error::{Error, Result};
+use crate::ffmpeg::{self, Recording};
+use crate::folders;
+use crate::frame::{Frame, Rate, Size};
+use crate::pixels::yuv::Chroma;
+use crate::sink::y4m::Encoder;
+use crate::y4m::Header;
+
+/// How often a recording that gets no pictures looks whether it is to end.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a recording is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingKind {
+    /// Through ffmpeg.
+    Mp4,
+    /// By ourselves; large.
+    Y4m,
+}
+
+impl RecordingKind {
+    /// The kind that a file name's extension stands for.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "mp4" => Some(Self::Mp4),
+            "y4m" => Some(Self::Y4m),
+            _ => None,
+        }
+    }
+
+    /// The one that this computer can write.
+    fn available() -> Self {
+        if ffmpeg::vsync_option().is_ok() { Self::Mp4 } else { Self::Y4m }
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Mp4 => ".mp4",
+            Self::Y4m => ".y4m",
+        }
+    }
+}
+
+/// Records what a [`Control`] publishes, on a thread of its own that takes the newest picture whenever it is ready for
+/// one: a slow encoder or disk loses pictures of the recording and nothing else. It plays at the speed of life.
+///
+/// While it goes on, a recording lies beside its place under a name of its own, `clip.recording.mp4` for `clip.mp4`, and
+/// can be played there after a crash. At its end it takes its place. Clones share one recorder.
+#[derive(Debug, Clone)]
+pub struct Recorder(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    control: Control,
+    folder: Option<PathBuf>,
+    rate: Rate,
+    messages: Messages,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: Option<Running>,
+    /// The first failure.
+    failed: Option<Error>,
+}
+
+#[derive(Debug)]
+struct Running {
+    since: Instant,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Recorder {
+    /// A recorder of what `control` publishes, `rate` pictures per second, which names its files itself in `folder`.
+    pub fn new(control: Control, folder: Option<PathBuf>, rate: Rate, messages: Messages) -> Self {
+        Self(Arc::new(Shared { control, folder, rate, messages, state: Mutex::default() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when it records, where it does.
+    pub fn since(&self) -> Option<Instant> {
+        let goes_on = |running: &&Running| !running.stop.load(Ordering::Acquire) && !running.thread.is_finished();
+        self.state().running.as_ref().filter(goes_on).map(|running| running.since)
+    }
+
+    /// Begins a recording, into a file in the folder named after the time where `path` is not given; one that goes on is
+    /// ended first.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is neither a path nor a folder, [`Error::Tool`] where the system gives no thread.
+    pub fn start(&self, path: Option<&Path>) -> Result<()> {
+        let mut state = self.state();
+        state.stop();
+        let Shared { control, folder, rate, messages, .. } = &*self.0;
+        let place = match (path, folder) {
+            (Some(path), _) => Place::File(path.to_path_buf()),
+            (None, Some(folder)) => Place::Folder(folder.clone()),
+            (None, None) => {
+                return Err(Error::Usage("there is no folder for videos; give one with --recordings".into()));
+            }
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let work = {
+            let (control, rate, messages, stop) = (control.clone(), *rate, messages.clone(), Arc::clone(&stop));
+            move || {
+                let outcome = record(&control, place, rate, &stop, &messages);
+                if let Err(error) = &outcome {
+                    messages.complain(format!("The recording ended: {error}"));
+                }
+                outcome
+            }
+        };
+        let thread = thread::Builder::new().name("record".into()).spawn(work);
+        let thread = thread
+            .map_err(|e| Error::Tool(format!("the system gives no thread for 'record' ({e}); close other programs")))?;
+        state.running = Some(Running { since: Instant::now(), stop, thread });
+        Ok(())
+    }
+
+    /// Asks the recording to end, and does not wait for that.
+    pub fn stop(&self) {
+        if let Some(running) = &self.state().running {
+            running.stop.store(true, Ordering::Release);
+        }
+    }
+
+    /// Ends the recording, where there is one, and waits until its file is complete.
+    ///
+    /// # Errors
+    /// Why the first recording that failed did.
+    pub fn finish(&self) -> Result<()> {
+        let mut state = self.state();
+        state.stop();
+        state.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+impl State {
+    fn stop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        running.stop.store(true, Ordering::Release);
+        let broke = |_| Err(Error::Tool("the part 'record' broke; please report this as a bug".into()));
+        if let Err(error) = running.thread.join().unwrap_or_else(broke) {
+            self.failed.get_or_insert(error);
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Where a recording goes.
+enum Place {
+    File(PathBuf),
+    /// Into this folder, which is made when it is missing.
+    Folder(PathBuf),
+}
+
+impl Place {
+    fn path(self) -> Result<PathBuf> {
+        match self {
+            Self::File(path) => Ok(path),
+            Self::Folder(folder) => {
+                fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
+                Ok(folders::name_by_time(&folder, RecordingKind::available().ending()))
+            }
+        }
+    }
+}
+
+fn record(control: &Control, place: Place, rate: Rate, stop: &AtomicBool, messages: &Messages) -> Result<()> {
+    let path = place.path()?;
+    let mut file = None;
+    let mut number = 0;
+    let outcome = loop {
+        let Some(pair) = control.newer_than(number, TICK) else {
+            if control.has_ended() || stop.load(Ordering::Acquire) {
+                break Ok(());
+            }
+            continue;
+        };
+        number = pair.number;
+        let picture = &pair.picture;
+        let added = match &mut file {
+            None => RecordedFile::begin(&path, picture.size, rate).and_then(|begun| {
+                messages.say(format!("Recording to {}", path.display()));
+                file.insert(begun).add(picture)
+            }),
+            Some(file) => file.add(picture),
+        };
+        if added.is_err() || stop.load(Ordering::Acquire) {
+            break added;
+        }
+    };
+    let Some(file) = file else {
+        return outcome.and(Err(Error::Input(format!("{}: no picture came, so nothing was recorded", path.display()))));
+    };
+    // What was written before a failure is kept too.
+    let frames = file.finish(&path)?;
+    outcome?;
+    messages.say(format!("Recorded {frames} pictures: {}", path.display()));
+    Ok(())
+}
+
+/// A recording under its other name.
+struct RecordedFile {
+    working: PathBuf,
+    size: Size,
+    first: Option<Instant>,
+    pictures: u64,
+    format: Format,
+}
+
+enum Format {
+    Mp4(Recording),
+    Y4m { file: BufWriter<fs::File>, encoder: Encoder, beat: Beat },
+}
+
+impl RecordedFile {
+    fn begin(path: &Path, size: Size, rate: Rate) -> Result<Self> {
+        let kind = RecordingKind::of_path(path)
+            .ok_or_else(|| Error::Usage(format!("'{}': a recording is .mp4 or .y4m", path.display())))?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let working = folders::unused(folder, &format!("{stem}.recording"), kind.ending());
+        let failed = |error| Error::io("write", path, error);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&working).map_err(failed)?;
+        let format = match kind {
+            RecordingKind::Mp4 => Recording::create(&working, size, rate).map(Format::Mp4),
+            RecordingKind::Y4m => {
+                let header = Header::new(size, Some(rate), Chroma::C420);
+                file.write_all(header.line().as_bytes()).map_err(failed).map(|()| Format::Y4m {
+                    file: BufWriter::new(file),
+                    encoder: Encoder::new(header),
+                    beat: Beat { rate, written: 0 },
+                })
+            }
+        };
+        let format = format.inspect_err(|_| {
+            // Nothing is in it; that it stays is less than why.
+            let _ = fs::remove_file(&working);
+        })?;
+        Ok(Self { working, size, first: None, pictures: 0, format })
+    }
+
+    fn add(&mut self, picture: &Frame) -> Result<()> {
+        if picture.size != self.size {
+            let (first, now) = (self.size, picture.size);
+            return Err(Error::Input(format!("pictures changed their size from {first} to {now}; record again")));
+        }
+        let first = *self.first.get_or_insert(picture.captured);
+        let at = picture.captured.saturating_duration_since(first);
+        match &mut self.format {
+            Format::Mp4(recording) => recording.add(picture, at)?,
+            Format::Y4m { file, encoder, beat } => {
+                let failed = |error| Error::io("write", &self.working, error);
+                let Some(repeats) = beat.repeats_before(at) else { return Ok(()) };
+                for _ in 0..repeats {
+                    file.write_all(encoder.encoded()).map_err(failed)?;
+                }
+                file.write_all(encoder.encode(picture)).map_err(failed)?;
+            }
+        }
+        self.pictures += 1;
+        Ok(())
+    }
+
+    /// Puts the file into its place; tells how many pictures it holds, repeated ones aside.
+    fn finish(self, path: &Path) -> Result<u64> {
+        let failed = |error| Error::io("write", path, error);
+        match self.format {
+            Format::Mp4(recording) => recording.finish()?,
+            Format::Y4m { file, .. } => {
+                file.into_inner().map_err(|error| failed(error.into_error()))?;
+            }
+        }
+        fs::rename(&self.working, path).map_err(failed)?;
+        Ok(self.pictures)
+    }
+}
+
+/// Keeps a file without times at the speed of life.
+#[derive(Debug)]
+struct Beat {
+    rate: Rate,
+    /// Pictures in the file.
+    written: u64,
+}
+
+impl Beat {
+    /// How often the picture before is to be written again before one that is shown `at` this time after the start;
+    /// `None` where its place is taken. Counts both.
+    fn repeats_before(&mut self, at: Duration) -> Option<u64> {
+        let place = (at.as_secs_f64() * self.rate.as_f64()).round() as u64;
+        let repeats = place.checked_sub(self.written)?;
+        self.written = place + 1;
+        Some(repeats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::frame::{Pool, SharedFrame};
+    use crate::live::Settings;
+
+    const SIZE: Size = Size::new(32, 16);
+
+    fn control() -> Control {
+        let settings =
+            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        Control::new(settings, None).unwrap()
+    }
+
+    fn frame(value: u8, captured: Instant) -> SharedFrame {
+        let mut frame = Pool::default().take(SIZE);
+        frame.pixels.fill(value);
+        frame.captured = captured;
+        frame.share()
+    }
+
+    /// Publishes a picture every 20 ms, `frames` in all, as if one came every 100 ms.
+    fn publish(control: &Control, frames: u64) {
+        let start = Instant::now();
+        for n in 0..frames {
+            let frame = frame((n as u8).wrapping_mul(20), start + Duration::from_millis(100 * n));
+            control.publish(frame.clone(), frame);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn recorder(control: &Control, folder: Option<PathBuf>) -> Recorder {
+        Recorder::new(control.clone(), folder, Rate::new(20, 1).unwrap(), Messages::default())
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn pictures_have_their_places_in_time() {
+        let mut beat = Beat { rate: Rate::new(10, 1).unwrap(), written: 0 };
+        let mut at = |millis| beat.repeats_before(Duration::from_millis(millis));
+        assert_eq!((at(0), at(100), at(130), at(200)), (Some(0), Some(0), None, Some(0)));
+        // Three are missing: the one before stands for them.
+        assert_eq!((at(600), at(640), at(700)), (Some(3), None, Some(0)));
+    }
+
+    #[test]
+    fn a_y4m_recording_lasts_as_long_as_its_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.y4m");
+        let control = control();
+        let recorder = recorder(&control, None);
+        recorder.start(Some(&path)).unwrap();
+        publish(&control, 5);
+        assert!(recorder.since().is_some());
+        control.end();
+        recorder.finish().unwrap();
+        assert_eq!(names(folder.path()), ["a.y4m"]);
+        let bytes = fs::read(&path).unwrap();
+        let header = Header::read(&mut &bytes[..], "it").unwrap();
+        assert_eq!(header.rate, Rate::new(20, 1));
+        // From 0 to 400 ms there are 9 places at 20 per second; however many pictures were taken, the last one is at its own.
+        let frames = (bytes.len() - header.line().len()) / (b"FRAME\n".len() + header.frame_len());
+        assert!((7..=9).contains(&frames), "{frames}");
+    }
+
+    #[test]
+    fn a_recording_can_be_played_while_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control();
+        let recorder = recorder(&control, Some(folder.path().join("new")));
+        recorder.start(None).unwrap();
+        publish(&control, 40);
+        let folder = folder.path().join("new");
+        let working = names(&folder);
+        assert!(working[0].ends_with(".recording.mp4"), "{working:?}");
+        // A copy of what lies there now is what a crash leaves behind.
+        let cut = folder.join("cut.mp4");
+        let plays = || {
+            fs::copy(folder.join(&working[0]), &cut).unwrap();
+            ffmpeg::probe(&cut).is_ok()
+        };
+        // ffmpeg is another process, which takes its time.
+        assert!((0..600).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            plays()
+        }));
+        recorder.stop();
+        assert!(recorder.since().is_none());
+        recorder.finish().unwrap();
+        let whole = names(&folder).into_iter().find(|name| name.starts_with("nijigen-")).unwrap();
+        assert!(!whole.contains("recording"), "{whole}");
+        let probe = ffmpeg::probe(&folder.join(whole)).unwrap();
+        assert_eq!(probe.rate, Rate::new(20, 1).unwrap());
+    }
+
+    #[test]
+    fn without_a_picture_or_a_folder_nothing_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control();
+        let empty = recorder(&control, None);
+        empty.start(Some(&folder.path().join("a.mp4"))).unwrap();
+        assert!(matches!(empty.finish(), Err(Error::Input(_))));
+        let elsewhere = recorder(&control, None);
+        elsewhere.start(Some(&folder.path().join("missing/a.y4m"))).unwrap();
+        publish(&control, 2);
+        assert!(matches!(elsewhere.finish(), Err(Error::Io { .. })));
+        assert!(names(folder.path()).is_empty());
+        assert!(matches!(recorder(&control, None).start(None), Err(Error::Usage(_))));
+    }
+}

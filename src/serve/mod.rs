@@ -1,0 +1,179 @@
+//! A run seen and steered over HTTP: a control page, the picture as a stream, and an interface for programs.
+//!
+//! The service has a thread of its own with a small runtime, and another that encodes the stream. It reads what the run
+//! shares ([`Control`], [`Stats`]) and never stands in the way of a frame; whatever fails here, the run goes on.
+//!
+//! Who may ask is decided in [`guard`]: the service is there for this machine, or for those who know its token.
+
+mod api;
+mod connection;
+mod events;
+mod gallery;
+pub mod guard;
+mod jpeg;
+mod metrics;
+mod photo;
+mod reply;
+mod routes;
+mod stream;
+mod watched;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+pub use watched::Watched;
+
+use crate::config::ServeConfig;
+use crate::error::{Error, Result};
+use crate::live::{Attendant, Control, Shelf};
+use crate::pipeline::stats::Stats;
+use crate::style::Stylizer;
+use gallery::Gallery;
+use guard::Guard;
+use photo::Studio;
+use stream::Stream;
+
+/// The name in the statistics of the sink that stands for those who watch.
+const SINK: &str = "http";
+
+/// Opens a style by its name, apart from the run's own: for photos and thumbnails.
+pub type Opener = Arc<dyn Fn(&str) -> Result<Stylizer> + Send + Sync>;
+
+/// What the service shows and steers.
+pub struct Service {
+    /// The run.
+    pub control: Control,
+    /// What it measures.
+    pub stats: Arc<Stats>,
+    /// Takes snapshots, and is told that there is somebody.
+    pub attendant: Attendant,
+    /// The styles that may be chosen. Nothing else can be opened from outside, whatever path is named.
+    pub shelf: Shelf,
+    /// Opens styles.
+    pub opener: Opener,
+    /// The source's name, for people.
+    pub source: String,
+}
+
+/// What all requests share.
+struct Site {
+    control: Control,
+    stats: Arc<Stats>,
+    attendant: Attendant,
+    shelf: Shelf,
+    gallery: Gallery,
+    studio: Studio,
+    stream: Arc<Stream>,
+    guard: Guard,
+    source: String,
+    began: Instant,
+}
+
+/// An address that is ours, at which nobody is answered yet.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl Listener {
+    /// Takes the address, so that it is known before anything starts whether it can be had.
+    ///
+    /// # Errors
+    /// [`Error::Serve`] where it cannot.
+    pub fn bind(config: &ServeConfig) -> Result<Self> {
+        let cannot = |error: std::io::Error| {
+            let remedy = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another program uses this port; end it, or choose another port".into()
+                }
+                std::io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address; choose one that it has".into()
+                }
+                std::io::ErrorKind::PermissionDenied => "this port is not permitted; choose one above 1023".into(),
+                _ => error.to_string(),
+            };
+            Error::Serve(format!("cannot serve at {}: {remedy}", config.address))
+        };
+        let listener = TcpListener::bind(config.address).map_err(cannot)?;
+        listener.set_nonblocking(true).map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        Ok(Self { listener, address, token: config.token.clone() })
+    }
+
+    /// The address, with the port that the system gave where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A service that runs until this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    stream: Arc<Stream>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Starts to answer at `listener`.
+///
+/// # Errors
+/// [`Error::Tool`] where the system gives no thread.
+pub fn start(listener: Listener, service: Service) -> Result<Server> {
+    let Service { control, stats, attendant, shelf, opener, source } = service;
+    let Listener { listener, address, token } = listener;
+    let stream = Arc::new(Stream::default());
+    let studio = Studio::new(Arc::clone(&opener));
+    let gallery = Gallery::start(control.clone(), &shelf, opener)?;
+    let site = Arc::new(Site {
+        control: control.clone(),
+        stats,
+        attendant: attendant.clone(),
+        shelf,
+        gallery,
+        studio,
+        stream: Arc::clone(&stream),
+        guard: Guard::new(address, token),
+        source,
+        began: Instant::now(),
+    });
+    let mut server = Server { stop: None, stream: Arc::clone(&stream), threads: Vec::new() };
+    server.threads.push(spawn("http encode", move || stream.feed(&control, &attendant))?);
+    let (stop, stopped) = oneshot::channel();
+    server.stop = Some(stop);
+    server.threads.push(spawn("http", move || {
+        if let Err(error) = connection::answer(listener, routes::router(site), stopped) {
+            tracing::warn!("the HTTP service ended ({error}); the run goes on without it");
+        }
+    })?);
+    Ok(server)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|e| Error::Tool(format!("the system gives no thread for '{name}' ({e}); close other programs")))
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stream.end();
+        if let Some(stop) = self.stop.take() {
+            // Nobody listens where the service has ended by itself.
+            let _ = stop.send(());
+        }
+        for thread in self.threads.drain(..) {
+            // One that broke has said so in the log.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
