@@ -185,6 +185,8 @@ pub struct Frame {
     pub presented: Option<Duration>,
     /// What it shows.
     pub kind: FrameKind,
+    /// Whether it was mirrored left to right on its way.
+    pub mirrored: bool,
 }
 
 impl Frame {
@@ -197,6 +199,7 @@ impl Frame {
             sequence: 0,
             presented: None,
             kind: FrameKind::Picture,
+            mirrored: false,
         }
     }
 

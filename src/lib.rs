@@ -11,6 +11,7 @@
 //! 2. [`pipeline`] hands it over through a mailbox of one slot: where an end is live the newest frame wins,
 //!    where neither is, the hand-over waits and nothing is dropped.
 //! 3. A [`style`] found on disk or in the binary was loaded by [`engine`] into a generator: u8 pixels in, u8 pixels out.
+//!    Of a live picture only that is drawn anew which [`temporal`] finds changed.
 //! 4. [`sink`]s show or write what comes out; every stage reports its time into the shared statistics.
 //!
 //! A camera that is lost is opened again by [`source::reconnect`], which fills frames with a placeholder meanwhile; those
@@ -41,6 +42,7 @@ pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod style;
+pub mod temporal;
 pub mod y4m;
 
 pub use error::{Error, Result};

@@ -1,8 +1,10 @@
-//! The engine allocates when it is given a size for the first time, and never again; so does what runs it at a scale.
+//! The engine allocates when it is given a size for the first time, and never again; so does what runs it at a scale, and
+//! what finds out what has changed in a live picture.
 
 #![allow(clippy::unwrap_used)]
 
 use std::alloc::System;
+use std::time::{Duration, Instant};
 
 use nijigen::engine::Generator;
 use nijigen::engine::contract::FloatNetwork;
@@ -10,14 +12,20 @@ use nijigen::engine::fused::{BlockMask, Changed, FusedGenerator};
 use nijigen::engine::kernels::Isa;
 use nijigen::engine::topology::{StudentSize, Topology};
 use nijigen::frame::Size;
-use nijigen::style::{Scale, Scaled};
+use nijigen::style::{Scale, Scaled, Stylizer};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// One test: what another does meanwhile would be counted.
 #[test]
 fn after_the_first_frame_nothing_is_allocated_on_any_thread() {
+    engine_and_scale();
+    live_picture();
+}
+
+fn engine_and_scale() {
     let net = FloatNetwork::random(Topology::two_scale(StudentSize::S), 1).quantize().unwrap();
     let size = Size::new(72, 50);
     let mut frame: Vec<u8> = (0..size.rgb_len()).map(|i| (i * 37 % 256) as u8).collect();
@@ -37,20 +45,47 @@ fn after_the_first_frame_nothing_is_allocated_on_any_thread() {
             engine.run_changed(&frame, size, Changed::Unknown, 0, &mut out).unwrap();
             for scaled in &mut scaled {
                 scaled.run(&mut engine, &frame, size, &mut out).unwrap();
-                scaled.run_changed(&mut engine, &frame, size, Changed::Unknown, 0, &mut out).unwrap();
+                scaled.run_only(&mut engine, &frame, size, &mask, &mut out).unwrap();
+                scaled.run_only(&mut engine, &frame, size, &mask, &mut out).unwrap();
             }
         }
         let region = Region::new(ALLOCATOR);
         for i in 0..500 {
             frame[i * 7] ^= 0x55;
             mask.set(i % mask.columns(), i % mask.rows(), i % 3 == 0);
-            let changed = [Changed::Whole, Changed::Unknown, Changed::Blocks(&mask)][i % 3];
+            let ways = [Changed::Whole, Changed::Unknown, Changed::Blocks(&mask), Changed::Only(&mask)];
+            let changed = ways[i % ways.len()];
             engine.run_changed(&frame, size, changed, (i % 2) as u8, &mut out).unwrap();
             for scaled in &mut scaled {
-                scaled.run_changed(&mut engine, &frame, size, changed, (i % 2) as u8, &mut out).unwrap();
+                scaled.run_only(&mut engine, &frame, size, &mask, &mut out).unwrap();
             }
         }
         let seen = region.change();
         assert_eq!((seen.allocations, seen.reallocations), (0, 0), "on {threads} threads");
+    }
+}
+
+fn live_picture() {
+    let net = FloatNetwork::random(Topology::two_scale(StudentSize::S), 1).quantize().unwrap();
+    let size = Size::new(72, 50);
+    let mut frame: Vec<u8> = (0..size.rgb_len()).map(|i| (i * 37 % 256) as u8).collect();
+    let mut out = vec![0; size.rgb_len()];
+    let began = Instant::now();
+    for scale in [Scale::Full, Scale::Half] {
+        let engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
+        let mut stylizer = Stylizer::new("random", Box::new(engine), 0.8);
+        stylizer.set_scale(scale);
+        stylizer.set_stability(0.5);
+        let mut draw = |i: usize| {
+            frame.iter_mut().skip(i % 300).step_by(301).for_each(|byte| *byte ^= 1);
+            frame[i * 7] ^= 0x55;
+            stylizer.run_live(&frame, size, began + Duration::from_millis(33) * i as u32, &mut out).unwrap()
+        };
+        let _: u64 = (0..50).map(|i| draw(i).computed).sum();
+        let region = Region::new(ALLOCATOR);
+        let computed: u64 = (50..500).map(|i| draw(i).computed).sum();
+        let seen = region.change();
+        assert_eq!((seen.allocations, seen.reallocations), (0, 0), "at {scale}");
+        assert!(computed > 0);
     }
 }

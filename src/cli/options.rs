@@ -85,6 +85,15 @@ impl StyleOptions {
     }
 }
 
+/// Reads a stability.
+pub fn stability(text: &str) -> std::result::Result<f32, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| {
+        format!(
+            "'{text}' is not a stability; give a number from 0 (every block is computed) to 1 (the stillest picture)"
+        )
+    })
+}
+
 fn strength(text: &str) -> std::result::Result<f32, String> {
     text.parse()
         .ok()

@@ -33,6 +33,7 @@ impl Pool {
         unique.reshape(size);
         unique.presented = None;
         unique.kind = FrameKind::Picture;
+        unique.mirrored = false;
         PooledFrame(SharedFrame { frame: Some(frame), shelf: Arc::clone(&self.shelf) })
     }
 

@@ -171,7 +171,8 @@ mod tests {
     use crate::style::Stylizer;
 
     fn console(folder: &Path, styles: &'static [&'static str]) -> Console {
-        let settings = Settings { on: true, style: "b".into(), strength: 1.0, split: None, mirror: false };
+        let settings =
+            Settings { on: true, style: "b".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
         let opener = Box::new(|style: &str| match style {
             "broken" => Err(Error::Input("broken is no style".into())),
             _ => Ok(Stylizer::off()),

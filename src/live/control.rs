@@ -173,7 +173,7 @@ mod tests {
     use crate::frame::{Pool, Size};
 
     fn settings() -> Settings {
-        Settings { on: true, style: "off".into(), strength: 1.0, split: None, mirror: false }
+        Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false }
     }
 
     fn opener() -> Opener {

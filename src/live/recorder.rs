@@ -329,7 +329,8 @@ mod tests {
     const SIZE: Size = Size::new(32, 16);
 
     fn control() -> Control {
-        let settings = Settings { on: true, style: "off".into(), strength: 1.0, split: None, mirror: false };
+        let settings =
+            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
         Control::new(settings, None).unwrap()
     }
 

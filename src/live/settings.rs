@@ -13,6 +13,8 @@ pub struct Settings {
     pub style: String,
     /// How much of the style, 0 (the photo) to 1 (the style alone).
     pub strength: f32,
+    /// How still the picture is held, 0 (every block is computed) to 1 (what changes little is left as it was).
+    pub stability: f32,
     /// Where the photo ends and the picture begins, from the left, as a share of the width (0 to 1); `None` shows the
     /// picture alone.
     pub split: Option<f32>,
@@ -30,6 +32,8 @@ pub struct Patch {
     pub style: Option<String>,
     /// [`Settings::strength`].
     pub strength: Option<f32>,
+    /// [`Settings::stability`].
+    pub stability: Option<f32>,
     /// [`Settings::split`]; `Some(None)`, null in JSON, ends the comparison.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub split: Option<Option<f32>>,
@@ -48,7 +52,9 @@ impl Patch {
     /// # Errors
     /// [`Error::Usage`] naming the first that does not.
     pub fn check(&self) -> Result<()> {
-        for (name, value) in [("strength", self.strength), ("split", self.split.flatten())] {
+        for (name, value) in
+            [("strength", self.strength), ("stability", self.stability), ("split", self.split.flatten())]
+        {
             if value.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
                 return Err(Error::Usage(format!("{name} is a number from 0 to 1")));
             }
@@ -63,9 +69,10 @@ impl Patch {
 impl Settings {
     /// Takes over what `patch` names, except for the style, which has to be loaded first.
     pub(super) fn apply(&mut self, patch: &Patch) {
-        let Patch { on, style: _, strength, split, mirror } = patch;
+        let Patch { on, style: _, strength, stability, split, mirror } = patch;
         self.on = on.unwrap_or(self.on);
         self.strength = strength.unwrap_or(self.strength);
+        self.stability = stability.unwrap_or(self.stability);
         self.split = split.unwrap_or(self.split);
         self.mirror = mirror.unwrap_or(self.mirror);
     }
@@ -79,11 +86,13 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names() {
-        let before = Settings { on: true, style: "anime".into(), strength: 1.0, split: Some(0.5), mirror: false };
+        let (style, split) = ("anime".into(), Some(0.5));
+        let before = Settings { on: true, style, strength: 1.0, stability: 0.5, split, mirror: false };
         for (json, after) in [
             ("{}", before.clone()),
             (r#"{"split": null}"#, Settings { split: None, ..before.clone() }),
             (r#"{"split": 0.25, "on": false}"#, Settings { split: Some(0.25), on: false, ..before.clone() }),
+            (r#"{"stability": 0}"#, Settings { stability: 0.0, ..before.clone() }),
             (r#"{"strength": 0, "mirror": true}"#, Settings { strength: 0.0, mirror: true, ..before.clone() }),
         ] {
             let patch: Patch = serde_json::from_str(json).unwrap();
@@ -96,7 +105,13 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        for json in [r#"{"strength": 1.5}"#, r#"{"strength": -0.1}"#, r#"{"split": 2}"#, r#"{"style": ""}"#] {
+        for json in [
+            r#"{"strength": 1.5}"#,
+            r#"{"strength": -0.1}"#,
+            r#"{"stability": 2}"#,
+            r#"{"split": 2}"#,
+            r#"{"style": ""}"#,
+        ] {
             let patch: Patch = serde_json::from_str(json).unwrap();
             assert!(matches!(patch.check(), Err(Error::Usage(_))), "{json}");
         }

@@ -191,7 +191,8 @@ mod tests {
     use crate::live::Settings;
 
     fn shelf(folder: &Path) -> (Shelf, Control, Messages) {
-        let settings = Settings { on: true, style: "off".into(), strength: 1.0, split: None, mirror: false };
+        let settings =
+            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
         let control = Control::new(settings, None).unwrap();
         let trial: Trial = Box::new(|path: &str| match fs::read_to_string(path).unwrap().as_str() {
             "style" => Ok(Stylizer::off()),
@@ -250,8 +251,10 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_missing_is_said_at_the_start() {
-        let control =
-            Control::new(Settings { on: true, style: "off".into(), strength: 1.0, split: None, mirror: false }, None);
+        let control = Control::new(
+            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false },
+            None,
+        );
         let registry = Registry::discover(Some(Path::new("/nowhere")));
         let trial: Trial = Box::new(|_: &str| Ok(Stylizer::off()));
         let error = Shelf::start(registry, control.unwrap(), trial, Messages::default()).unwrap_err();

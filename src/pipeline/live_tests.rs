@@ -92,7 +92,8 @@ impl Live {
             Ok(tone) => Ok(Stylizer::new(name, Box::new(Paint(tone)), 1.0)),
             Err(_) => Err(Error::Usage(format!("there is no style '{name}'"))),
         });
-        let settings = Settings { on: true, style: "100".into(), strength: 1.0, split: None, mirror: false };
+        let settings =
+            Settings { on: true, style: "100".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
         let control = Control::new(settings, Some(opener)).unwrap();
         let (wanted, wants) = mpsc::channel();
         let (tell, told) = mpsc::channel();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::recent::{Latencies, Meter, Recent, slot};
 use crate::host;
 use crate::source::{SharedStatus, StatusReport};
-use crate::style::Scale;
+use crate::style::{Scale, Work};
 
 /// Times are kept to three digits between these, in nanoseconds: 1 µs and 100 s.
 const SHORTEST: u64 = 1_000;
@@ -32,6 +32,7 @@ struct Inner {
     captured: u64,
     dropped: u64,
     stylized: u64,
+    work: Work,
     scale: Scale,
     scale_steps: u64,
     over_budget: u64,
@@ -153,6 +154,8 @@ pub struct Summary {
     pub dropped: u64,
     /// Stylized frames per second.
     pub fps: f64,
+    /// The share of the style's arithmetic that was spared, since what was drawn before still held: 0 to 1.
+    pub reuse: f64,
     /// The share of each side at which frames are drawn now: 1, 0.75 or 0.5.
     pub scale: f64,
     /// How often the scale changed.
@@ -191,6 +194,7 @@ impl Stats {
             captured: 0,
             dropped: 0,
             stylized: 0,
+            work: Work::default(),
             scale: Scale::Full,
             scale_steps: 0,
             over_budget: 0,
@@ -250,6 +254,12 @@ impl Stats {
         let slot = inner.slot(now);
         inner.lately.stylized.count(slot);
         inner.ended = Some(now);
+    }
+
+    /// Stylizing a frame took so much arithmetic.
+    pub fn worked(&self, work: Work) {
+        let total = &mut self.lock().work;
+        *total = Work { computed: total.computed + work.computed, whole: total.whole + work.whole };
     }
 
     /// A frame took longer to stylize than the frame rate allows.
@@ -351,6 +361,7 @@ impl Stats {
             stylized: inner.stylized,
             dropped: inner.dropped,
             fps: if seconds > 0.0 { round(inner.stylized as f64 / seconds) } else { 0.0 },
+            reuse: round(inner.work.reuse()),
             scale: inner.scale.share(),
             scale_steps: inner.scale_steps,
             over_budget: inner.over_budget,
@@ -398,12 +409,15 @@ mod tests {
         }
         stats.dropped();
         stats.missed(0);
+        stats.worked(Work { computed: 10, whole: 10 });
+        stats.worked(Work { computed: 1, whole: 10 });
         stats.over_budget();
         stats.scaled(Scale::ThreeQuarters);
         let summary = stats.summary();
         assert_eq!((summary.captured, summary.stylized, summary.dropped), (100, 100, 1));
         assert_eq!((summary.scale, summary.scale_steps, summary.over_budget), (0.75, 1, 1));
         assert_eq!(summary.sinks, [SinkCount { name: "null".into(), frames: 100, dropped: 1 }]);
+        assert_eq!(summary.reuse, 0.45);
         let stylize = summary.stages_ms.stylize;
         assert!((stylize.p50 - 50.0).abs() < 0.2 && (stylize.p95 - 95.0).abs() < 0.2, "{stylize:?}");
     }
@@ -411,6 +425,6 @@ mod tests {
     #[test]
     fn an_empty_run_has_zeros() {
         let summary = Stats::new([]).summary();
-        assert_eq!((summary.fps, summary.latency_ms.p99, summary.seconds), (0.0, 0.0, 0.0));
+        assert_eq!((summary.fps, summary.latency_ms.p99, summary.seconds, summary.reuse), (0.0, 0.0, 0.0, 0.0));
     }
 }

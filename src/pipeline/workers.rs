@@ -106,6 +106,7 @@ impl Capture {
                 if follower.settings().mirror && frame.kind == FrameKind::Picture {
                     let width = frame.size.width;
                     pixels::mirror(&mut frame.pixels, width);
+                    frame.mirrored = true;
                 }
             }
             match frame.kind {
@@ -132,6 +133,8 @@ pub struct Stylize {
     rate: RateControl,
     /// When the thread began: the rate's clock counts from here.
     start: Instant,
+    /// Whether the last picture was mirrored.
+    mirrored: bool,
     wires: Arc<Wires>,
 }
 
@@ -143,7 +146,7 @@ impl Stylize {
         rate: RateControl,
         wires: Arc<Wires>,
     ) -> Self {
-        Self { stylizer, frames, follower, rate, start: Instant::now(), wires }
+        Self { stylizer, frames, follower, rate, start: Instant::now(), mirrored: false, wires }
     }
 
     pub fn work(mut self) -> Result<()> {
@@ -199,7 +202,9 @@ impl Stylize {
     }
 
     /// A placeholder, as it is.
-    fn pass(&self, input: PooledFrame) -> SharedFrame {
+    fn pass(&mut self, input: PooledFrame) -> SharedFrame {
+        // What is seen behind it may be something else.
+        self.stylizer.start_anew();
         let output = input.share();
         if let Some(follower) = &self.follower {
             follower.control().publish(output.clone(), output.clone());
@@ -225,9 +230,14 @@ impl Stylize {
             }
             let settings = follower.settings();
             self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
+            self.stylizer.set_stability(settings.stability);
+        }
+        if std::mem::replace(&mut self.mirrored, input.mirrored) != input.mirrored {
+            self.stylizer.start_anew();
         }
         let mut output = self.wires.pool.take(input.size);
-        self.stylizer.run(&input.pixels, input.size, &mut output.pixels)?;
+        let work = self.stylizer.run_live(&input.pixels, input.size, input.captured, &mut output.pixels)?;
+        self.wires.stats.worked(work);
         output.captured = input.captured;
         output.sequence = input.sequence;
         output.presented = input.presented;

@@ -32,7 +32,8 @@ impl Site {
 
     fn with_token(token: Option<&str>) -> Self {
         let opener = |_: &str| Ok(Stylizer::off());
-        let settings = Settings { on: true, style: "off".into(), strength: 1.0, split: None, mirror: false };
+        let settings =
+            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
         let control = Control::new(settings, Some(Box::new(opener))).unwrap();
         let config = ServeConfig { address: "127.0.0.1:0".parse().unwrap(), token: token.map(str::to_string) };
         let listener = Listener::bind(&config).unwrap();

@@ -1,12 +1,14 @@
 //! Styles: where they are found, what their cards say, and how one is applied to a picture.
 
 mod card;
+mod held;
 mod large;
 mod registry;
 mod scaled;
 mod stylizer;
 
 pub use card::{Card, DataSource, sha256};
+pub use held::Work;
 pub use registry::{Found, OpenStyle, Registry};
 pub use scaled::{Scale, Scaled};
 pub use stylizer::Stylizer;

@@ -1,15 +1,12 @@
 //! A generator at a share of the picture's size, for machines that cannot draw the whole of it in time.
 //!
 //! The picture is reduced, drawn, and enlarged again [along the photo's edges](crate::pixels::guided). Everything on the
-//! way depends on a neighbourhood alone, so what stands still keeps its bytes at any scale.
-
-mod region;
+//! way depends on a neighbourhood alone, so blocks can be drawn alone at any scale.
 
 use std::fmt;
 
-use self::region::Stale;
 use crate::engine::Generator;
-use crate::engine::fused::{BlockMask, Changed, FusedGenerator};
+use crate::engine::fused::{BLOCK, BlockMask, Changed, FusedGenerator};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::pixels::guided::{Guided, Part, Pictures};
@@ -78,8 +75,8 @@ impl fmt::Display for Scale {
 pub struct Scaled {
     scale: Scale,
     stage: Option<Stage>,
-    /// The size of the last picture, where [`Scaled::run_changed`] drew it at this scale: only then is what the engine and
-    /// the stage have kept the picture before.
+    /// The size of the last picture, where [`Scaled::run_only`] drew it at this scale: only then is what the engine and the
+    /// stage have kept the picture before.
     current: Option<Size>,
 }
 
@@ -109,33 +106,30 @@ impl Scaled {
         Stage::of(&mut self.stage, self.scale, size).run(generator, frame, output)
     }
 
-    /// As [`FusedGenerator::run_changed`], with blocks of the whole picture: those that have not changed keep what was
-    /// last taken from them, whatever `frame` holds there. Returns the multiply-accumulates of the scale.
+    /// Draws `blocks` of `frame`, as [`Changed::Only`] does: all the rest of `output` keeps its bytes. Where nothing is
+    /// known of the picture before, all of it is drawn. Returns the multiply-accumulates that were computed, those of the
+    /// scale.
     ///
     /// # Errors
     /// As [`FusedGenerator::run_changed`].
-    pub fn run_changed(
+    pub fn run_only(
         &mut self,
         engine: &mut FusedGenerator,
         frame: &[u8],
         size: Size,
-        changed: Changed<'_>,
-        dead_zone: u8,
+        blocks: &BlockMask,
         output: &mut [u8],
     ) -> Result<u64> {
         check(frame, size, output)?;
-        if matches!(changed, Changed::Blocks(blocks) if !blocks.is_for(size)) {
+        if !blocks.is_for(size) {
             return Err(Error::Input(format!("a mask for another size was given with a frame of {size}")));
         }
+        // What the engine has kept of this scale may be a minute old.
         let current = self.current.take() == Some(size);
-        let changed = match changed {
-            // What the engine has kept of this scale may be a minute old; it finds out by comparing.
-            Changed::Blocks(_) if !current => Changed::Unknown,
-            changed => changed,
-        };
+        let blocks = current.then_some(blocks);
         let macs = match self.scale {
-            Scale::Full => engine.run_changed(frame, size, changed, dead_zone, output),
-            scale => Stage::of(&mut self.stage, scale, size).run_changed(engine, frame, changed, dead_zone, output),
+            Scale::Full => engine.run_changed(frame, size, blocks.map_or(Changed::Whole, Changed::Only), 0, output),
+            scale => Stage::of(&mut self.stage, scale, size).run_only(engine, frame, blocks, output),
         }?;
         self.current = Some(size);
         Ok(macs)
@@ -151,17 +145,8 @@ struct Stage {
     /// The small photo, and what was drawn of it.
     reduced: Vec<u8>,
     drawn: Vec<u8>,
-    kept: Option<Kept>,
-}
-
-/// What was there last time, for [`Scaled::run_changed`].
-struct Kept {
-    photo: Vec<u8>,
-    drawn: Vec<u8>,
-    picture: Vec<u8>,
-    /// Of the small picture.
+    /// The blocks of the small picture that are drawn.
     mask: BlockMask,
-    stale: Stale,
 }
 
 impl Stage {
@@ -180,14 +165,18 @@ impl Stage {
             guided: Guided::new(small, size),
             reduced: vec![0; small.rgb_len()],
             drawn: vec![0; small.rgb_len()],
-            kept: None,
+            mask: BlockMask::new(small),
         }
+    }
+
+    fn enlarge(&mut self, photo: &[u8], part: &Part, output: &mut [u8]) {
+        let pictures = Pictures { drawn: &self.drawn, small: &self.reduced, photo };
+        self.guided.enlarge(pictures, part, output);
     }
 
     fn enlarge_whole(&mut self, photo: &[u8], output: &mut [u8]) {
         let whole = Part { columns: 0..self.size.width as usize, rows: 0..self.size.height as usize };
-        let pictures = Pictures { drawn: &self.drawn, small: &self.reduced, photo };
-        self.guided.enlarge(pictures, &whole, output);
+        self.enlarge(photo, &whole, output);
     }
 
     fn run(&mut self, generator: &mut dyn Generator, photo: &[u8], output: &mut [u8]) -> Result<()> {
@@ -197,67 +186,53 @@ impl Stage {
         Ok(())
     }
 
-    fn run_changed(
+    fn run_only(
         &mut self,
         engine: &mut FusedGenerator,
-        frame: &[u8],
-        changed: Changed<'_>,
-        dead_zone: u8,
+        photo: &[u8],
+        blocks: Option<&BlockMask>,
         output: &mut [u8],
     ) -> Result<u64> {
-        match (changed, self.kept.take()) {
-            (Changed::Blocks(blocks), Some(mut kept)) => {
-                let macs = self.run_blocks(engine, frame, blocks, dead_zone, &mut kept)?;
-                output.copy_from_slice(&kept.picture);
-                self.kept = Some(kept);
-                Ok(macs)
-            }
-            (changed, kept) => {
-                let changed = if matches!(changed, Changed::Whole) { changed } else { Changed::Unknown };
-                self.reducer.reduce(frame, &mut self.reduced);
-                let macs = engine.run_changed(&self.reduced, self.small, changed, dead_zone, &mut self.drawn)?;
-                self.enlarge_whole(frame, output);
-                let mut kept = kept.unwrap_or_else(|| Kept::new(self.size, self.small));
-                kept.photo.copy_from_slice(frame);
-                kept.drawn.copy_from_slice(&self.drawn);
-                kept.picture.copy_from_slice(output);
-                self.kept = Some(kept);
-                Ok(macs)
-            }
+        let Some(blocks) = blocks else {
+            self.reducer.reduce(photo, &mut self.reduced);
+            let macs = engine.run_changed(&self.reduced, self.small, Changed::Whole, 0, &mut self.drawn)?;
+            self.enlarge_whole(photo, output);
+            return Ok(macs);
+        };
+        if !blocks.any() {
+            return Ok(0);
         }
-    }
-
-    fn run_blocks(
-        &mut self,
-        engine: &mut FusedGenerator,
-        frame: &[u8],
-        blocks: &BlockMask,
-        dead_zone: u8,
-        kept: &mut Kept,
-    ) -> Result<u64> {
-        let Kept { photo, drawn, picture, mask, stale } = kept;
-        region::take_blocks(photo, frame, self.size, blocks);
         self.reducer.reduce(photo, &mut self.reduced);
-        region::reduce_mask(blocks, self.size, self.small, mask);
-        let macs = engine.run_changed(&self.reduced, self.small, Changed::Blocks(mask), dead_zone, &mut self.drawn)?;
-        stale.find(blocks, drawn, &self.drawn);
-        let pictures = Pictures { drawn: &self.drawn, small: &self.reduced, photo };
-        for (columns, rows) in stale.parts() {
-            self.guided.enlarge(pictures, &Part { columns, rows }, picture);
+        reduce_mask(blocks, self.size, self.small, &mut self.mask);
+        let macs = engine.run_changed(&self.reduced, self.small, Changed::Only(&self.mask), 0, &mut self.drawn)?;
+        let (width, height) = (self.size.width as usize, self.size.height as usize);
+        for rows in (0..height).step_by(BLOCK).map(|y| y..(y + BLOCK).min(height)) {
+            for columns in blocks.runs(rows.clone(), width) {
+                self.enlarge(photo, &Part { columns, rows: rows.clone() }, output);
+            }
         }
-        drawn.copy_from_slice(&self.drawn);
         Ok(macs)
     }
 }
 
-impl Kept {
-    fn new(size: Size, small: Size) -> Self {
-        Self {
-            photo: vec![0; size.rgb_len()],
-            drawn: vec![0; small.rgb_len()],
-            picture: vec![0; size.rgb_len()],
-            mask: BlockMask::new(small),
-            stale: Stale::new(size, small),
+/// The blocks of the reduced picture that have a pixel on which one of these blocks of the whole one depends when it is
+/// enlarged: those it lies on, and two beside them.
+fn reduce_mask(blocks: &BlockMask, size: Size, small: Size, reduced: &mut BlockMask) {
+    let along = |block: usize, large: u32, small: u32| {
+        let scale = f64::from(large) / f64::from(small);
+        let first = (block * BLOCK) as f64 / scale - 2.0;
+        let last = ((block + 1) * BLOCK).min(large as usize) as f64 / scale + 1.0;
+        let last = (last.ceil() as usize).min(small as usize - 1);
+        first.max(0.0) as usize / BLOCK..last / BLOCK + 1
+    };
+    reduced.fill(false);
+    for row in 0..blocks.rows() {
+        for column in (0..blocks.columns()).filter(|&column| blocks.get(column, row)) {
+            for y in along(row, size.height, small.height) {
+                for x in along(column, size.width, small.width) {
+                    reduced.set(x, y, true);
+                }
+            }
         }
     }
 }

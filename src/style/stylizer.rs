@@ -1,12 +1,14 @@
 //! A style applied to pictures, at a strength.
 
 use std::fmt;
+use std::time::Instant;
 
 use crate::config::Detail;
 use crate::engine::Generator;
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
+use crate::style::held::{Held, LiveFrame, Work};
 use crate::style::large::{self, Way};
 use crate::style::scaled::{Scale, Scaled};
 
@@ -15,33 +17,38 @@ pub struct Stylizer {
     name: String,
     generator: Option<Box<dyn Generator>>,
     strength: f32,
+    stability: f32,
     detail: Detail,
     scaled: Scaled,
+    /// What is kept of a live picture, while its frames come one after the other.
+    held: Option<Held>,
 }
 
 impl fmt::Debug for Stylizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, strength, detail, .. } = self;
-        write!(f, "Stylizer({name}, {strength}, {detail})")
+        let Self { name, strength, stability, detail, .. } = self;
+        write!(f, "Stylizer({name}, {strength}, {stability}, {detail})")
     }
 }
 
 impl Stylizer {
     /// Gives every picture back unchanged (`--style off`).
     pub fn off() -> Self {
-        Self { name: "off".into(), generator: None, strength: 0.0, detail: Detail::Full, scaled: Scaled::default() }
+        Self {
+            name: "off".into(),
+            generator: None,
+            strength: 0.0,
+            stability: 0.0,
+            detail: Detail::Full,
+            scaled: Scaled::default(),
+            held: None,
+        }
     }
 
     /// Applies `generator` at the picture's own size, mixed with the photo: `strength` 0 is the photo, 1 the style alone.
     pub fn new(name: impl Into<String>, generator: Box<dyn Generator>, strength: f32) -> Self {
         let strength = strength.clamp(0.0, 1.0);
-        let (generator, detail, scaled) = (Some(generator), Detail::Full, Scaled::default());
-        Self { name: name.into(), generator, strength, detail, scaled }
-    }
-
-    /// From the next picture on: 0 is the photo, 1 the style alone.
-    pub fn set_strength(&mut self, strength: f32) {
-        self.strength = strength.clamp(0.0, 1.0);
+        Self { name: name.into(), generator: Some(generator), strength, ..Self::off() }
     }
 
     /// The same, drawing pictures with so much detail.
@@ -50,11 +57,75 @@ impl Stylizer {
         Self { detail, ..self }
     }
 
+    /// Mixes with the photo at another strength from the next picture on: 0 is the photo, 1 the style alone.
+    pub fn set_strength(&mut self, strength: f32) {
+        let strength = strength.clamp(0.0, 1.0);
+        if strength != self.strength {
+            self.strength = strength;
+            self.start_anew();
+        }
+    }
+
+    /// How still a [live](Self::run_live) picture is held, from the next one on: 0, as at first, computes every block; up
+    /// to 1 more and more of what changes little is left as it was.
+    pub fn set_stability(&mut self, stability: f32) {
+        self.stability = stability.clamp(0.0, 1.0);
+    }
+
+    /// Has the next [live](Self::run_live) picture drawn whole, whatever it has in common with the one before.
+    pub fn start_anew(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.start_anew();
+        }
+    }
+
+    /// Stylizes `input` (RGB, `size.rgb_len()` bytes), captured at `captured`, into `output` (same length), as one frame
+    /// of a live picture: blocks that did not change since they were last drawn keep the bytes that they were shown with,
+    /// see [`ChangeDetector`](crate::temporal::ChangeDetector). After a change of strength, size or scale the picture is
+    /// drawn whole. Styles that are not run by the fused engine as a whole, and pictures too large to be drawn at once,
+    /// always are.
+    ///
+    /// # Errors
+    /// When the network fails.
+    pub fn run_live(&mut self, input: &[u8], size: Size, captured: Instant, output: &mut [u8]) -> Result<Work> {
+        let drawn = self.scaled.scale().of(size);
+        let whole = if self.strength > 0.0 { self.macs(drawn) } else { 0 };
+        let (strength, stability) = (self.strength, self.stability);
+        let engine = match &mut self.generator {
+            Some(generator)
+                if strength > 0.0
+                    && stability > 0.0
+                    && large::way(generator.as_ref(), drawn, self.detail) == Way::Whole =>
+            {
+                generator.as_fused()
+            }
+            _ => None,
+        };
+        let Some(engine) = engine else {
+            self.run(input, size, output)?;
+            return Ok(Work { computed: whole, whole });
+        };
+        // Where this fails, what is kept is not known, and not put back.
+        let mut held = self.held.take().filter(|held| held.size() == size).unwrap_or_else(|| Held::new(size));
+        let frame = LiveFrame { pixels: input, size, captured, strength, stability };
+        let computed = held.run(engine, &mut self.scaled, frame, output)?;
+        self.held = Some(held);
+        Ok(Work { computed, whole })
+    }
+
+    /// The blocks of a live picture that its last frame changed.
+    #[cfg(test)]
+    pub(super) fn held_mask(&self) -> Option<&crate::engine::fused::BlockMask> {
+        self.held.as_ref().map(Held::mask)
+    }
+
     /// Stylizes `input` (RGB, `size.rgb_len()` bytes) into `output` (same length).
     ///
     /// # Errors
     /// When the network fails.
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
+        // The engine then keeps another picture.
+        self.start_anew();
         match &mut self.generator {
             Some(generator)
                 if self.strength > 0.0
@@ -71,9 +142,13 @@ impl Stylizer {
         }
     }
 
-    /// Draws the pictures of [`Self::run`] at a scale, enlarged to their own size again. Nothing is loaded for it.
+    /// Draws the pictures of [`Self::run`] and [`Self::run_live`] at a scale, enlarged to their own size again. Nothing is
+    /// loaded for it.
     pub fn set_scale(&mut self, scale: Scale) {
-        self.scaled.set_scale(scale);
+        if scale != self.scaled.scale() {
+            self.scaled.set_scale(scale);
+            self.start_anew();
+        }
     }
 
     /// The smallest scale at which drawing a picture of `size` takes less work: a network of a fixed size gains nothing.
@@ -96,6 +171,7 @@ impl Stylizer {
         size: Size,
         progress: &mut dyn FnMut(f32) -> Result<()>,
     ) -> Result<()> {
+        self.start_anew();
         match &mut self.generator {
             Some(generator) if self.strength > 0.0 => {
                 large::run_in_place(generator.as_mut(), pixels, size, self.strength, self.detail, progress)

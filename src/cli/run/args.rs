@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::cli::options::StyleOptions;
+use crate::cli::options::{StyleOptions, stability};
 use crate::cli::stream::same_file;
 use crate::config::{self, FrameRate, RunConfig, ServeConfig, SinkChoice, SourceChoice};
 use crate::error::{Error, Result};
@@ -103,6 +103,10 @@ pub struct RunArgs {
     /// Which style, and how.
     #[command(flatten)]
     pub style: StyleOptions,
+    /// How still the picture is held where the scene is: 0 computes every block of every frame, up to 1 more and more of
+    /// what changes little is left as it was [default: 0.5; 0 where a file or a pipe goes where nobody watches]
+    #[arg(long, value_name = "0..1", value_parser = stability)]
+    stability: Option<f32>,
     /// Wait for a camera that is not there or in use at the start: show a placeholder until it comes
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true, hide_possible_values = true)]
@@ -155,7 +159,7 @@ pub struct RunArgs {
     /// Configuration file; `nijigen config show` tells where it lies otherwise
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-    /// Keep what is changed while it runs (style, strength, mirror), and begin with it the next time
+    /// Keep what is changed while it runs (style, strength, stability, mirror), and begin with it the next time
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true, hide_possible_values = true)]
     remember: bool,
@@ -235,7 +239,7 @@ impl RunArgs {
         if sinks.is_empty() && serve.is_none() {
             sinks.push(SinkChoice::Window);
         }
-        let config = RunConfig {
+        let mut config = RunConfig {
             source: self.source.clone(),
             sinks,
             serve,
@@ -264,8 +268,13 @@ impl RunArgs {
                 idle: self.idle.map(|minutes| Duration::from_secs(minutes * 60)),
             },
             remember: self.remember,
+            stability: 0.0,
             style: self.style.resolve(),
         };
+        // What is converted rather than watched is to be exact.
+        let made = config.source == SourceChoice::Synthetic;
+        let default = if config.is_live() || made { config::DEFAULT_STABILITY } else { 0.0 };
+        config.stability = self.stability.unwrap_or(default);
         check_sinks(&config)?;
         if config.cpu.is_some() && host::cpu_time().is_none() {
             return Err(Error::Usage(

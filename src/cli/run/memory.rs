@@ -89,7 +89,7 @@ impl Memory {
 
 /// The settings of `after` that differ, as a configuration file has them.
 fn changes(before: &Settings, after: &Settings) -> Table {
-    let Settings { on: _, style, strength, split: _, mirror } = after;
+    let Settings { on: _, style, strength, stability, split: _, mirror } = after;
     let mut table = Table::new();
     let mut add = |name: &str, changed: bool, value: Value| {
         if changed {
@@ -98,8 +98,9 @@ fn changes(before: &Settings, after: &Settings) -> Table {
     };
     add("style", *style != before.style, style.as_str().into());
     // By its shortest digits: 0.7 and not 0.699999988.
-    let digits = strength.to_string().parse::<f64>().unwrap_or(1.0);
-    add("strength", *strength != before.strength, digits.into());
+    let digits = |value: f32| value.to_string().parse::<f64>().unwrap_or(1.0);
+    add("strength", *strength != before.strength, digits(*strength).into());
+    add("stability", *stability != before.stability, digits(*stability).into());
     add("mirror", *mirror != before.mirror, (*mirror).into());
     table
 }
@@ -110,7 +111,8 @@ mod tests {
 
     #[test]
     fn only_what_was_changed_is_kept() {
-        let before = Settings { on: true, style: "anime".into(), strength: 1.0, split: None, mirror: false };
+        let before =
+            Settings { on: true, style: "anime".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
         assert!(changes(&before, &Settings { on: false, split: Some(0.5), ..before.clone() }).is_empty());
         let after = Settings { strength: 0.7, style: "a \"b\"".into(), ..before.clone() };
         assert_eq!(changes(&before, &after).to_string(), "strength = 0.7\nstyle = 'a \"b\"'\n");

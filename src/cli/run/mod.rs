@@ -57,7 +57,8 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     let args = layers::resolve(flags)?.args;
     let config = args.resolve()?;
     let serving = config.serve.as_ref().map(Serving::prepare).transpose()?;
-    let stylizer = args.style.open()?;
+    let mut stylizer = args.style.open()?;
+    stylizer.set_stability(config.stability);
     let rest = Rest::default();
     let (source, header, damage) = open_source(&config, &rest)?;
     let info = source.info().clone();
@@ -163,7 +164,8 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
 /// How the run begins.
 fn settings(config: &RunConfig) -> Settings {
     let StyleConfig { style, strength, .. } = &config.style;
-    Settings { on: true, style: style.clone(), strength: *strength, split: None, mirror: config.mirror }
+    let (stability, mirror) = (config.stability, config.mirror);
+    Settings { on: true, style: style.clone(), strength: *strength, stability, split: None, mirror }
 }
 
 /// Opens another style as the first one was opened.

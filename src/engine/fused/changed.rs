@@ -1,5 +1,7 @@
 //! What the caller knows of how a frame differs from the one before.
 
+use std::ops::Range;
+
 use crate::frame::Size;
 
 /// The side of a block of [`BlockMask`], in pixels.
@@ -14,6 +16,10 @@ pub enum Changed<'a> {
     Unknown,
     /// Only these blocks are looked at; the others keep what was last taken from them.
     Blocks(&'a BlockMask),
+    /// These blocks are computed anew and nothing else, although what follows from them reaches further: outside them
+    /// every layer keeps what it has (but for a few values between two blocks that cost nothing beside them), and the
+    /// caller's picture its bytes.
+    Only(&'a BlockMask),
 }
 
 /// A flag for each block of [`BLOCK`]×[`BLOCK`] pixels, row by row; the last ones of a row or column may be cut.
@@ -56,6 +62,26 @@ impl BlockMask {
         self.flags.contains(&true)
     }
 
+    /// How many blocks have changed.
+    pub fn count(&self) -> usize {
+        self.flags.iter().filter(|flag| **flag).count()
+    }
+
+    /// The runs of columns of pixels, from left to right, in which a block has changed that has one of these rows of
+    /// pixels; rows below the picture count as its last. A run that takes in the last block ends where `width` pixels do,
+    /// which may lie beyond it.
+    pub fn runs(&self, rows: Range<usize>, width: usize) -> impl Iterator<Item = Range<usize>> {
+        let first = (rows.start / BLOCK).min(self.rows().saturating_sub(1));
+        let rows = first..rows.end.div_ceil(BLOCK).min(self.rows());
+        let has = move |column: usize| rows.clone().any(|row| self.flags[row * self.columns + column]);
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = (at..self.columns).find(|column| has(*column))?;
+            at = (start..self.columns).find(|column| !has(*column)).unwrap_or(self.columns);
+            Some(start * BLOCK..if at == self.columns { width } else { at * BLOCK })
+        })
+    }
+
     /// Says whether the block in this column and row has changed.
     ///
     /// # Panics
@@ -63,6 +89,11 @@ impl BlockMask {
     pub fn set(&mut self, column: usize, row: usize, changed: bool) {
         assert!(column < self.columns, "there is no block in column {column}");
         self.flags[row * self.columns + column] = changed;
+    }
+
+    /// Takes over the flags of a mask for frames of the same size. (A derived `clone_from` would allocate.)
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.flags.copy_from_slice(&other.flags);
     }
 
     /// Sets every block to `changed`.

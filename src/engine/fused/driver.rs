@@ -10,14 +10,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rayon::{ThreadPool, ThreadPoolBuilder, Yield};
 
 use super::network::Network;
-use super::plan::Plan;
+use super::plan::{Pass, Plan};
 use crate::error::{Error, Result};
 
 /// A plan whose frame has been taken in, and how it is to be computed.
 pub(super) struct Task {
     pub(super) plan: Plan,
-    /// `None`: everything is computed.
-    pub(super) dead_zone: Option<u8>,
+    pub(super) pass: Pass,
     /// Multiply-accumulates that were computed, once it is done.
     pub(super) macs: u64,
 }
@@ -124,7 +123,7 @@ impl Shared {
                 return;
             };
             let computed =
-                panic::catch_unwind(AssertUnwindSafe(|| with_all_awake(|| task.plan.compute(network, task.dead_zone))));
+                panic::catch_unwind(AssertUnwindSafe(|| with_all_awake(|| task.plan.compute(network, task.pass))));
             self.set(match computed {
                 Ok(macs) => State::Done(Task { macs, ..task }),
                 // What is in the plan's buffers is not known.

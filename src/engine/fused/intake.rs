@@ -12,7 +12,7 @@ const PIXEL: usize = 3;
 /// the edge pixels. `flip` is xored with every byte.
 pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>, flip: u8) {
     image.clear();
-    if matches!(changed, Changed::Blocks(mask) if !mask.any()) {
+    if matches!(changed, Changed::Blocks(mask) | Changed::Only(mask) if !mask.any()) {
         return;
     }
     let (layout, bit_layout) = (image.layout, image.bit_layout);
@@ -35,6 +35,14 @@ pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Change
             Changed::Unknown => take_tiles(row, source, bits, flip, |_| true),
             Changed::Blocks(mask) => {
                 take_tiles(row, source, bits, flip, |tile| mask.get(tile * TILE / BLOCK, y / BLOCK))
+            }
+            Changed::Only(mask) => {
+                for run in mask.runs(y..y + 1, width) {
+                    let bytes = run.start * PIXEL..run.end * PIXEL;
+                    copy(&mut row[bytes.clone()], &source[bytes], flip);
+                }
+                pad(row, width);
+                false
             }
         };
     }

@@ -1,5 +1,8 @@
 //! A band of rows of one layer: which tiles are computed, and where their bytes come from and go to.
 
+use std::ops::Range;
+
+use super::changed::BlockMask;
 use super::layout::{BitLayout, Layout, Reading, flag_readers, spread};
 use super::pack::{PackedGroup, PackedLayer};
 use super::picture::{self, Place};
@@ -21,8 +24,18 @@ pub(super) struct LayerRun<'a> {
     pub(super) bit_layout: BitLayout,
     /// Whether it is the last layer.
     pub(super) is_picture: bool,
-    /// `None` where everything is computed anew.
-    pub(super) dead_zone: Option<u8>,
+    pub(super) extent: Extent<'a>,
+}
+
+/// How much of a layer is computed.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// Everything.
+    Whole,
+    /// What reads something that changed, kept where it comes out within so many steps of what was there.
+    Following(u8),
+    /// What touches these blocks of the picture; a position is so many pixels wide and high.
+    Within(&'a BlockMask, usize),
 }
 
 /// Rows of a layer that one thread computes.
@@ -71,19 +84,32 @@ impl LayerRun<'_> {
     pub(super) fn band(&self, mut band: Band<'_>) -> Work {
         let tiles = self.tiles();
         let band_rows = band.marks.len() / (2 * tiles);
-        // A single vector's sums leave half of the registers free: it takes two rows.
-        let groups = &self.packed.groups;
-        let together = if groups.len() == 1 && groups[0].group.vectors() == 1 { 2 } else { 1 };
+        let together = if self.takes_two_rows() { 2 } else { 1 };
         let mut work = Work::default();
         for row in (0..band_rows).step_by(together) {
             let run =
                 Run { y: band.first + row, row, rows: together.min(band_rows - row), x: 0, positions: self.columns };
-            if self.dead_zone.is_none() {
-                self.compute(&mut band, run);
-                work.tiles += (run.rows * tiles) as u64;
-                continue;
+            match self.extent {
+                Extent::Whole => {
+                    self.compute(&mut band, run);
+                    work.tiles += (run.rows * tiles) as u64;
+                    continue;
+                }
+                Extent::Following(_) => self.mark(&mut band, run),
+                Extent::Within(mask, pixels) => {
+                    let rows = run.y * pixels..(run.y + run.rows) * pixels;
+                    let spans = mask.runs(rows, self.columns * pixels);
+                    let mut spans = spans.map(|span| span.start / pixels..span.end.div_ceil(pixels)).peekable();
+                    while let Some(mut span) = spans.next() {
+                        while let Some(next) = spans.next_if(|next| self.together_cost_less(&span, next)) {
+                            span.end = next.end;
+                        }
+                        self.compute(&mut band, Run { x: span.start, positions: span.len(), ..run });
+                        work.tiles += (run.rows * span.len().div_ceil(TILE)) as u64;
+                    }
+                    continue;
+                }
             }
-            self.mark(&mut band, run);
             let mut done = 0;
             while let Some((start, end)) = next_run(&band.marks[row * 2 * tiles..][..tiles], done) {
                 let x = start * TILE;
@@ -95,7 +121,25 @@ impl LayerRun<'_> {
                 work.changed |= self.note_changes(&mut band, run);
             }
         }
+        kernels::release(self.isa);
         work
+    }
+
+    /// Whether it costs no more to compute what lies between two runs of a row than to compute them apart.
+    fn together_cost_less(&self, a: &Range<usize>, b: &Range<usize>) -> bool {
+        let cost = |positions: usize| positions.div_ceil(self.isa.positions());
+        cost(b.end - a.start) <= cost(a.len()) + cost(b.len())
+    }
+
+    /// Whether two rows are computed together.
+    fn takes_two_rows(&self) -> bool {
+        let groups = &self.packed.groups;
+        // A single vector's sums leave half of the registers free.
+        let narrow = groups.len() == 1 && groups[0].group.vectors() == 1;
+        // Blocks are high but may be narrow: two rows of one use what AMX computes at once.
+        let blocks = matches!(self.extent, Extent::Within(..))
+            && groups.iter().all(|packed| self.isa.takes_two_rows(packed.group.vectors()));
+        narrow || blocks
     }
 
     fn tiles(&self) -> usize {
@@ -159,11 +203,12 @@ impl LayerRun<'_> {
                 let places = self.places(packed, run, run.row * self.shape.depth_to_space * self.output_layout.pitch());
                 let tiles = self.tiles();
                 let changed = (run.row * 2 + 1) * tiles + run.x / TILE;
-                let keep = self.dead_zone.map(|dead_zone| Keep {
-                    dead_zone,
-                    changed: &mut band.marks[changed..],
-                    row: 2 * tiles,
-                });
+                let keep = match self.extent {
+                    Extent::Following(dead_zone) => {
+                        Some(Keep { dead_zone, changed: &mut band.marks[changed..], row: 2 * tiles })
+                    }
+                    Extent::Whole | Extent::Within(..) => None,
+                };
                 self.run_kernel(packed, run, Output { data: &mut *band.output, places }, shortcut, keep);
             }
             return;
@@ -218,8 +263,7 @@ impl LayerRun<'_> {
             let (dx, dy) = (place % block, place / block);
             row + dy * layout.pitch() + (layout.border + run.x * block + dx) * layout.channels + part * LANES
         });
-        // Two rows are computed together for a single vector only, which has no block of several places.
-        Places { at, step: block * layout.channels, row: layout.pitch() }
+        Places { at, step: block * layout.channels, row: block * layout.pitch() }
     }
 
     fn run_kernel(

@@ -62,7 +62,8 @@ impl FusedGenerator {
     /// multiply-accumulates that were computed.
     ///
     /// What is kept belongs to the size: the first frame of each is computed whole. So is a frame with a smaller dead
-    /// zone than one before it.
+    /// zone than one before it, and the first one after [`Changed::Only`] that says something else: what that left alone
+    /// does not follow from the pixels taken so far.
     ///
     /// # Errors
     /// [`Error::Input`] where a length or the mask does not fit the size; [`Error::Style`] where the engine itself is at fault.
@@ -78,7 +79,7 @@ impl FusedGenerator {
             let lengths = (frame.len(), out.len());
             return Err(Error::Input(format!("frames of {} and {} bytes are not of {size}", lengths.0, lengths.1)));
         }
-        if matches!(changed, Changed::Blocks(mask) if !mask.is_for(size)) {
+        if matches!(changed, Changed::Blocks(mask) | Changed::Only(mask) if !mask.is_for(size)) {
             return Err(Error::Input(format!("a mask for another size was given with a frame of {size}")));
         }
         let mut plan = match self.plans.iter().position(|plan| plan.size == size) {
@@ -88,12 +89,12 @@ impl FusedGenerator {
                 Plan::new(&self.network, size, self.isa, self.threads)
             }
         };
-        let dead_zone = plan.take(frame, changed, dead_zone);
-        let task = Task { plan, dead_zone, macs: 0 };
+        let pass = plan.take(frame, changed, dead_zone);
+        let task = Task { plan, pass, macs: 0 };
         let Some(Task { plan, macs, .. }) = self.driver.run(task) else {
             return Err(Error::Style(format!("the engine failed on a picture of {size}; please report it")));
         };
-        plan.copy_picture(out);
+        plan.copy_picture(pass, out);
         self.plans.insert(0, plan);
         Ok(macs)
     }

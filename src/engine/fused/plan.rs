@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::changed::Changed;
+use super::changed::{BlockMask, Changed};
 use super::intake;
-use super::layer::{Band, LayerRun, Work};
+use super::layer::{Band, Extent, LayerRun, Work};
 use super::layout::{Layout, Reading, padded_channels};
 use super::network::Network;
 use super::tensor::Tensor;
@@ -15,6 +15,17 @@ use crate::frame::Size;
 const BANDS_PER_THREAD: usize = 2;
 /// Likewise where only what changed is: the work lies here and there, and who has little takes over from others.
 const PARTIAL_BANDS_PER_THREAD: usize = 8;
+
+/// How a frame that was taken in is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Everything.
+    Whole,
+    /// What follows from what was taken in, with a dead zone.
+    Following(u8),
+    /// The blocks that were taken in, and nothing else.
+    Only,
+}
 
 /// A layer's place in a plan.
 pub(super) struct PlannedLayer {
@@ -28,6 +39,16 @@ pub(super) struct PlannedLayer {
     tile_macs: u64,
 }
 
+/// What the layers' values allow for the next frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Nothing went through yet.
+    Whole,
+    /// Some do not follow from the pixels taken in.
+    Only,
+    Any,
+}
+
 /// Everything that a frame of one size needs.
 pub(super) struct Plan {
     pub(super) size: Size,
@@ -36,8 +57,10 @@ pub(super) struct Plan {
     layers: Vec<PlannedLayer>,
     threads: usize,
     isa: Isa,
-    /// Whether a frame went through it.
-    filled: bool,
+    /// The blocks of [`Pass::Only`].
+    only: BlockMask,
+    /// The passes that need not compute everything.
+    next: Next,
     /// The largest dead zone since everything was computed: what is kept may be off by so much.
     dead_zone: u8,
 }
@@ -69,24 +92,40 @@ impl Plan {
                 tile_macs: (TILE * layer.weights()) as u64,
             }
         });
-        Self { size, layers: layers.collect(), tensors, threads, isa, filled: false, dead_zone: 0 }
+        Self {
+            size,
+            layers: layers.collect(),
+            tensors,
+            threads,
+            isa,
+            only: BlockMask::new(size),
+            next: Next::Whole,
+            dead_zone: 0,
+        }
     }
 
-    /// Takes in what changed in `frame`. Returns the dead zone with which to compute, `None` for everything.
-    pub(super) fn take(&mut self, frame: &[u8], changed: Changed<'_>, dead_zone: u8) -> Option<u8> {
-        let changed = if self.filled { changed } else { Changed::Whole };
+    /// Takes in what changed in `frame`. Returns how it is to be computed.
+    pub(super) fn take(&mut self, frame: &[u8], changed: Changed<'_>, dead_zone: u8) -> Pass {
+        let changed = if self.next == Next::Whole { Changed::Whole } else { changed };
         intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip());
-        self.filled = true;
+        if let Changed::Only(mask) = changed {
+            self.only.copy_from(mask);
+            self.next = Next::Only;
+            return Pass::Only;
+        }
         // What was kept under a larger dead zone may be further off than this one allows.
-        let whole = matches!(changed, Changed::Whole) || dead_zone < self.dead_zone;
+        let whole = matches!(changed, Changed::Whole) || dead_zone < self.dead_zone || self.next == Next::Only;
+        self.next = Next::Any;
         self.dead_zone = if whole { 0 } else { dead_zone };
-        (!whole).then_some(dead_zone)
+        if whole { Pass::Whole } else { Pass::Following(dead_zone) }
     }
 
-    /// Computes what follows from what was taken in, or everything (`dead_zone` is `None`); to be called within the pool.
-    /// Returns the multiply-accumulates done, tiles counted whole.
-    pub(super) fn compute(&mut self, network: &Network, dead_zone: Option<u8>) -> u64 {
-        (0..self.layers.len()).map(|i| self.run_layer(network, i, dead_zone)).sum()
+    /// Computes what `pass` says; to be called within the pool. Returns the multiply-accumulates done, tiles counted whole.
+    pub(super) fn compute(&mut self, network: &Network, pass: Pass) -> u64 {
+        if pass == Pass::Only && !self.only.any() {
+            return 0;
+        }
+        (0..self.layers.len()).map(|i| self.run_layer(network, i, pass)).sum()
     }
 
     fn rows_per_band(&self, rows: usize, whole: bool) -> usize {
@@ -95,14 +134,15 @@ impl Plan {
         rows.div_ceil(self.threads * bands).next_multiple_of(2)
     }
 
-    pub(super) fn run_layer(&mut self, network: &Network, i: usize, dead_zone: Option<u8>) -> u64 {
+    pub(super) fn run_layer(&mut self, network: &Network, i: usize, pass: Pass) -> u64 {
         let shape = &network.topology.layers[i];
-        let rows_per_band = self.rows_per_band(self.layers[i].rows, dead_zone.is_none());
+        let padded_width = self.tensors[0].layout.width;
+        let rows_per_band = self.rows_per_band(self.layers[i].rows, pass == Pass::Whole);
         let (inputs, outputs) = self.tensors.split_at_mut(i + 1);
         let (input, output, planned) = (&inputs[shape.input], &mut outputs[0], &mut self.layers[i]);
         let shortcut = shape.add.map(|add| &inputs[add]);
         output.clear();
-        if dead_zone.is_some() && !input.any && !shortcut.is_some_and(|shortcut| shortcut.any) {
+        if matches!(pass, Pass::Following(_)) && !input.any && !shortcut.is_some_and(|shortcut| shortcut.any) {
             return 0;
         }
         let run = LayerRun {
@@ -116,8 +156,13 @@ impl Plan {
             output_layout: output.layout,
             bit_layout: output.bit_layout,
             is_picture: i + 1 == network.packed.len(),
-            // The picture is exact: nothing is computed from it that a small change could spare.
-            dead_zone: dead_zone.map(|dead_zone| if i + 1 == network.packed.len() { 0 } else { dead_zone }),
+            extent: match pass {
+                Pass::Whole => Extent::Whole,
+                // The picture is exact: nothing is computed from it that a small change could spare.
+                Pass::Following(_) if i + 1 == network.packed.len() => Extent::Following(0),
+                Pass::Following(dead_zone) => Extent::Following(dead_zone),
+                Pass::Only => Extent::Within(&self.only, padded_width / planned.columns),
+            },
         };
         let block = shape.depth_to_space;
         let pitch = output.layout.pitch() * rows_per_band * block;
@@ -135,25 +180,38 @@ impl Plan {
         work.tiles * planned.tile_macs
     }
 
-    /// Copies the picture's pixels (RGB) to `out`.
-    pub(super) fn copy_picture(&self, out: &mut [u8]) {
+    /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed.
+    pub(super) fn copy_picture(&self, pass: Pass, out: &mut [u8]) {
         let Some(picture) = self.tensors.last() else { return };
         let (width, channels) = (self.size.width as usize, picture.layout.channels);
+        if pass == Pass::Only {
+            let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
+            for (y, (to, from)) in rows.enumerate() {
+                for run in self.only.runs(y..y + 1, width) {
+                    copy_pixels(&mut to[run.start * 3..run.end * 3], &from[run.start * channels..], channels);
+                }
+            }
+            return;
+        }
         if channels == 3 && picture.layout.width == width {
             out.copy_from_slice(&picture.data[..out.len()]);
             return;
         }
         let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
         for (to, from) in rows {
-            let from = &from[..width * channels];
-            if channels == 3 {
-                to.copy_from_slice(from);
-            } else {
-                // A fourth channel is not a colour.
-                for (to, from) in to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0) {
-                    to.copy_from_slice(&from[..3]);
-                }
-            }
+            copy_pixels(to, from, channels);
+        }
+    }
+}
+
+/// Copies as many pixels as `to` (RGB) has room for.
+fn copy_pixels(to: &mut [u8], from: &[u8], channels: usize) {
+    if channels == 3 {
+        to.copy_from_slice(&from[..to.len()]);
+    } else {
+        // A fourth channel is not a colour.
+        for (to, from) in to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0) {
+            to.copy_from_slice(&from[..3]);
         }
     }
 }

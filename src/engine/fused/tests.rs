@@ -154,6 +154,42 @@ proptest! {
     }
 
     #[test]
+    fn only_the_blocks_asked_for_are_drawn(seed: u64, width in 1_u32..90, height in 1_u32..60) {
+        let net = network(random_topology(seed), seed);
+        let size = Size::new(width, height);
+        let mut n = Numbers(seed);
+        let mut all = BlockMask::new(size);
+        all.fill(true);
+        for isa in Isa::available() {
+            let mut engine = FusedGenerator::new(&net, isa, 1 + n.below(3)).unwrap();
+            let mut frame = noise(size, seed);
+            let mut out = vec![0; size.rgb_len()];
+            engine.run_changed(&frame, size, Changed::Only(&BlockMask::new(size)), 0, &mut out).unwrap();
+            prop_assert!(out == expected(&net, &frame, size), "{isa}: the first frame is drawn whole");
+            for _ in 0..3 {
+                touch(&mut frame, size, &mut n);
+                let (mask, before) = (random_mask(size, &mut n), out.clone());
+                let macs = engine.run_changed(&frame, size, Changed::Only(&mask), 0, &mut out).unwrap();
+                prop_assert_eq!(macs > 0, mask.any());
+                for (i, (a, b)) in before.iter().zip(&out).enumerate() {
+                    let (x, y) = (i / 3 % size.width as usize, i / 3 / size.width as usize);
+                    prop_assert!(a == b || mask.get(x / BLOCK, y / BLOCK), "{isa}: {x}, {y} was drawn");
+                }
+            }
+            let whole = expected(&net, &frame, size);
+            let mut again = out.clone();
+            engine.run_changed(&frame, size, Changed::Only(&all), 0, &mut out).unwrap();
+            prop_assert!(out == whole, "{isa}: all blocks are the whole");
+            // What was left alone before is made good by whatever comes next.
+            let mask = random_mask(size, &mut n);
+            touch(&mut frame, size, &mut n);
+            engine.run_changed(&frame, size, Changed::Only(&mask), 0, &mut again).unwrap();
+            engine.run_changed(&frame, size, Changed::Unknown, 0, &mut again).unwrap();
+            prop_assert!(again == expected(&net, &frame, size), "{isa}: found by comparing, afterwards");
+        }
+    }
+
+    #[test]
     fn a_dead_zone_bounds_what_a_kept_value_is_off(seed: u64, dead_zone in 1_u8..5) {
         let net = network(random_topology(seed), seed);
         let size = Size::new(61, 37);
@@ -180,7 +216,7 @@ proptest! {
             for (to, from) in again.tensors.iter_mut().zip(&engine.plans[0].tensors) {
                 to.data.copy_from_slice(&from.data);
             }
-            again.run_layer(&engine.network, i, None);
+            again.run_layer(&engine.network, i, plan::Pass::Whole);
             let allowed = if i == last { 0 } else { dead_zone };
             let (kept, computed) = (&engine.plans[0].tensors[i + 1].data, &again.tensors[i + 1].data);
             let worst = kept.iter().zip(computed).map(|(a, b)| a.abs_diff(*b)).max().unwrap();

@@ -7,6 +7,7 @@ mod loops;
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
@@ -80,21 +81,28 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
     let window = span.window;
     let vectors = group.vectors();
     let quads = quads_per_part(window.quads);
-    let configuration = &CONFIGURATIONS[vectors - 1][quads - 1];
+    // A row's positions in tiles of the same height: what a product costs is the height of its tile, used or not.
+    let count = span.positions.div_ceil(ROWS);
+    // What is to be kept is noted in bytes of eight positions, which a tile must not share.
+    let height = if span.keep.is_some() { ROWS } else { span.positions.div_ceil(count) };
     // A span can be a single tile: nothing is done here that its products do not need.
     let mut sums = MaybeUninit::<Sums>::uninit();
-    // SAFETY: the processor has AMX and the process may use it, as asserted; the configuration is one of palette 1. It
-    // lasts until `tilerelease`, since nothing else in this thread uses tiles.
-    unsafe { asm!("ldtilecfg [{}]", in(reg) configuration, options(nostack, preserves_flags)) };
+    configure(vectors, quads, height);
     for row in 0..span.rows {
-        for first in (0..span.positions).step_by(TILES * ROWS) {
-            let tiles = if span.positions - first > ROWS { 2 } else { 1 };
+        for tile in (0..count).step_by(TILES) {
+            // A row's last tile goes together with the one below it.
+            let both = span.rows == 2 && tile + 1 == count;
+            if both && row > 0 {
+                continue;
+            }
+            let tiles = if both || tile + 1 < count { 2 } else { 1 };
+            let first = tile * height;
             let part_bytes = quads * 4;
             let parts = window.quads / quads;
             let work = Work {
                 initial: group.initial.as_ptr().cast(),
                 input: span.input[span.input_at + row * span.input_row + first * window.step..].as_ptr(),
-                next_tile: ROWS * window.step,
+                next_tile: if both { span.input_row } else { height * window.step },
                 step: window.step,
                 weights: group.weights.as_ptr().cast(),
                 quad: vectors * 64,
@@ -119,8 +127,8 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
                 }
             }
             for tile in 0..tiles {
-                let first = first + tile * ROWS;
-                let positions = ROWS.min(span.positions - first);
+                let (row, first) = if both { (tile, first) } else { (row, first + tile * height) };
+                let positions = height.min(span.positions - first);
                 for vector in 0..vectors {
                     // SAFETY: a processor with AMX has AVX-512; these are within what `check` checked, and the sums of
                     // these tiles have just been stored.
@@ -132,8 +140,30 @@ pub(super) fn run(group: &Group, span: &mut Span<'_>) {
             }
         }
     }
-    // SAFETY: the processor has AMX.
-    unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+}
+
+thread_local! {
+    /// The vectors, quads and height for which this thread's tiles are configured; zeros where they are not.
+    static CONFIGURED: Cell<[usize; 3]> = const { Cell::new([0; 3]) };
+}
+
+/// Configures this thread's tiles, unless they are already: it takes longer than a product.
+fn configure(vectors: usize, quads: usize, height: usize) {
+    let wanted = [vectors, quads, height];
+    if CONFIGURED.replace(wanted) != wanted {
+        let configuration = &CONFIGURATIONS[vectors - 1][quads - 1][height - 1];
+        // SAFETY: `run` made sure that the processor has AMX and the process may use it; the configuration is one of
+        // palette 1. It lasts until `release`, since nothing else in this thread uses tiles.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) configuration, options(nostack, preserves_flags)) };
+    }
+}
+
+/// Gives this thread's tiles back: their state is large, and the system saves it as long as there is one.
+pub(super) fn release() {
+    if CONFIGURED.replace([0; 3]) != [0; 3] {
+        // SAFETY: they were configured, so that the processor has AMX.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
 }
 
 /// As many quads as fill a tile, all parts of a row alike.
@@ -158,14 +188,18 @@ fn quads_per_part(quads: usize) -> usize {
     PARTS.get(quads).map_or_else(searched, |part| usize::from(*part))
 }
 
-/// `[vectors − 1][quads − 1]`
-static CONFIGURATIONS: [[Configuration; ROWS]; 3] = {
-    let mut all = [[Configuration::EMPTY; ROWS]; 3];
+/// `[vectors − 1][quads − 1][height − 1]`
+static CONFIGURATIONS: [[[Configuration; ROWS]; ROWS]; 3] = {
+    let mut all = [[[Configuration::EMPTY; ROWS]; ROWS]; 3];
     let mut vectors = 1;
     while vectors <= 3 {
         let mut quads = 1;
         while quads <= ROWS {
-            all[vectors - 1][quads - 1] = Configuration::new(vectors, quads);
+            let mut height = 1;
+            while height <= ROWS {
+                all[vectors - 1][quads - 1][height - 1] = Configuration::new(vectors, quads, height);
+                height += 1;
+            }
             quads += 1;
         }
         vectors += 1;
@@ -176,18 +210,18 @@ static CONFIGURATIONS: [[Configuration; ROWS]; 3] = {
 impl Configuration {
     const EMPTY: Self = Self { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
 
-    /// For a number of vectors, and quads in a part of a window's row.
-    const fn new(vectors: usize, quads: usize) -> Self {
+    /// For a number of vectors, quads in a part of a window's row, and positions in a tile.
+    const fn new(vectors: usize, quads: usize, height: usize) -> Self {
         let mut configuration = Self::EMPTY;
         let mut tile = 0;
         while tile < 8 {
             let (bytes, rows) = match (tile, vectors) {
                 // Positions.
-                (6, 3) | (4 | 5, 1 | 2) => (quads * 4, ROWS),
+                (6, 3) | (4 | 5, 1 | 2) => (quads * 4, height),
                 // Weights.
                 (7, 3) | (6 | 7, 1 | 2) => (64, quads),
                 // Sums.
-                _ => (64, ROWS),
+                _ => (64, height),
             };
             configuration.bytes[tile] = bytes as u16;
             configuration.rows[tile] = rows as u8;
@@ -200,6 +234,7 @@ impl Configuration {
 /// `rounds` times [`PEAK_PRODUCTS`] products of whole tiles, on registers alone.
 pub(super) fn peak(rounds: u64) {
     assert!(is_available(), "this processor has no AMX, or it is not permitted");
+    release();
     let mut configuration = Configuration::EMPTY;
     configuration.bytes[..8].fill(64);
     configuration.rows[..8].fill(ROWS as u8);

@@ -116,6 +116,16 @@ impl Isa {
         }
     }
 
+    /// Positions that its kernel computes at once, whether there are so many or not.
+    pub fn positions(self) -> usize {
+        if self == Self::Amx { 2 * TILE } else { TILE }
+    }
+
+    /// Whether its kernel takes two rows at once of a group of so many vectors.
+    pub fn takes_two_rows(self, vectors: usize) -> bool {
+        vectors == 1 || matches!(self, Self::Scalar | Self::Amx)
+    }
+
     /// What a byte of the image is xored with when it is stored. Arm multiplies signed bytes only: it stores
     /// pixel − 128, and its sums begin at 128·Σw.
     pub fn image_flip(self) -> u8 {
@@ -232,7 +242,7 @@ pub struct Span<'a> {
     pub input_row: usize,
     /// How its windows look.
     pub window: Window,
-    /// 1, or 2 for a group of one vector.
+    /// 1, or 2 where the kernel [takes two](Isa::takes_two_rows).
     pub rows: usize,
     /// Positions of each row, at least 1.
     pub positions: usize,
@@ -262,7 +272,7 @@ impl Places {
 /// # Panics
 /// When the span reaches beyond its slices, the group's parts differ in length, or this processor lacks `isa`.
 pub fn run(isa: Isa, group: &Group, span: &mut Span<'_>) {
-    check(group, span);
+    check(isa, group, span);
     match isa {
         Isa::Scalar => scalar::run(group, span),
         #[cfg(target_arch = "x86_64")]
@@ -282,15 +292,25 @@ pub fn run(isa: Isa, group: &Group, span: &mut Span<'_>) {
     }
 }
 
+/// To be called by a thread that computes no more spans for now: it gives back what the kernel holds of the processor.
+pub fn release(isa: Isa) {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        amx::release();
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = isa;
+}
+
 /// What every kernel relies on: with it no address that it forms lies outside its slice.
-fn check(group: &Group, span: &Span<'_>) {
+fn check(isa: Isa, group: &Group, span: &Span<'_>) {
     let (vectors, window) = (group.vectors(), &span.window);
     assert!((1..=MAX_VECTORS).contains(&vectors), "a group of {vectors} vectors");
     assert!(group.initial.len() == vectors && group.bias.len() == vectors, "a group's parts differ in length");
     assert!(window.rows > 0 && window.quads > 0 && span.positions > 0, "an empty span");
     let weights = window.rows.saturating_mul(window.quads).saturating_mul(vectors);
     assert!(group.weights.len() == weights, "weights do not fit the window");
-    assert!(span.rows == 1 || span.rows == 2 && vectors == 1, "two rows are for one vector");
+    assert!(span.rows == 1 || span.rows == 2 && isa.takes_two_rows(vectors), "so many rows are not taken at once");
     let tiles = span.positions.div_ceil(TILE);
     // Saturating: what does not fit a usize fits no slice either.
     let last = (span.positions - 1).saturating_add(READ_BEYOND).saturating_mul(window.step);

@@ -13,7 +13,7 @@ use crate::style::Stylizer;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn attendant(folder: &Path, config: KioskConfig) -> Attendant {
-    let settings = Settings { on: true, style: "b".into(), strength: 1.0, split: None, mirror: false };
+    let settings = Settings { on: true, style: "b".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
     let control = Control::new(settings, Some(Box::new(|_: &str| Ok(Stylizer::off())))).unwrap();
     let snapshots = Snapshots::start(SnapshotConfig {
         folder: folder.into(),

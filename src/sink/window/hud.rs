@@ -240,6 +240,7 @@ mod tests {
                 on: true,
                 style: "styles/anime.onnx".into(),
                 strength: 0.7,
+                stability: 0.0,
                 split: None,
                 mirror: false,
             },

@@ -32,73 +32,73 @@ fn picture(size: Size, seed: u64) -> Vec<u8> {
     (0..size.rgb_len()).map(|i| (hash(i, seed) >> 58) as u8 + ((i / 40) % 2) as u8 * 120).collect()
 }
 
-/// Other bytes in some blocks, which are marked, and sensor noise in all others, which are not.
-fn next(frame: &mut [u8], size: Size, seed: u64) -> BlockMask {
+/// Some blocks.
+fn some(size: Size, seed: u64) -> BlockMask {
     let mut mask = BlockMask::new(size);
     for row in 0..mask.rows() {
         for column in 0..mask.columns() {
             mask.set(column, row, hash(row * 1000 + column, seed) >> 62 == 0);
         }
     }
-    for (i, byte) in frame.iter_mut().enumerate() {
-        let (x, y) = (i / 3 % size.width as usize, i / 3 / size.width as usize);
-        *byte = match mask.get(x / BLOCK, y / BLOCK) {
-            true => (hash(i, seed) >> 56) as u8,
-            false => byte.saturating_add((hash(i, seed) >> 62) as u8),
-        };
-    }
     mask
+}
+
+/// Whether a byte of a picture lies in one of the blocks.
+fn lies_in(mask: &BlockMask, size: Size, byte: usize) -> bool {
+    let (x, y) = (byte / 3 % size.width as usize, byte / 3 / size.width as usize);
+    mask.get(x / BLOCK, y / BLOCK)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
-    /// Against one that draws, in the same order, everything anew from the photo as it was last taken.
     #[test]
-    fn what_is_kept_is_what_would_be_drawn(w in 1..150_u32, h in 1..110_u32, seed in 0..1000_u64) {
+    fn blocks_are_drawn_and_nothing_else(w in 1..150_u32, h in 1..110_u32, seed in 0..1000_u64) {
         let size = Size::new(w, h);
-        let (mut kept, mut whole) = ((Scaled::default(), engine()), (Scaled::default(), engine()));
-        let mut frame = picture(size, seed);
-        let mut taken = frame.clone();
+        let (mut scaled, mut engine) = (Scaled::default(), engine());
         let (mut output, mut expected) = (vec![0; size.rgb_len()], vec![0; size.rgb_len()]);
-        for (n, scale) in [Scale::Half, Scale::ThreeQuarters, Scale::Full].into_iter().enumerate() {
-            kept.0.set_scale(scale);
-            whole.0.set_scale(scale);
-            for step in 0..3 {
-                let mask = next(&mut frame, size, seed + n as u64 * 10 + step);
-                if step == 0 {
-                    // After a change of scale the mask is of no use, and everything is taken.
-                    taken.copy_from_slice(&frame);
-                } else {
-                    region::take_blocks(&mut taken, &frame, size, &mask);
-                }
-                kept.0.run_changed(&mut kept.1, &frame, size, Changed::Blocks(&mask), 0, &mut output).unwrap();
-                whole.0.run_changed(&mut whole.1, &taken, size, Changed::Whole, 0, &mut expected).unwrap();
-                prop_assert!(output == expected, "step {step} at {scale}");
+        let all = { let mut all = BlockMask::new(size); all.fill(true); all };
+        for scale in SCALES {
+            scaled.set_scale(scale);
+            // Whatever the mask says: nothing was drawn yet.
+            let first = picture(size, seed);
+            scaled.run_only(&mut engine, &first, size, &some(size, seed), &mut output).unwrap();
+            Scaled { scale, ..Scaled::default() }.run(&mut self::engine(), &first, size, &mut expected).unwrap();
+            prop_assert!(output == expected, "at first, at {scale}");
+            let (mask, before) = (some(size, seed + 1), output.clone());
+            let second = picture(size, seed + 1);
+            scaled.run_only(&mut engine, &second, size, &mask, &mut output).unwrap();
+            for (i, (a, b)) in before.iter().zip(&output).enumerate() {
+                prop_assert!(a == b || lies_in(&mask, size, i), "byte {i} at {scale}");
             }
+            scaled.run_only(&mut engine, &second, size, &all, &mut output).unwrap();
+            Scaled { scale, ..Scaled::default() }.run(&mut self::engine(), &second, size, &mut expected).unwrap();
+            prop_assert!(output == expected, "all blocks, at {scale}");
         }
     }
+}
 
-    #[test]
-    fn what_stands_still_is_reduced_to_the_same_bytes(w in 1..150_u32, h in 1..110_u32, seed in 0..1000_u64) {
-        let size = Size::new(w, h);
-        let mut photo = picture(size, seed);
-        for scale in [Scale::Half, Scale::ThreeQuarters] {
-            let small = scale.of(size);
-            let mut reducer = Reducer::new(size, small);
-            let (mut before, mut after) = (vec![0; small.rgb_len()], vec![0; small.rgb_len()]);
-            reducer.reduce(&photo, &mut before);
-            let mut noisy = photo.clone();
-            let mask = next(&mut noisy, size, seed + 1);
-            region::take_blocks(&mut photo, &noisy, size, &mask);
-            reducer.reduce(&photo, &mut after);
-            let mut reduced = BlockMask::new(small);
-            region::reduce_mask(&mask, size, small, &mut reduced);
-            for (i, (a, b)) in before.iter().zip(&after).enumerate() {
-                let (x, y) = (i / 3 % small.width as usize, i / 3 / small.width as usize);
-                prop_assert!(a == b || reduced.get(x / BLOCK, y / BLOCK), "{x}, {y} at {scale}");
-            }
+/// The network reaches less than two blocks of the smallest picture, and so less than four of the whole one.
+#[test]
+fn a_change_is_drawn_by_drawing_all_that_follows_from_it() {
+    let size = Size::new(330, 250);
+    let (mut scaled, mut engine) = (Scaled::default(), engine());
+    let (mut output, mut expected) = (vec![0; size.rgb_len()], vec![0; size.rgb_len()]);
+    for scale in SCALES {
+        scaled.set_scale(scale);
+        let mut photo = picture(size, 1);
+        let mut mask = BlockMask::new(size);
+        scaled.run_only(&mut engine, &photo, size, &mask, &mut output).unwrap();
+        let drawn = output.clone();
+        for (y, x) in (128..144).flat_map(|y| (160..176).map(move |x| (y, x))) {
+            photo[(y * 330 + x) * 3] ^= 0x55;
         }
+        for (row, column) in (4..13).flat_map(|row| (6..15).map(move |column| (row, column))) {
+            mask.set(column, row, true);
+        }
+        scaled.run_only(&mut engine, &photo, size, &mask, &mut output).unwrap();
+        Scaled { scale, ..Scaled::default() }.run(&mut self::engine(), &photo, size, &mut expected).unwrap();
+        assert!(output == expected && output != drawn, "{scale}");
     }
 }
 
@@ -107,33 +107,12 @@ fn a_scale_that_comes_back_draws_the_picture_of_now() {
     let size = Size::new(96, 64);
     let (mut scaled, mut engine) = (Scaled::default(), engine());
     let (old, new) = (picture(size, 1), picture(size, 2));
-    let unchanged = BlockMask::new(size);
-    let mut output = vec![0; size.rgb_len()];
-    let mut draw = |scale, photo: &[u8], changed: Changed<'_>| {
-        scaled.set_scale(scale);
-        scaled.run_changed(&mut engine, photo, size, changed, 0, &mut output).unwrap();
-        output.clone()
-    };
-    for scale in SCALES {
-        draw(scale, &old, Changed::Whole);
-    }
-    // The picture changed while it was drawn at half size; at the others, nothing has changed since.
-    draw(Scale::Half, &new, Changed::Whole);
-    let returned = [Scale::Full, Scale::ThreeQuarters, Scale::Half].map(|s| draw(s, &new, Changed::Blocks(&unchanged)));
-    let whole = [Scale::Full, Scale::ThreeQuarters, Scale::Half].map(|s| draw(s, &new, Changed::Whole));
-    assert!(returned == whole);
-}
-
-#[test]
-fn any_generator_is_run_at_the_scale() {
-    let size = Size::new(100, 60);
-    let (mut scaled, mut engine) = (Scaled::default(), engine());
-    let photo = picture(size, 3);
+    let nothing = BlockMask::new(size);
     let (mut output, mut expected) = (vec![0; size.rgb_len()], vec![0; size.rgb_len()]);
-    for scale in SCALES {
+    for (photo, scale) in SCALES.map(|scale| (&old, scale)).into_iter().chain(SCALES.map(|scale| (&new, scale))) {
         scaled.set_scale(scale);
-        scaled.run(&mut engine, &photo, size, &mut output).unwrap();
-        scaled.run_changed(&mut engine, &photo, size, Changed::Whole, 0, &mut expected).unwrap();
+        scaled.run_only(&mut engine, photo, size, &nothing, &mut output).unwrap();
+        Scaled { scale, ..Scaled::default() }.run(&mut self::engine(), photo, size, &mut expected).unwrap();
         assert!(output == expected, "{scale}");
     }
 }
@@ -147,8 +126,7 @@ fn what_does_not_fit_is_refused() {
         scaled.set_scale(scale);
         assert!(scaled.run(&mut engine, &[0; 12], size, &mut output).is_err());
         let mask = BlockMask::new(Size::new(400, 400));
-        let frame = picture(size, 1);
-        assert!(scaled.run_changed(&mut engine, &frame, size, Changed::Blocks(&mask), 0, &mut output).is_err());
+        assert!(scaled.run_only(&mut engine, &picture(size, 1), size, &mask, &mut output).is_err());
     }
 }
 
