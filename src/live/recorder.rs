@@ -344,11 +344,13 @@ mod tests {
     /// Publishes a picture every 20 ms, `frames` in all, as if one came every 100 ms.
     fn publish(control: &Control, frames: u64) {
         let start = Instant::now();
-        for n in 0..frames {
-            let frame = frame((n as u8).wrapping_mul(20), start + Duration::from_millis(100 * n));
-            control.publish(frame.clone(), frame);
-            thread::sleep(Duration::from_millis(20));
-        }
+        (0..frames).for_each(|n| publish_one(control, start, n));
+    }
+
+    fn publish_one(control: &Control, start: Instant, n: u64) {
+        let frame = frame((n as u8).wrapping_mul(20), start + Duration::from_millis(100 * n));
+        control.publish(frame.clone(), frame);
+        thread::sleep(Duration::from_millis(20));
     }
 
     fn recorder(control: &Control, folder: Option<PathBuf>) -> Recorder {
@@ -404,10 +406,11 @@ mod tests {
             fs::copy(folder.join(&working[0]), &cut).unwrap();
             ffmpeg::probe(&cut).is_ok()
         };
-        // ffmpeg is another process, which takes its time.
-        assert!((0..600).any(|_| {
-            thread::sleep(Duration::from_millis(50));
-            plays()
+        // ffmpeg is another process, which takes its time, and the recorder leaves out what comes meanwhile.
+        let start = Instant::now() + Duration::from_secs(4);
+        assert!((0..3000).any(|n| {
+            publish_one(&control, start, n);
+            n % 20 == 0 && plays()
         }));
         recorder.stop();
         assert!(recorder.since().is_none());
