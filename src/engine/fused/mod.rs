@@ -42,6 +42,10 @@ pub struct FusedGenerator {
     driver: Driver,
     /// Most recently used first.
     plans: Vec<Plan>,
+    /// Asked for with each frame of a live picture, hence kept: what a picture's sides are multiples of, and the
+    /// multiply-accumulates of the smallest such picture. Those of any other are a multiple of it.
+    multiple: u32,
+    unit: u64,
 }
 
 impl FusedGenerator {
@@ -53,7 +57,9 @@ impl FusedGenerator {
         let network = Arc::new(Network::new(net, isa).map_err(Error::Style)?);
         let threads = threads.max(1);
         let driver = Driver::new(Arc::clone(&network), threads)?;
-        Ok(Self { network, isa, threads, driver, plans: Vec::with_capacity(KEPT_PLANS) })
+        let multiple = network.topology.multiple();
+        let unit = network.topology.macs(Size::new(multiple, multiple));
+        Ok(Self { network, isa, threads, driver, plans: Vec::with_capacity(KEPT_PLANS), multiple, unit })
     }
 
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
@@ -106,7 +112,7 @@ impl Generator for FusedGenerator {
     }
 
     fn macs(&self, size: Size) -> u64 {
-        self.network.topology.macs(size)
+        size.round_up(self.multiple).area() as u64 / u64::from(self.multiple * self.multiple) * self.unit
     }
 
     fn engine(&self) -> &'static str {
@@ -126,6 +132,6 @@ impl Generator for FusedGenerator {
     }
 
     fn multiple(&self) -> u32 {
-        self.network.topology.multiple()
+        self.multiple
     }
 }

@@ -295,6 +295,17 @@ fn a_network_that_does_not_fit_together_is_refused() {
 }
 
 #[test]
+fn an_engine_costs_what_its_topology_says() {
+    for seed in 0..60 {
+        let topology = random_topology(seed);
+        let Ok(engine) = FusedGenerator::new(&network(topology.clone(), seed), Isa::Scalar, 1) else { continue };
+        for size in [Size::new(1, 1), Size::new(33, 70), Size::new(640, 480)] {
+            assert_eq!(engine.macs(size), topology.macs(size), "{topology:?} at {size}");
+        }
+    }
+}
+
+#[test]
 fn a_frame_that_stands_still_costs_nothing() {
     let net = network(Topology::two_scale(StudentSize::S), 3);
     let mut engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
