@@ -125,6 +125,34 @@ fn what_was_remembered_is_used_where_it_is_wanted() {
 }
 
 #[test]
+fn what_was_remembered_never_keeps_a_run_from_starting() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join("state/nijigen")).unwrap();
+    let remember = |text: &str| {
+        fs::write(home.path().join("state/nijigen/remembered.toml"), text).unwrap();
+        let flags =
+            ["run", "--source", "synthetic", "--sink", "null", "--frames", "2", "--remember", "--stats", "json"];
+        let output = at(home.path()).args(flags).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (said(&output), report["style"].as_str().unwrap().to_string())
+    };
+    assert_eq!(remember("style = \"off\"\n").1, "off");
+    for (text, why) in [
+        ("style = \"gone\"\n", "gone"),
+        ("strength = 7\nmirrored = true\n", "strength: '7'"),
+        ("strength = 7\nmirrored = true\n", "no setting 'mirrored'"),
+        ("strength = [", "line 1 is no TOML"),
+    ] {
+        let (said, style) = remember(text);
+        assert!(said.contains(why), "{said}");
+        assert_eq!(style, "anime");
+    }
+    // What is right of it still counts.
+    assert_eq!(remember("strength = 7\nstyle = \"off\"\n").1, "off");
+}
+
+#[test]
 fn a_run_takes_its_settings_from_the_file() {
     let home = tempfile::tempdir().unwrap();
     configure(home.path(), "source = \"synthetic\"\nsink = \"null\"\nframes = 3\nstats = \"json\"\nstyle = \"off\"\n");

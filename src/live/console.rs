@@ -131,7 +131,9 @@ impl Console {
                     *wanted = None;
                 }
                 match loaded {
-                    Ok(_) => messages.say(format!("Style {name}")),
+                    Ok(settings) if settings.style == name => messages.say(format!("Style {name}")),
+                    // Another one was chosen meanwhile.
+                    Ok(_) => {}
                     Err(error) => messages.complain(format!("Style {name}: {error}")),
                 }
             }

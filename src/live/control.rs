@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::loader::{Opener, StyleLoader};
 use super::settings::{Patch, Settings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guarded};
 use crate::frame::SharedFrame;
 use crate::style::Stylizer;
 
@@ -32,9 +32,19 @@ struct Shared {
     /// alone.
     generation: AtomicU64,
     next_style: Mutex<Option<Stylizer>>,
+    wish: Mutex<Wish>,
     newest: Mutex<Newest>,
     arrived: Condvar,
     loader: Option<StyleLoader>,
+}
+
+/// Which style is wanted: of several wishes the last one counts.
+#[derive(Debug, Default)]
+struct Wish {
+    /// Counts the wishes of a run.
+    number: u64,
+    /// The style that is being loaded.
+    style: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +65,7 @@ impl Control {
             settings: Mutex::new(settings),
             generation: AtomicU64::new(0),
             next_style: Mutex::new(None),
+            wish: Mutex::default(),
             newest: Mutex::new(Newest::default()),
             arrived: Condvar::new(),
             loader,
@@ -71,32 +82,65 @@ impl Control {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Changes settings. Another style is loaded on a thread of its own, and taken once it is ready: until then the old one
-    /// goes on. `done` is called, on that thread, with the settings that came of it; without a style in the patch at once.
+    /// Changes settings. Another style is loaded on a thread of its own, tried on the newest photo, and taken once it has
+    /// been drawn with: until then the old one goes on. Where another is wished for meanwhile, only the last wish is
+    /// carried out. `done` is called, on that thread, with the settings that came of it; without a style in the patch at
+    /// once.
     ///
     /// # Errors
     /// [`Error::Usage`] where a value is out of range or this run cannot change its style; nothing is changed then.
     pub fn patch(&self, patch: &Patch, done: impl FnOnce(Result<Settings>) + Send + 'static) -> Result<()> {
         patch.check()?;
-        let style = patch.style.as_deref().filter(|style| *style != lock(&self.0.settings).style);
-        let loader = match (style, &self.0.loader) {
-            (Some(_), None) => return Err(Error::Usage("this run cannot change its style; start another one".into())),
-            (_, loader) => loader.as_ref(),
-        };
+        if self.0.loader.is_none() && patch.style.as_ref().is_some_and(|style| *style != self.settings().style) {
+            return Err(Error::Usage("this run cannot change its style; start another one".into()));
+        }
+        let order = patch.style.as_deref().and_then(|style| self.wish(style));
         self.change(|settings| settings.apply(patch));
-        let (Some(style), Some(loader)) = (style, loader) else {
+        let (Some((number, name)), Some(loader)) = (order, &self.0.loader) else {
             done(Ok(self.settings()));
             return Ok(());
         };
-        let control = self.clone();
-        let name = style.to_string();
-        loader.load(style, move |opened| {
-            done(opened.map(|stylizer| {
-                *lock(&control.0.next_style) = Some(stylizer);
-                control.change(|settings| settings.style = name);
-                control.settings()
-            }));
-        })
+        let (asked, loading) = (self.clone(), self.clone());
+        let style = name.clone();
+        loader.load(
+            &style,
+            move || lock(&asked.0.wish).number == number,
+            move |opened| done(loading.loaded(number, name, opened)),
+        )
+    }
+
+    /// Makes `style` the one that is wanted. Returns the wish's number and the style, where it has to be loaded.
+    fn wish(&self, style: &str) -> Option<(u64, String)> {
+        let mut wish = lock(&self.0.wish);
+        let is_shown = lock(&self.0.settings).style == style;
+        wish.number += 1;
+        wish.style = (!is_shown).then(|| style.to_string());
+        wish.style.clone().map(|style| (wish.number, style))
+    }
+
+    /// What becomes of a style that was loaded for a wish, or of a wish that was overtaken.
+    fn loaded(&self, number: u64, style: String, opened: Option<Result<Stylizer>>) -> Result<Settings> {
+        // Drawn with once, aside: its memory is there then, and a fault of it is known before anybody sees it.
+        let tried =
+            opened.map(|opened| opened.and_then(|stylizer| guarded("styles", || self.tried(stylizer)))).transpose();
+        let mut wish = lock(&self.0.wish);
+        if wish.number == number {
+            wish.style = None;
+            if let Some(stylizer) = tried? {
+                *lock(&self.0.next_style) = Some(stylizer);
+                self.change(|settings| settings.style = style);
+            }
+        }
+        drop(wish);
+        Ok(self.settings())
+    }
+
+    fn tried(&self, mut stylizer: Stylizer) -> Result<Stylizer> {
+        if let Some(pair) = self.newest() {
+            let mut picture = vec![0; pair.photo.pixels.len()];
+            stylizer.run(&pair.photo.pixels, pair.photo.size, &mut picture)?;
+        }
+        Ok(stylizer)
     }
 
     fn change(&self, change: impl FnOnce(&mut Settings)) {
@@ -209,6 +253,48 @@ mod tests {
         assert!(refused.contains("'missing'"), "{refused}");
         assert_eq!(control.settings().style, "off");
         assert!(control.take_style().is_none());
+    }
+
+    #[test]
+    fn of_several_wishes_the_last_one_counts() {
+        let (go, gone) = mpsc::channel();
+        let (opened, openings) = mpsc::channel();
+        let opener: Opener = Box::new(move |style: &str| {
+            opened.send(style.to_string()).unwrap();
+            gone.recv().unwrap();
+            if style == "broken" { panic!("the file breaks the opener") } else { Ok(Stylizer::off()) }
+        });
+        let control = Control::new(settings(), Some(opener)).unwrap();
+        let (told, ends) = mpsc::channel();
+        let wish = |style: &str| {
+            let told = told.clone();
+            let patch = Patch { style: Some(style.into()), ..Patch::default() };
+            control.patch(&patch, move |result| told.send(result.map(|settings| settings.style)).unwrap()).unwrap();
+        };
+        let ended = || ends.recv_timeout(Duration::from_secs(60)).unwrap();
+        wish("slow");
+        assert_eq!(openings.recv().unwrap(), "slow");
+        wish("overtaken");
+        wish("last");
+        (0..2).for_each(|_| go.send(()).unwrap());
+        let told: Vec<String> = (0..3).map(|_| ended().unwrap()).collect();
+        assert_eq!(told, ["off", "off", "last"]);
+        assert_eq!(openings.recv().unwrap(), "last", "what was overtaken before its turn is not opened");
+
+        // Back to the one that is shown, while another is loaded.
+        wish("slow");
+        assert_eq!(openings.recv().unwrap(), "slow");
+        wish("last");
+        go.send(()).unwrap();
+        assert_eq!([ended().unwrap(), ended().unwrap()], ["last", "last"]);
+
+        // A file that breaks the thread leaves it whole for the next one.
+        wish("broken");
+        go.send(()).unwrap();
+        assert!(ended().unwrap_err().to_string().contains("the file breaks the opener"));
+        wish("mended");
+        go.send(()).unwrap();
+        assert_eq!(ended().unwrap(), "mended");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum Key {
     Escape,
     /// Enter, on either part of the keyboard; also what a button at a Raspberry Pi's pins can be made to press.
     Enter,
+    /// Any other: it says that somebody is there.
+    Other,
 }
 
 /// What somebody who watches wants.
@@ -61,6 +63,7 @@ pub fn action(key: Key) -> Option<Action> {
         Key::Down => Action::Weaker,
         Key::Escape => Action::Quit,
         Key::Enter => Action::Snapshot,
+        Key::Other => return None,
         Key::Character(letter) => match letter.to_ascii_lowercase() {
             ' ' => Action::Toggle,
             'c' => Action::Compare,
@@ -151,7 +154,7 @@ mod tests {
         let mut heard = |text: &str| text.chars().filter_map(|c| lock.action(Key::Character(c))).collect::<Vec<_>>();
         assert_eq!(heard("q s r f qui uit quiet QUI"), []);
         assert_eq!(heard("t quIT"), [Action::Quit, Action::Quit]);
-        for key in [Key::Escape, Key::Left, Key::Up, Key::Character('s'), Key::Character(' ')] {
+        for key in [Key::Escape, Key::Left, Key::Up, Key::Character('s'), Key::Character(' '), Key::Other] {
             assert_eq!(lock.action(key), None, "{key:?}");
         }
         assert_eq!(lock.action(Key::Enter), Some(Action::Snapshot));

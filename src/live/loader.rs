@@ -6,17 +6,19 @@ use std::sync::PoisonError;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guarded};
 use crate::style::Stylizer;
 
 /// Opens a style by its name or path.
 pub type Opener = Box<dyn FnMut(&str) -> Result<Stylizer> + Send>;
 
-type Done = Box<dyn FnOnce(Result<Stylizer>) + Send>;
+type Done = Box<dyn FnOnce(Option<Result<Stylizer>>) + Send>;
 
 /// A style that somebody wants.
 struct Order {
     style: String,
+    /// Whether it is still wanted when its turn comes.
+    still: Box<dyn FnOnce() -> bool + Send>,
     done: Done,
 }
 
@@ -39,8 +41,9 @@ impl StyleLoader {
     pub fn start(mut opener: Opener) -> Result<Self> {
         let (orders, ordered) = mpsc::channel::<Order>();
         let work = move || {
-            for Order { style, done } in ordered {
-                done(opener(&style));
+            for Order { style, still, done } in ordered {
+                // A file that breaks the thread would break every later choice with it.
+                done(still().then(|| guarded("styles", || opener(&style))));
             }
         };
         thread::Builder::new()
@@ -50,12 +53,18 @@ impl StyleLoader {
         Ok(Self { orders: Mutex::new(orders) })
     }
 
-    /// Opens `style` when those before it are open, and then calls `done` on the loader's thread.
+    /// Opens `style` when those before it are open, where it is `still` wanted then, and calls `done` on the loader's
+    /// thread: with `None` where it was not.
     ///
     /// # Errors
-    /// [`Error::Tool`] where the thread has ended, which it does not unless a style broke it.
-    pub fn load(&self, style: &str, done: impl FnOnce(Result<Stylizer>) + Send + 'static) -> Result<()> {
-        let order = Order { style: style.into(), done: Box::new(done) };
+    /// [`Error::Tool`] where the thread has ended, which it does not unless `done` broke it.
+    pub fn load(
+        &self,
+        style: &str,
+        still: impl FnOnce() -> bool + Send + 'static,
+        done: impl FnOnce(Option<Result<Stylizer>>) + Send + 'static,
+    ) -> Result<()> {
+        let order = Order { style: style.into(), still: Box::new(still), done: Box::new(done) };
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.send(order).map_err(|_| Error::Tool("styles can no longer be loaded; start nijigen again".into()))
     }

@@ -19,6 +19,9 @@ struct Paint(u8);
 
 impl Generator for Paint {
     fn run(&mut self, _: &[u8], _: Size, output: &mut [u8]) -> Result<()> {
+        if self.0 == 13 {
+            return Err(Error::Style("13 cannot be drawn with".into()));
+        }
         output.fill(self.0);
         Ok(())
     }
@@ -157,8 +160,11 @@ fn another_style_comes_with_the_next_frame_and_a_bad_one_not_at_all() {
     assert_eq!(live.frame(), [100; 4]);
     live.patch(Patch { style: Some("7".into()), ..Patch::default() }).unwrap();
     assert_eq!(live.frame(), [7; 4]);
-    let refused = live.patch(Patch { style: Some("none such".into()), ..Patch::default() });
-    assert!(refused.unwrap_err().to_string().contains("none such"));
+    // 13 cannot draw this picture: that is known before anybody sees it.
+    for style in ["none such", "13"] {
+        let refused = live.patch(Patch { style: Some(style.into()), ..Patch::default() });
+        assert!(refused.unwrap_err().to_string().contains(style));
+    }
     assert_eq!((live.frame(), live.control.settings().style), (vec![7; 4], "7".to_string()));
     // A frame is never missing: each that was wanted has come.
     drop(live.wanted);

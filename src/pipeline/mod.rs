@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guarded};
 use crate::frame::{Pool, PooledFrame, SharedFrame};
 use crate::host;
 use crate::live::Control;
@@ -29,7 +29,7 @@ use follow::Follower;
 use mailbox::{HandOver, Mailbox};
 use rate::{Pace, RateControl, Situation};
 use stats::{Stats, Summary};
-use workers::{Capture, Report, Role, Show, Stylize, Turn, guarded, spawn};
+use workers::{Capture, Report, Role, Show, Stylize, Turn, spawn};
 
 /// How often the caller's thread looks for a stop, and a window for events.
 const TICK: Duration = Duration::from_millis(50);

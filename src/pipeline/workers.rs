@@ -1,7 +1,5 @@
 //! What each thread of a run does.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
@@ -12,7 +10,7 @@ use super::follow::Follower;
 use super::mailbox::{Received, Sent};
 use super::rate::{Moment, RateControl, Verdict};
 use super::{Stop, Wires};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guarded};
 use crate::frame::{FrameKind, PooledFrame, SharedFrame};
 use crate::host;
 use crate::pixels;
@@ -66,18 +64,6 @@ pub fn spawn(
         Ok(_) => Ok(()),
         Err(e) => Err(Error::Tool(format!("the system gives no thread for '{name}' ({e}); close other programs"))),
     }
-}
-
-/// Runs `work`; a panic in it becomes an error.
-pub fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(Error::Tool(format!("the part '{name}' broke ({}); please report this as a bug", message(&*panic))))
-    })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }
 
 /// Reads the source.

@@ -17,8 +17,9 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use toml::{Table, Value};
 
 use super::args::{Preset, RunArgs};
-use crate::config;
+use crate::config::{self, SourceChoice};
 use crate::error::{Error, Result};
+use crate::host;
 
 /// Settings that only a flag can give: they say where the others are.
 const FLAGS_ALONE: [&str; 1] = ["config"];
@@ -66,11 +67,21 @@ pub struct Layered {
     origins: BTreeMap<String, Origin>,
 }
 
-/// Puts the layers together; `flags` are the command line's.
+/// What was remembered of the last run, with `--remember`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// It counts.
+    Remembered,
+    /// It does not: something of it is no more.
+    Forgotten,
+}
+
+/// Puts the layers together; `flags` are the command line's. What was remembered cannot keep a run from starting: a value
+/// of it that is none is told of and left out.
 ///
 /// # Errors
 /// [`Error::Usage`] naming file and setting, where a file has one that is not there or a value that is none.
-pub fn resolve(flags: &ArgMatches) -> Result<Layered> {
+pub fn resolve(flags: &ArgMatches, past: Past) -> Result<Layered> {
     let command = command();
     let given = from_flags(&command, flags);
     let named = given.get("config").and_then(|values| values.first()).map(PathBuf::from);
@@ -88,26 +99,48 @@ pub fn resolve(flags: &ArgMatches) -> Result<Layered> {
         let name = PathBuf::from(format!("preset {}", preset.name()));
         layers.insert(0, from_toml(&command, Origin::Preset(preset), &name, preset.text())?);
     }
-    if value(&layers, "remember").is_some_and(|value| value == "true")
+    if past == Past::Remembered
+        && value(&layers, "remember").is_some_and(|value| value == "true")
         && let Some(path) = config::remembered_path()
-        && let Some(text) = read_if_there(&path)?
     {
         let before_flags = layers.len() - 1;
-        layers.insert(before_flags, from_toml(&command, Origin::Remembered(path.clone()), &path, &text)?);
+        layers.insert(before_flags, remembered(&command, path));
     }
     spare(&mut layers);
     merge(command, layers)
 }
 
-/// Takes from a preset what is for cameras or windows where there is none: it says how things of a kind are used, not that
-/// they are.
+/// What the file at `path` still gives.
+fn remembered(command: &Command, path: PathBuf) -> Layer {
+    let origin = Origin::Remembered(path.clone());
+    let forget = |error: Error| tracing::warn!("not remembered: {error}");
+    let mut values = Values::new();
+    let table = read_if_there(&path).and_then(|text| table(&path, &text.unwrap_or_default()));
+    for (name, value) in table.map_err(forget).unwrap_or_default() {
+        match setting(command, &path, &name, &value) {
+            Ok(texts) => drop(values.insert(name, texts)),
+            Err(error) => forget(error),
+        }
+    }
+    Layer { origin, values }
+}
+
+/// Takes from a preset what is for cameras or windows where there is none, and what this system cannot measure: it says how
+/// things of a kind are used, not that they are.
 fn spare(layers: &mut [Layer]) {
-    let is_camera = value(layers, "source").is_none_or(|source| source.to_string_lossy().starts_with("camera"));
+    let source = value(layers, "source").map(|source| SourceChoice::try_from(source.clone()));
+    let is_camera = source.is_none_or(|source| matches!(source, Ok(SourceChoice::Camera(_))));
     let sinks = layers.iter().rev().find_map(|layer| layer.values.get("sink"));
     let has_window = sinks.is_none_or(|sinks| sinks.iter().any(|sink| sink == "window"));
     let Some(Layer { origin: Origin::Preset(_), values }) = layers.first_mut() else { return };
-    let idle = [("wait", is_camera), ("idle", is_camera), ("lock", has_window), ("full-screen", has_window)];
-    for (name, _) in idle.iter().filter(|(_, of_use)| !of_use) {
+    let unfit = [
+        ("wait", is_camera),
+        ("idle", is_camera),
+        ("lock", has_window),
+        ("full-screen", has_window),
+        ("cpu", host::cpu_time().is_some()),
+    ];
+    for (name, _) in unfit.iter().filter(|(_, of_use)| !of_use) {
         values.remove(*name);
     }
 }
@@ -118,7 +151,7 @@ fn spare(layers: &mut [Layer]) {
 /// As [`resolve`].
 pub fn of_files() -> Result<Layered> {
     let none = command().try_get_matches_from(std::iter::empty::<OsString>());
-    resolve(&none.map_err(|error| Error::Usage(first_line(&error)))?)
+    resolve(&none.map_err(|error| Error::Usage(first_line(&error)))?, Past::Remembered)
 }
 
 /// The value that counts of a setting of one value.
@@ -167,27 +200,39 @@ fn read_if_there(path: &Path) -> Result<Option<String>> {
 
 /// The settings that `text` gives. Each is tried alone, so that a mistake can be named.
 fn from_toml(command: &Command, origin: Origin, path: &Path, text: &str) -> Result<Layer> {
-    let wrong = |what: String| Error::Usage(format!("{}: {what}", path.display()));
-    let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        wrong(format!("line {line} is no TOML ({}); write NAME = VALUE", error.message().replace('\n', " ")))
-    })?;
     let mut values = Values::new();
-    for (name, value) in table {
-        let known = settings(command).find(|(known, _)| *known == name && !FLAGS_ALONE.contains(known));
-        let Some((_, arg)) = known else {
-            return Err(wrong(format!("there is no setting '{name}'; `nijigen config show` lists them")));
-        };
-        let texts = match &value {
-            Value::Array(items) => items.iter().map(text_of).collect(),
-            single => text_of(single).map(|text| vec![text]),
-        };
-        let texts = texts.ok_or_else(|| wrong(format!("{name} is one value, or a list of them")))?;
-        let texts = switched(arg, texts);
-        check(command, &name, &texts).map_err(|why| wrong(format!("{name}: {why}")))?;
+    for (name, value) in table(path, text)? {
+        let texts = setting(command, path, &name, &value)?;
         values.insert(name, texts);
     }
     Ok(Layer { origin, values })
+}
+
+fn table(path: &Path, text: &str) -> Result<Table> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        wrong(path, format!("line {line} is no TOML ({}); write NAME = VALUE", error.message().replace('\n', " ")))
+    })
+}
+
+/// The setting `name` of the file at `path`, as a command line would have it.
+fn setting(command: &Command, path: &Path, name: &str, value: &Value) -> Result<Vec<OsString>> {
+    let known = settings(command).find(|(known, _)| *known == name && !FLAGS_ALONE.contains(known));
+    let Some((_, arg)) = known else {
+        return Err(wrong(path, format!("there is no setting '{name}'; `nijigen config show` lists them")));
+    };
+    let texts = match value {
+        Value::Array(items) => items.iter().map(text_of).collect(),
+        single => text_of(single).map(|text| vec![text]),
+    };
+    let texts = texts.ok_or_else(|| wrong(path, format!("{name} is one value, or a list of them")))?;
+    let texts = switched(arg, texts);
+    check(command, name, &texts).map_err(|why| wrong(path, format!("{name}: {why}")))?;
+    Ok(texts)
+}
+
+fn wrong(path: &Path, what: String) -> Error {
+    Error::Usage(format!("{}: {what}", path.display()))
 }
 
 fn text_of(value: &Value) -> Option<OsString> {
@@ -284,6 +329,11 @@ fn first_line(error: &clap::Error) -> String {
 }
 
 impl Layered {
+    /// Whether the setting is as an earlier run left it.
+    pub fn is_remembered(&self, name: &str) -> bool {
+        matches!(self.origins.get(name), Some(Origin::Remembered(_)))
+    }
+
     /// All settings as a file would have them, each with where it comes from.
     pub fn to_toml(&self) -> String {
         let command = command();

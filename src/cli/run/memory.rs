@@ -20,6 +20,8 @@ const SETTLED: Duration = Duration::from_secs(1);
 pub struct Memory {
     path: PathBuf,
     control: Control,
+    /// Whether the style is remembered as well.
+    of_style: bool,
     /// What the file, or else the beginning of the run, says.
     kept: Settings,
     generation: u64,
@@ -27,16 +29,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// For the run of `control`.
+    /// For the run of `control`; whether its style is remembered as well.
     ///
     /// # Errors
     /// [`Error::Usage`] where this system has no folder for it.
-    pub fn new(control: Control) -> Result<Self> {
+    pub fn new(control: Control, of_style: bool) -> Result<Self> {
         let path = config::remembered_path().ok_or_else(|| {
             Error::Usage("--remember has no place to write to: there is no home folder; set HOME".into())
         })?;
         let (kept, generation) = (control.settings(), control.generation());
-        Ok(Self { path, control, kept, generation, changed: None })
+        Ok(Self { path, control, of_style, kept, generation, changed: None })
     }
 
     /// Writes what was changed, once that has settled; to be called now and then.
@@ -61,11 +63,15 @@ impl Memory {
 
     /// A run is worth more than what it would have kept: a failure is told, and the run goes on.
     fn keep(&mut self) {
-        let settings = self.control.settings();
-        if let Err(error) = self.write(&settings) {
-            tracing::warn!("what was changed is not remembered: {error}");
+        let mut settings = self.control.settings();
+        if !self.of_style {
+            settings.style.clone_from(&self.kept.style);
         }
-        self.kept = settings;
+        match self.write(&settings) {
+            Ok(()) => self.kept = settings,
+            // With the next change it is tried again.
+            Err(error) => tracing::warn!("what was changed is not remembered: {error}"),
+        }
     }
 
     fn write(&self, settings: &Settings) -> Result<()> {
@@ -107,7 +113,11 @@ fn changes(before: &Settings, after: &Settings) -> Table {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::live::Patch;
+    use crate::style::Stylizer;
 
     #[test]
     fn only_what_was_changed_is_kept() {
@@ -117,5 +127,34 @@ mod tests {
         let after = Settings { strength: 0.7, style: "a \"b\"".into(), ..before.clone() };
         assert_eq!(changes(&before, &after).to_string(), "strength = 0.7\nstyle = 'a \"b\"'\n");
         assert_eq!(changes(&after, &Settings { mirror: true, ..after.clone() }).to_string(), "mirror = true\n");
+    }
+
+    #[test]
+    fn styles_that_take_turns_are_not_remembered_and_a_failure_is_made_up_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/remembered.toml");
+        let settings =
+            Settings { on: true, style: "a".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        let control = Control::new(settings.clone(), Some(Box::new(|_| Ok(Stylizer::off())))).unwrap();
+        let mut memory = Memory {
+            path: path.clone(),
+            control: control.clone(),
+            of_style: false,
+            kept: settings,
+            generation: control.generation(),
+            changed: None,
+        };
+        let change = |patch: &Patch| {
+            let (told, tells) = std::sync::mpsc::channel();
+            control.patch(patch, move |result| told.send(result.unwrap()).unwrap()).unwrap();
+            tells.recv().unwrap()
+        };
+        change(&Patch { style: Some("b".into()), strength: Some(0.5), ..Patch::default() });
+        // No folder can be made where a file lies.
+        fs::write(folder.path().join("state"), "").unwrap();
+        memory.keep();
+        fs::remove_file(folder.path().join("state")).unwrap();
+        memory.keep();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "strength = 0.5\n");
     }
 }

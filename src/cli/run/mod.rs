@@ -32,6 +32,7 @@ use crate::sink::y4m::{Y4mFile, Y4mPipe};
 use crate::source::Rest;
 use crate::style::{Registry, Stylizer};
 use args::StatsFormat;
+use layers::Past;
 use memory::Memory;
 use open::{open_source, open_window};
 use service::Service;
@@ -54,10 +55,9 @@ struct RunReport {
 /// # Errors
 /// When something cannot be opened, or fails on the way.
 pub fn run(flags: &ArgMatches) -> Result<()> {
-    let args = layers::resolve(flags)?.args;
+    let (args, mut stylizer) = open_style(flags)?;
     let config = args.resolve()?;
     let serving = config.serve.as_ref().map(Serving::prepare).transpose()?;
-    let mut stylizer = args.style.open()?;
     stylizer.set_stability(config.stability);
     let rest = Rest::default();
     let (source, header, damage) = open_source(&config, &rest)?;
@@ -119,7 +119,9 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     let stats = Arc::new(pipeline::stats_for(&plan));
     // Nobody else fills it.
     let _ = shown.set(Arc::clone(&stats));
-    let mut memory = config.remember.then(|| Memory::new(control.clone())).transpose()?;
+    // Where styles take turns, which one was shown last is nobody's wish.
+    let of_style = config.kiosk.attract.is_none();
+    let mut memory = config.remember.then(|| Memory::new(control.clone(), of_style)).transpose()?;
     let mut service = Service::new();
     // It ends when this is dropped.
     let _serving = serving
@@ -158,6 +160,20 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     match args.stats {
         Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
         None => Ok(()),
+    }
+}
+
+/// The settings of the run and its style. A style that an earlier run left, and that is no more, is done without.
+fn open_style(flags: &ArgMatches) -> Result<(RunArgs, Stylizer)> {
+    let layered = layers::resolve(flags, Past::Remembered)?;
+    match layered.args.style.open() {
+        Err(error) if layered.is_remembered("style") => {
+            tracing::warn!("what was remembered does not count: {error}");
+            let args = layers::resolve(flags, Past::Forgotten)?.args;
+            let stylizer = args.style.open()?;
+            Ok((args, stylizer))
+        }
+        opened => Ok((layered.args, opened?)),
     }
 }
 

@@ -84,7 +84,8 @@ impl InputCallback for Keys {
             minifb::Key::Down => Key::Down,
             minifb::Key::Escape => Key::Escape,
             minifb::Key::Enter | minifb::Key::NumPadEnter => Key::Enter,
-            _ => return,
+            // Letters come as characters as well, in the keyboard's own layout.
+            _ => Key::Other,
         };
         if down {
             self.0.borrow_mut().push(key);
@@ -196,8 +197,7 @@ impl Window {
         if std::mem::take(&mut self.to_fill)
             && let Err(error) = self.full_screen.toggle(&self.desktop)
         {
-            // In a kiosk's compositor every window covers the screen without being asked.
-            tracing::info!("{error}");
+            tracing::warn!("the window does not cover the screen of itself: {error}");
         }
         for key in pressed {
             let Some(action) = self.lock.as_mut().map_or_else(|| action(key), |lock| lock.action(key)) else {
@@ -212,7 +212,8 @@ impl Window {
             }
         }
         self.follow_mouse();
-        if self.desktop.is_open() { Flow::Continue } else { Flow::Stop }
+        // Locked, it is closed by its word alone: another program, or a key of the desktop, may ask for its end as well.
+        if self.desktop.is_open() || self.lock.is_some() { Flow::Continue } else { Flow::Stop }
     }
 
     /// Covers the screen, or no longer.
