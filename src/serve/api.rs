@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::gallery::{Exhibit, OFF};
-use super::photo::{self, Wish};
+use super::photo::Wish;
 use super::reply::{self, Refusal};
 use super::{SINK, Site, jpeg, metrics};
 use crate::error::Error;
@@ -24,8 +24,6 @@ use crate::live::Patch;
 const MAX_PATCH: usize = 16 << 10;
 /// Until a change of settings is there.
 const PATCH_PATIENCE: Duration = Duration::from_secs(5);
-/// Until a photo is there: over a phone's connection.
-const PHOTO_PATIENCE: Duration = Duration::from_secs(60);
 /// Until a style is loaded.
 const STYLE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -151,7 +149,7 @@ pub async fn stream(State(site): Shared) -> Answer {
     site.stream.reader()
 }
 
-pub async fn events(State(site): Shared) -> Response {
+pub async fn events(State(site): Shared) -> Answer {
     super::events::events(site)
 }
 
@@ -192,10 +190,6 @@ pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: Head
     let style = style.unwrap_or(settings.style);
     site.check_style(&style)?;
     let wish = Wish { style, strength: strength.unwrap_or(settings.strength) };
-    let turn = site.studio.turn().await?;
-    let photo = reply::body(&headers, body, photo::MAX_BYTES, PHOTO_PATIENCE).await?;
-    if photo.is_empty() {
-        return Err(Refusal::bad("there is no photo in the request; send a JPEG, PNG or WebP file as its body"));
-    }
-    site.studio.draw(turn, photo, wish).await.map(reply::jpeg)
+    let photo = site.studio.receive(&headers, body).await?;
+    site.studio.draw(photo, wish).await.map(reply::jpeg)
 }

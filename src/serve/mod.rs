@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use watched::Watched;
 
@@ -68,6 +68,8 @@ struct Site {
     gallery: Gallery,
     studio: Studio,
     stream: Arc<Stream>,
+    /// Places for those who listen to events.
+    listeners: Arc<Semaphore>,
     guard: Guard,
     source: String,
     began: Instant,
@@ -125,6 +127,10 @@ pub struct Server {
 /// # Errors
 /// [`Error::Tool`] where the system gives no thread.
 pub fn start(listener: Listener, service: Service) -> Result<Server> {
+    Ok(serve(listener, service)?.0)
+}
+
+fn serve(listener: Listener, service: Service) -> Result<(Server, Arc<Site>)> {
     let Service { control, stats, attendant, shelf, opener, source } = service;
     let Listener { listener, address, token } = listener;
     let stream = Arc::new(Stream::default());
@@ -138,6 +144,7 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
         gallery,
         studio,
         stream: Arc::clone(&stream),
+        listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
         guard: Guard::new(address, token),
         source,
         began: Instant::now(),
@@ -146,12 +153,13 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
     server.threads.push(spawn("http encode", move || stream.feed(&control, &attendant))?);
     let (stop, stopped) = oneshot::channel();
     server.stop = Some(stop);
+    let router = routes::router(Arc::clone(&site));
     server.threads.push(spawn("http", move || {
-        if let Err(error) = connection::answer(listener, routes::router(site), stopped) {
+        if let Err(error) = connection::answer(listener, router, stopped) {
             tracing::warn!("the HTTP service ended ({error}); the run goes on without it");
         }
     })?);
-    Ok(server)
+    Ok((server, site))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

@@ -21,6 +21,8 @@ struct Site {
     pool: Pool,
     address: SocketAddr,
     server: Option<Server>,
+    /// What its requests share.
+    shared: Arc<super::Site>,
     snapshots: tempfile::TempDir,
     rest: Rest,
 }
@@ -62,8 +64,8 @@ impl Site {
             opener: Arc::new(opener),
             source: "test".into(),
         };
-        let server = Some(start(listener, service).unwrap());
-        Self { control, pool: Pool::default(), address, server, snapshots: folder, rest }
+        let (server, shared) = serve(listener, service).unwrap();
+        Self { control, pool: Pool::default(), address, server: Some(server), shared, snapshots: folder, rest }
     }
 
     /// The run draws a picture of one grey.
@@ -114,7 +116,12 @@ impl Site {
     }
 
     fn readers(&self) -> usize {
-        self.server.as_ref().unwrap().stream.readers()
+        self.shared.stream.readers()
+    }
+
+    /// How many photos may still be sent.
+    fn places(&self) -> usize {
+        self.shared.studio.places()
     }
 }
 
@@ -307,16 +314,95 @@ fn a_photo_becomes_a_picture() {
         assert_eq!(got, status, "{request}: {head}");
         assert!(String::from_utf8(body).unwrap().contains("error"), "{request}");
     }
-    // A bomb: few bytes, many pixels.
-    let mut bomb = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bomb, 12_000, 12_000);
-    encoder.set_color(png::ColorType::Grayscale);
+}
+
+/// A PNG file that claims to be as large as this, and holds next to nothing.
+fn bomb(width: u32, height: u32, color: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
     let mut writer = encoder.write_header().unwrap();
     writer.write_chunk(png::chunk::IDAT, b"\x78\x9c").unwrap();
     drop(writer);
-    let (status, _, why) = site.ask("POST /api/image", &bomb);
-    assert_eq!(status, 422, "{}", String::from_utf8_lossy(&why));
-    assert!(String::from_utf8(why).unwrap().contains("million pixels"));
+    file
+}
+
+#[test]
+fn a_photo_of_few_bytes_and_many_pixels_is_refused() {
+    let site = Site::new();
+    let mut jpeg = jpeg_of(Size::new(50, 30));
+    let frame = jpeg.windows(2).position(|two| two == b"\xff\xc0").unwrap();
+    // Height and width: 11,000 each.
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0x2a, 0xf8, 0x2a, 0xf8]);
+    let mut webp = Vec::new();
+    let pixels = vec![90; 50 * 30 * 3];
+    let encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut webp);
+    encoder.encode(&pixels, 50, 30, image::ExtendedColorType::Rgb8).unwrap();
+    let header = webp.windows(4).position(|four| four == b"VP8L").unwrap() + 9;
+    // 14 bits of width less one, 14 of height less one: 11,000 each.
+    webp[header..header + 4].copy_from_slice(&(10_999_u32 | 10_999 << 14).to_le_bytes());
+    use png::{BitDepth, ColorType};
+    for (kind, photo, most) in [
+        ("gray", bomb(12_000, 12_000, ColorType::Grayscale, BitDepth::One), "25 million"),
+        ("gray 16", bomb(5_001, 5_000, ColorType::Grayscale, BitDepth::Sixteen), "25 million"),
+        ("RGBA", bomb(5_000, 4_000, ColorType::Rgba, BitDepth::Eight), "19 million"),
+        ("RGBA 16", bomb(4_000, 3_000, ColorType::Rgba, BitDepth::Sixteen), "9 million"),
+        ("JPEG", jpeg, "25 million"),
+        ("WebP", webp, "million"),
+    ] {
+        let (status, _, why) = site.ask("POST /api/image", &photo);
+        let why = String::from_utf8(why).unwrap();
+        assert!(status == 422 && why.contains(most) && why.contains("reduce it first"), "{kind}: {status} {why}");
+    }
+}
+
+#[test]
+fn a_slow_photo_holds_up_no_other_one() {
+    let site = Site::new();
+    let photo = jpeg_of(Size::new(50, 30));
+    let (first, rest) = photo.split_at(photo.len() / 2);
+    let begin = || {
+        let head = format!("POST /api/image\nContent-Length: {}", photo.len());
+        let mut stream = site.send(&head, b"");
+        stream.write_all(first).unwrap();
+        stream
+    };
+    let finish = |mut stream: TcpStream| {
+        stream.write_all(rest).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+    };
+    let slow = begin();
+    for _ in 0..3 {
+        assert_eq!(site.ask("POST /api/image", &photo).0, 200);
+    }
+    // No more than two lie in memory: a third waits until one of them is drawn, or given up.
+    let gone = begin();
+    wait_until("both", || site.places() == 0);
+    let third = begin();
+    drop(gone);
+    finish(third);
+    finish(slow);
+    wait_until("room", || site.places() == 2);
+}
+
+#[test]
+fn no_more_listen_to_events_than_there_are_places() {
+    let site = Site::new();
+    let mut byte = [0];
+    let mut listeners: Vec<TcpStream> = (0..16).map(|_| site.send("GET /api/events", b"")).collect();
+    listeners.iter_mut().for_each(|listener| listener.read_exact(&mut byte).unwrap());
+    let (status, head, why) = site.ask("GET /api/events", b"");
+    assert!(status == 503 && head.contains("\r\nretry-after: "), "{head}");
+    assert!(String::from_utf8(why).unwrap().contains("16 listen"));
+    listeners.pop();
+    let mut next = [0; 12];
+    wait_until("the place of the one that left", || {
+        site.send("GET /api/events", b"").read_exact(&mut next).unwrap();
+        &next == b"HTTP/1.1 200"
+    });
 }
 
 #[test]
