@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ use crate::pixels::yuv::Chroma;
 use crate::sink::y4m::Encoder;
 use crate::y4m::Header;
 
+/// Recordings that may be under completion while another one begins.
+const MAX_ENDING: usize = 4;
 /// How often a recording that gets no pictures looks whether it is to end.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -73,6 +76,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     running: Option<Running>,
+    /// Those before it that are still being completed.
+    ending: Vec<Running>,
     /// The first failure.
     failed: Option<Error>,
 }
@@ -100,15 +105,14 @@ impl Recorder {
         self.state().running.as_ref().filter(goes_on).map(|running| running.since)
     }
 
-    /// Begins a recording, into a file in the folder named after the time where `path` is not given; one that goes on is
-    /// ended first.
+    /// Begins a recording, into a file in the folder named after the time where `path` is not given. One that goes on is
+    /// asked to end, and not waited for.
     ///
     /// # Errors
-    /// [`Error::Usage`] where there is neither a path nor a folder, [`Error::Tool`] where the system gives no thread.
+    /// [`Error::Usage`] where there is neither a path nor a folder, [`Error::Tool`] where too many are still being completed
+    /// or the system gives no thread.
     pub fn start(&self, path: Option<&Path>) -> Result<()> {
-        let mut state = self.state();
-        state.stop();
-        let Shared { control, folder, rate, messages, .. } = &*self.0;
+        let Shared { control, folder, rate, .. } = &*self.0;
         let place = match (path, folder) {
             (Some(path), _) => Place::File(path.to_path_buf()),
             (None, Some(folder)) => Place::Folder(folder.clone()),
@@ -116,11 +120,22 @@ impl Recorder {
                 return Err(Error::Usage("there is no folder for videos; give one with --recordings".into()));
             }
         };
+        let (control, rate) = (control.clone(), *rate);
+        self.begin(move |stop, messages| record(&control, place, rate, stop, messages))
+    }
+
+    /// Has `work` done on a thread of its own, as the recording that goes on from now on.
+    fn begin(&self, work: impl FnOnce(&AtomicBool, &Messages) -> Result<()> + Send + 'static) -> Result<()> {
+        let mut state = self.state();
+        state.retire();
+        if state.ending.len() > MAX_ENDING {
+            return Err(Error::Tool("the recordings before this one are still being completed; wait a moment".into()));
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let work = {
-            let (control, rate, messages, stop) = (control.clone(), *rate, messages.clone(), Arc::clone(&stop));
+            let (messages, stop) = (self.0.messages.clone(), Arc::clone(&stop));
             move || {
-                let outcome = record(&control, place, rate, &stop, &messages);
+                let outcome = work(&stop, &messages);
                 if let Err(error) = &outcome {
                     messages.complain(format!("The recording ended: {error}"));
                 }
@@ -141,31 +156,57 @@ impl Recorder {
         }
     }
 
-    /// Ends the recording, where there is one, and waits until its file is complete.
+    /// Ends the recording, where there is one, and waits until the files of all are complete.
     ///
     /// # Errors
     /// Why the first recording that failed did.
     pub fn finish(&self) -> Result<()> {
         let mut state = self.state();
-        state.stop();
-        state.failed.take().map_or(Ok(()), Err)
+        state.retire();
+        let ending = mem::take(&mut state.ending);
+        let mut failed = state.failed.take();
+        // Others may look at the state meanwhile.
+        drop(state);
+        for running in ending {
+            failed = failed.or(running.join());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Running {
+    /// Waits for its end; tells why it failed, where it did.
+    fn join(self) -> Option<Error> {
+        let broke = |_| Err(Error::Tool("the part 'record' broke; please report this as a bug".into()));
+        self.thread.join().unwrap_or_else(broke).err()
     }
 }
 
 impl State {
-    fn stop(&mut self) {
-        let Some(running) = self.running.take() else { return };
-        running.stop.store(true, Ordering::Release);
-        let broke = |_| Err(Error::Tool("the part 'record' broke; please report this as a bug".into()));
-        if let Err(error) = running.thread.join().unwrap_or_else(broke) {
-            self.failed.get_or_insert(error);
+    /// Asks the recording to end, and lets go of those that have ended.
+    fn retire(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.store(true, Ordering::Release);
+            self.ending.push(running);
+        }
+        for running in mem::take(&mut self.ending) {
+            if running.thread.is_finished() {
+                let failed = running.join();
+                self.failed = self.failed.take().or(failed);
+            } else {
+                self.ending.push(running);
+            }
         }
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.stop();
+        self.retire();
+        for running in mem::take(&mut self.ending) {
+            // Nobody is left who would ask why it failed; its message said so.
+            let _ = running.join();
+        }
     }
 }
 

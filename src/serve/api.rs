@@ -18,7 +18,9 @@ use super::photo::Wish;
 use super::reply::{self, Refusal};
 use super::{SINK, Site, jpeg, metrics};
 use crate::error::Error;
+use crate::frame::FrameKind;
 use crate::live::Patch;
+use crate::source::SourceStatus;
 
 /// The largest change of settings in bytes.
 const MAX_PATCH: usize = 16 << 10;
@@ -66,6 +68,19 @@ impl Site {
             }
         }
         names
+    }
+
+    /// Why there is no picture now.
+    fn away(&self) -> Refusal {
+        match self.stats.source_status().map(|status| status.get()) {
+            Some(SourceStatus::Retrying { last_reason, .. }) => {
+                Refusal::busy(format!("the camera is away, and there is no picture until it is back: {last_reason}"))
+            }
+            Some(SourceStatus::Resting { .. }) => {
+                Refusal::busy("the camera was let go, since nobody was there; it comes back for whoever opens the page")
+            }
+            _ => Refusal::busy("the camera is away; try again in a moment"),
+        }
     }
 
     fn check_style(&self, style: &str) -> Result<(), Refusal> {
@@ -118,6 +133,7 @@ pub async fn change(State(site): Shared, headers: HeaderMap, body: Body) -> Answ
 fn refused(error: Error) -> Refusal {
     match error {
         Error::Usage(why) => Refusal::bad(why),
+        Error::Camera(why) => Refusal::busy(why),
         Error::Style(why) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, why),
         other => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
     }
@@ -167,8 +183,12 @@ pub async fn keep(State(site): Shared) -> Answer {
 
 /// The newest picture at its own size.
 pub async fn snapshot(State(site): Shared) -> Answer {
-    let pair = site.control.newest().ok_or_else(|| Refusal::busy("there is no picture yet; try again in a moment"))?;
-    let drawn = tokio::task::spawn_blocking(move || jpeg::still(&pair.picture)).await;
+    let picture = site.control.newest().map(|pair| pair.picture);
+    let picture = picture.ok_or_else(|| Refusal::busy("there is no picture yet; try again in a moment"))?;
+    if picture.kind == FrameKind::Placeholder {
+        return Err(site.away());
+    }
+    let drawn = tokio::task::spawn_blocking(move || jpeg::still(&picture)).await;
     let broke = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))
 }

@@ -418,6 +418,24 @@ fn a_snapshot_is_the_newest_picture() {
 }
 
 #[test]
+fn a_camera_that_is_away_gives_no_snapshot() {
+    let site = Site::new();
+    site.draw(10);
+    let mut placeholder = site.pool.take(SIZE);
+    placeholder.kind = crate::frame::FrameKind::Placeholder;
+    let placeholder = placeholder.share();
+    site.control.publish(placeholder.clone(), placeholder);
+    for request in ["GET /snapshot.jpg", "POST /api/snapshot"] {
+        let (status, answer) = site.json(request, "");
+        let why = answer["error"].as_str().unwrap();
+        assert!(status == 503 && why.contains("camera is away"), "{request}: {status} {why}");
+    }
+    assert!(!site.snapshots.path().join("kept").exists());
+    site.draw(10);
+    assert_eq!(site.ask("GET /snapshot.jpg", b"").0, 200);
+}
+
+#[test]
 fn a_snapshot_is_kept_where_the_run_keeps_them() {
     let site = Site::new();
     assert_eq!(site.json("POST /api/snapshot", "").0, 503, "there is no picture yet");
