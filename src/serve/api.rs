@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
@@ -59,7 +60,7 @@ impl Site {
     /// the one that it was started with.
     fn style_names(&self) -> Vec<String> {
         let found = self.shelf.styles();
-        let mut names: Vec<String> = found.iter().map(|style| style.name.clone()).collect();
+        let mut names: Vec<String> = found.iter().map(|offer| offer.style.name.clone()).collect();
         self.gallery.want(found);
         let current = self.control.settings().style;
         for name in [current, OFF.into()] {
@@ -145,18 +146,20 @@ pub async fn styles(State(site): Shared) -> Answer {
         .style_names()
         .into_iter()
         .map(|name| {
-            let Exhibit { description, thumbnail, fault } = site.gallery.exhibit(&name).unwrap_or_default();
+            let Exhibit { description, thumbnail, fault, edition } = site.gallery.exhibit(&name).unwrap_or_default();
             json!({
                 "current": name == current, "name": name, "description": description, "fault": fault,
-                "has_thumbnail": thumbnail.is_some(),
+                "has_thumbnail": thumbnail.is_some(), "edition": edition,
             })
         })
         .collect();
     reply::json(&styles)
 }
 
-pub async fn thumbnail(State(site): Shared, Path(style): Path<String>) -> Answer {
-    let thumbnail = site.gallery.exhibit(&style).and_then(|exhibit| exhibit.thumbnail);
+pub async fn thumbnail(State(site): Shared, style: Result<Path<String>, PathRejection>) -> Answer {
+    // A name that is no text is none that there is.
+    let exhibit = style.ok().and_then(|Path(style)| site.gallery.exhibit(&style));
+    let thumbnail = exhibit.and_then(|exhibit| exhibit.thumbnail);
     let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no such style, or its picture is not drawn yet");
     thumbnail.map(reply::jpeg).ok_or_else(none)
 }
@@ -209,7 +212,9 @@ pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: Head
     let settings = site.control.settings();
     let style = style.unwrap_or(settings.style);
     site.check_style(&style)?;
-    let wish = Wish { style, strength: strength.unwrap_or(settings.strength) };
+    let offer = site.shelf.styles().into_iter().find(|offer| offer.style.name == style);
+    let (style, edition) = offer.map_or((style, 0), |offer| (offer.address(), offer.edition));
+    let wish = Wish { style, edition, strength: strength.unwrap_or(settings.strength) };
     let photo = site.studio.receive(&headers, body).await?;
     site.studio.draw(photo, wish).await.map(reply::jpeg)
 }

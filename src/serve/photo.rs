@@ -47,6 +47,7 @@ struct Easel {
 
 struct Opened {
     style: String,
+    edition: u64,
     stylizer: Stylizer,
 }
 
@@ -60,8 +61,10 @@ pub struct Photo {
 /// How a photo is drawn.
 #[derive(Debug)]
 pub struct Wish {
-    /// The style's name.
+    /// By what the style is opened.
     pub style: String,
+    /// Its edition: another one is opened anew.
+    pub edition: u64,
     /// 0 is the photo, 1 the style alone.
     pub strength: f32,
 }
@@ -130,12 +133,12 @@ impl Easel {
         drop(photo);
         let mut picture = decoded.map_err(|why| Error::Input(format!("the photo {why}")))?;
         // Taken out, so that one that breaks is not used again.
-        let kept = self.stylizer.take().filter(|kept| kept.style == wish.style);
+        let kept = self.stylizer.take().filter(|kept| kept.style == wish.style && kept.edition == wish.edition);
         let mut opened = match kept {
             Some(opened) => opened,
             None => {
                 let stylizer = (self.opener)(&wish.style)?.with_detail(DEFAULT_DETAIL);
-                Opened { style: wish.style.clone(), stylizer }
+                Opened { style: wish.style.clone(), edition: wish.edition, stylizer }
             }
         };
         opened.stylizer.set_strength(wish.strength);
