@@ -286,9 +286,8 @@ fn stamp(path: &Path) -> std::io::Result<Stamp> {
 }
 
 fn is_growing((file, card): Version) -> bool {
-    let is_young = |(modified, ..): Stamp| {
-        modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age < GROWING)
-    };
+    let is_young =
+        |(modified, ..): Stamp| modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age < GROWING);
     is_young(file) || card.is_some_and(is_young)
 }
 

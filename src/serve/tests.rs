@@ -295,6 +295,117 @@ fn what_is_too_large_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn who_still_sends_hears_why_it_was_refused() {
+    let site = Site::with_token(Some("a-long-token"));
+    let photo = vec![0; 6 << 20];
+    for (head, status) in [
+        ("POST /api/image", 401),
+        ("POST /api/image\nAuthorization: Bearer a-long-token\nContent-Length: 99000000", 413),
+        ("POST /api/image?style=nosuch\nAuthorization: Bearer a-long-token", 400),
+    ] {
+        for _ in 0..5 {
+            // All of it is sent before the answer is read, as browsers do.
+            let mut stream = match head.contains("Content-Length") {
+                true => {
+                    let mut stream = site.send(head, b"");
+                    stream.write_all(&photo).unwrap();
+                    stream
+                }
+                false => site.send(head, &photo),
+            };
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{head}");
+        }
+    }
+}
+
+#[test]
+fn odd_requests_are_answered() {
+    let site = Site::new();
+    let patch = |text: &str| site.json("PATCH /api/settings", text);
+    for text in [
+        r#"{"strength": 1e999}"#,
+        r#"{"strength": 1e300}"#,
+        r#"{"strength": -0.1}"#,
+        r#"{"strength": true}"#,
+        r#"{"strength": [1]}"#,
+        r#"{"stability": "1"}"#,
+        r#"{"split": 2}"#,
+        r#"{"split": "half"}"#,
+        r#"{"on": 1}"#,
+        r#"{"on": "true"}"#,
+        r#"{"mirror": {}}"#,
+        r#"{"style": 3}"#,
+        r#"{"style": ""}"#,
+        r#"{"style": "an\u0000ime"}"#,
+        r#"{"style": "anime.onnx"}"#,
+        "null",
+        "\"on\"",
+        "",
+        &"[".repeat(10_000),
+        &format!("{{\"on\": {}", "[".repeat(10_000)),
+    ] {
+        let (status, answer) = patch(text);
+        assert!(status == 400 && answer["error"].is_string(), "{text}: {status} {answer}");
+    }
+    assert_eq!(patch(r#"{"split": null, "on": false}"#).0, 200);
+    for path in ["%ff", "%00", "..%2f..%2fetc%2fpasswd", "%E7%94%BB", "a%20b", "%", "%zz", "anime.onnx"] {
+        let (status, answer) = site.json(&format!("GET /api/styles/{path}/thumbnail.jpg"), "");
+        assert!(status == 404 && answer["error"].is_string(), "{path}: {status} {answer}");
+    }
+    let photo = jpeg_of(Size::new(8, 8));
+    for (query, status) in [
+        ("style=%6fff", 200),
+        ("style=%ff", 400),
+        ("style=%00", 400),
+        ("style=off%00", 400),
+        ("strength=nan", 400),
+        ("strength=inf", 400),
+    ] {
+        let (got, ..) = site.ask(&format!("POST /api/image?{query}"), &photo);
+        assert_eq!(got, status, "{query}");
+    }
+    // Each line by itself, and what its answer begins with.
+    let raw = |request: String| {
+        let mut stream = site.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // What is refused may be cut off.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_string()
+    };
+    let host = format!("Host: {}\r\nConnection: close\r\n", site.address);
+    for (line, status) in [
+        ("OPTIONS * HTTP/1.1", "404"),
+        ("CONNECT evil.example:80 HTTP/1.1", "404"),
+        ("TRACE / HTTP/1.1", "405"),
+        ("GET http://evil.example/api/status HTTP/1.1", "200"),
+        ("GET //evil.example/ HTTP/1.1", "404"),
+        ("HEAD /stream.mjpg HTTP/1.1", "200"),
+        ("HEAD /api/events HTTP/1.1", "200"),
+        ("GET / HTTP/1.0", "200"),
+        ("GET / HTTP/9.9", "400"),
+        ("nonsense", "400"),
+    ] {
+        let answer = raw(format!("{line}\r\n{host}\r\n"));
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{line}: {answer}");
+    }
+    let many: String = (0..100).map(|n| format!("X-{n}: 1\r\n")).collect();
+    assert!(raw(format!("GET / HTTP/1.1\r\n{host}{many}\r\n")).contains("431"));
+    // Two lengths that differ, and a length beside chunks.
+    for lengths in [
+        "Content-Length: 1\r\nContent-Length: 2\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+    ] {
+        assert!(raw(format!("PATCH /api/settings HTTP/1.1\r\n{host}{lengths}\r\n")).contains(" 4"), "{lengths}");
+    }
+    wait_until("those who asked for a stream's head to leave", || site.readers() == 0);
+    assert_eq!(site.ask("GET /api/status", b"").0, 200);
+}
+
+#[test]
 fn a_photo_becomes_a_picture() {
     let site = Site::new();
     let photo = jpeg_of(Size::new(50, 30));
@@ -563,6 +674,25 @@ fn the_description_names_what_there_is() {
     let (status, head, metrics) = site.ask("GET /metrics", b"");
     assert!(status == 200 && head.contains("version=0.0.4"), "{head}");
     assert!(String::from_utf8(metrics).unwrap().contains("\nnijigen_stats_captured_total 0\n"));
+}
+
+#[test]
+fn the_address_to_open_is_one_that_answers() {
+    for all in ["0.0.0.0:0", "[::]:0"] {
+        let config = ServeConfig { address: all.parse().unwrap(), token: Some("a-long-token".into()) };
+        // Not every machine has IPv6.
+        let Ok(listener) = Listener::bind(&config) else { continue };
+        let open = listener.address_to_open();
+        assert_eq!(open.port(), listener.address().port());
+        // A machine without a network has no other address.
+        if open != listener.address() {
+            assert!(!open.ip().is_unspecified() && !open.ip().is_loopback(), "{open}");
+            TcpStream::connect(open).unwrap();
+        }
+    }
+    for one in ["127.0.0.1:8010", "[::1]:8010", "192.168.1.7:80"] {
+        assert_eq!(reachable(one.parse().unwrap()), one.parse().unwrap());
+    }
 }
 
 #[test]
