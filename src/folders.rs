@@ -37,15 +37,25 @@ fn named_folder(text: &str, key: &str, home: &Path) -> Option<PathBuf> {
 /// A path in `folder` that is named after the local time, like `nijigen-2026-05-01-134502`, with `ending` behind it; with
 /// a number before that where another file has the name already.
 pub fn name_by_time(folder: &Path, ending: &str) -> PathBuf {
-    let time = Zoned::now().strftime("%Y-%m-%d-%H%M%S");
-    unused(folder, &format!("nijigen-{time}"), ending)
+    unused(folder, &stem_by_time(), ending)
+}
+
+/// The name, without an ending, of what is made now.
+pub fn stem_by_time() -> String {
+    format!("nijigen-{}", Zoned::now().strftime("%Y-%m-%d-%H%M%S"))
 }
 
 /// `folder/stem` with `ending`, or with `-2`, `-3`, … before it where there is such a file.
 pub fn unused(folder: &Path, stem: &str, ending: &str) -> PathBuf {
-    let first = folder.join(format!("{stem}{ending}"));
-    let numbered = (2..).map(|number: u32| folder.join(format!("{stem}-{number}{ending}")));
-    std::iter::once(first).chain(numbered).find(|path| path.symlink_metadata().is_err()).unwrap_or_default()
+    numbered(stem)
+        .map(|stem| folder.join(format!("{stem}{ending}")))
+        .find(|path| path.symlink_metadata().is_err())
+        .unwrap_or_default()
+}
+
+/// `stem`, and then `stem-2`, `stem-3`, …
+pub fn numbered(stem: &str) -> impl Iterator<Item = String> {
+    std::iter::once(stem.to_string()).chain((2..).map(move |number: u32| format!("{stem}-{number}")))
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ mod with {
         /// [`Error::Tool`] where the system gives no thread.
         pub fn start(self, config: &RunConfig, run: Served) -> Result<Server> {
             let Served { control, stats, attendant, shelf, source } = run;
-            let address = self.0.address();
+            let address = self.0.address_to_open();
             // Photos are drawn on one thread: the run has the others.
             let mut style: StyleConfig = config.style.clone();
             style.engine.threads = 1;

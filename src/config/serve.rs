@@ -24,8 +24,8 @@ impl ServeConfig {
     pub fn new(address: SocketAddr, token: Option<String>) -> Result<Self, String> {
         if !address.ip().is_loopback() && token.is_none() {
             return Err(format!(
-                "{address} is open to others in the network; choose what they have to know, with --token, or serve this \
-                 machine alone, with --serve {DEFAULT_SERVE}"
+                "{address} is open to others in the network; choose what they have to know, with --token or as token in \
+                 the config file, or serve this machine alone, with --serve {DEFAULT_SERVE}"
             ));
         }
         Ok(Self { address, token })

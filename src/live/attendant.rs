@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::motion::Motion;
-use super::{Control, Messages, Patch, Snapshots};
+use super::{Control, Messages, Pair, Patch, Snapshots};
 use crate::error::{Error, Result};
+use crate::frame::FrameKind;
 use crate::source::Rest;
 
 /// How often it is looked whether anything moves.
@@ -97,7 +98,7 @@ impl Attendant {
     /// Takes a snapshot, after the countdown where there is one, and then calls `done`.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is no picture yet, [`Error::Usage`] where one is being counted down already,
+    /// [`Error::Camera`] where there is no picture, not yet or not now, [`Error::Usage`] where one is being counted down already,
     /// [`Error::Tool`] where too many wait to be written.
     pub fn snapshot(&self, done: impl FnOnce(Result<PathBuf>) + Send + 'static) -> Result<()> {
         let now = Instant::now();
@@ -105,7 +106,7 @@ impl Attendant {
         self.seen(&mut state, now);
         if self.0.config.countdown.is_zero() {
             drop(state);
-            return self.take(Box::new(done));
+            return self.0.snapshots.take(self.picture()?, done);
         }
         if state.counting.is_some() {
             return Err(Error::Usage("a snapshot is being counted down already; wait for it".into()));
@@ -114,10 +115,15 @@ impl Attendant {
         Ok(())
     }
 
-    fn take(&self, done: Done) -> Result<()> {
-        let pair = self.0.control.newest();
-        let pair = pair.ok_or_else(|| Error::Input("there is no picture yet to keep; wait a moment".into()))?;
-        self.0.snapshots.take(pair, done)
+    /// The newest pair, where it is one that a camera took.
+    fn picture(&self) -> Result<Pair> {
+        match self.0.control.newest() {
+            None => Err(Error::Camera("there is no picture yet to keep; wait a moment".into())),
+            Some(pair) if pair.picture.kind == FrameKind::Placeholder => {
+                Err(Error::Camera("the camera is away, so there is no picture to keep; wait until it is back".into()))
+            }
+            Some(pair) => Ok(pair),
+        }
     }
 
     /// The seconds until the snapshot that is being counted down, from the countdown's length to 1.
@@ -139,10 +145,15 @@ impl Attendant {
         self.look(&mut state, now);
         let next = self.next_style(&mut state, now);
         drop(state);
-        if let Some((_, done)) = due
-            && let Err(error) = self.take(done)
-        {
-            self.0.messages.complain(format!("No snapshot: {error}"));
+        if let Some((_, done)) = due {
+            match self.picture() {
+                Ok(pair) => {
+                    if let Err(error) = self.0.snapshots.take(pair, done) {
+                        self.0.messages.complain(format!("No snapshot: {error}"));
+                    }
+                }
+                Err(error) => done(Err(error)),
+            }
         }
         if let Some(style) = next {
             self.show(style);
@@ -156,10 +167,11 @@ impl Attendant {
             return;
         }
         state.looked = now;
-        if let Some(pair) = self.0.control.newest()
-            && state.motion.look(&pair.photo)
-        {
-            state.seen = now;
+        match self.0.control.newest() {
+            // Its clock moves, and what is before the camera afterwards may be something else.
+            Some(pair) if pair.photo.kind == FrameKind::Placeholder => state.motion.forget(),
+            Some(pair) if state.motion.look(&pair.photo) => state.seen = now,
+            _ => {}
         }
         if now.saturating_duration_since(state.seen) >= idle {
             tracing::info!("nobody for {} minutes: the camera is let go", idle.as_secs().div_ceil(60));

@@ -143,6 +143,25 @@ impl Control {
         Ok(stylizer)
     }
 
+    /// Loads the style `name` anew, where it is the one that is worn, and has it taken once it is ready: its file was
+    /// replaced. `done` is called then; not at all where another style is worn.
+    ///
+    /// # Errors
+    /// [`Error::Tool`] where styles can no longer be loaded.
+    pub(crate) fn renew_style(&self, name: &str, done: impl FnOnce(Result<()>) + Send + 'static) -> Result<()> {
+        let is_worn = |control: &Self, name: &str| lock(&control.0.settings).style == name;
+        let Some(loader) = self.0.loader.as_ref().filter(|_| is_worn(self, name)) else { return Ok(()) };
+        let (control, owned) = (self.clone(), name.to_string());
+        loader.load(name, move |opened| {
+            if is_worn(&control, &owned) {
+                done(opened.map(|stylizer| {
+                    *lock(&control.0.next_style) = Some(stylizer);
+                    control.change(|_| ());
+                }));
+            }
+        })
+    }
+
     fn change(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut lock(&self.0.settings));
         self.0.generation.fetch_add(1, Ordering::AcqRel);
@@ -243,6 +262,21 @@ mod tests {
         assert_ne!(control.generation(), before);
         assert!(control.take_style().is_some());
         assert!(control.take_style().is_none(), "it is taken once");
+    }
+
+    #[test]
+    fn a_style_is_taken_anew_while_it_is_worn() {
+        let control = Control::new(settings(), Some(opener())).unwrap();
+        let patch = Patch { style: Some("other".into()), ..Patch::default() };
+        patched(&control, &patch).unwrap();
+        assert!(control.take_style().is_some());
+        let before = control.generation();
+        let (told, told_to) = mpsc::channel();
+        control.renew_style("third", |_| panic!("it is not worn")).unwrap();
+        control.renew_style("other", move |renewed| told.send(renewed).unwrap()).unwrap();
+        told_to.recv().unwrap().unwrap();
+        assert!(control.take_style().is_some());
+        assert!(control.generation() != before && control.settings().style == "other");
     }
 
     #[test]

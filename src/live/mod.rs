@@ -27,5 +27,5 @@ pub use loader::{Opener, StyleLoader};
 pub use messages::Messages;
 pub use recorder::{Recorder, RecordingKind};
 pub use settings::{Patch, Settings};
-pub use shelf::{Shelf, Trial};
+pub use shelf::{Offer, Shelf, Trial};
 pub use snapshot::{SnapshotConfig, Snapshots};

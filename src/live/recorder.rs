@@ -1,7 +1,8 @@
 //! The pictures of a run, kept as a video.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ use crate::pixels::yuv::Chroma;
 use crate::sink::y4m::Encoder;
 use crate::y4m::Header;
 
+/// Recordings that may be under completion while another one begins.
+const MAX_ENDING: usize = 4;
 /// How often a recording that gets no pictures looks whether it is to end.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -73,6 +76,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     running: Option<Running>,
+    /// Those before it that are still being completed.
+    ending: Vec<Running>,
     /// The first failure.
     failed: Option<Error>,
 }
@@ -100,15 +105,14 @@ impl Recorder {
         self.state().running.as_ref().filter(goes_on).map(|running| running.since)
     }
 
-    /// Begins a recording, into a file in the folder named after the time where `path` is not given; one that goes on is
-    /// ended first.
+    /// Begins a recording, into a file in the folder named after the time where `path` is not given. One that goes on is
+    /// asked to end, and not waited for.
     ///
     /// # Errors
-    /// [`Error::Usage`] where there is neither a path nor a folder, [`Error::Tool`] where the system gives no thread.
+    /// [`Error::Usage`] where there is neither a path nor a folder, [`Error::Tool`] where too many are still being completed
+    /// or the system gives no thread.
     pub fn start(&self, path: Option<&Path>) -> Result<()> {
-        let mut state = self.state();
-        state.stop();
-        let Shared { control, folder, rate, messages, .. } = &*self.0;
+        let Shared { control, folder, rate, .. } = &*self.0;
         let place = match (path, folder) {
             (Some(path), _) => Place::File(path.to_path_buf()),
             (None, Some(folder)) => Place::Folder(folder.clone()),
@@ -116,11 +120,22 @@ impl Recorder {
                 return Err(Error::Usage("there is no folder for videos; give one with --recordings".into()));
             }
         };
+        let (control, rate) = (control.clone(), *rate);
+        self.begin(move |stop, messages| record(&control, place, rate, stop, messages))
+    }
+
+    /// Has `work` done on a thread of its own, as the recording that goes on from now on.
+    fn begin(&self, work: impl FnOnce(&AtomicBool, &Messages) -> Result<()> + Send + 'static) -> Result<()> {
+        let mut state = self.state();
+        state.retire();
+        if state.ending.len() > MAX_ENDING {
+            return Err(Error::Tool("the recordings before this one are still being completed; wait a moment".into()));
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let work = {
-            let (control, rate, messages, stop) = (control.clone(), *rate, messages.clone(), Arc::clone(&stop));
+            let (messages, stop) = (self.0.messages.clone(), Arc::clone(&stop));
             move || {
-                let outcome = record(&control, place, rate, &stop, &messages);
+                let outcome = work(&stop, &messages);
                 if let Err(error) = &outcome {
                     messages.complain(format!("The recording ended: {error}"));
                 }
@@ -141,31 +156,57 @@ impl Recorder {
         }
     }
 
-    /// Ends the recording, where there is one, and waits until its file is complete.
+    /// Ends the recording, where there is one, and waits until the files of all are complete.
     ///
     /// # Errors
     /// Why the first recording that failed did.
     pub fn finish(&self) -> Result<()> {
         let mut state = self.state();
-        state.stop();
-        state.failed.take().map_or(Ok(()), Err)
+        state.retire();
+        let ending = mem::take(&mut state.ending);
+        let mut failed = state.failed.take();
+        // Others may look at the state meanwhile.
+        drop(state);
+        for running in ending {
+            failed = failed.or(running.join());
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Running {
+    /// Waits for its end; tells why it failed, where it did.
+    fn join(self) -> Option<Error> {
+        let broke = |_| Err(Error::Tool("the part 'record' broke; please report this as a bug".into()));
+        self.thread.join().unwrap_or_else(broke).err()
     }
 }
 
 impl State {
-    fn stop(&mut self) {
-        let Some(running) = self.running.take() else { return };
-        running.stop.store(true, Ordering::Release);
-        let broke = |_| Err(Error::Tool("the part 'record' broke; please report this as a bug".into()));
-        if let Err(error) = running.thread.join().unwrap_or_else(broke) {
-            self.failed.get_or_insert(error);
+    /// Asks the recording to end, and lets go of those that have ended.
+    fn retire(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.store(true, Ordering::Release);
+            self.ending.push(running);
+        }
+        for running in mem::take(&mut self.ending) {
+            if running.thread.is_finished() {
+                let failed = running.join();
+                self.failed = self.failed.take().or(failed);
+            } else {
+                self.ending.push(running);
+            }
         }
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.stop();
+        self.retire();
+        for running in mem::take(&mut self.ending) {
+            // Nobody is left who would ask why it failed; its message said so.
+            let _ = running.join();
+        }
     }
 }
 
@@ -176,21 +217,68 @@ enum Place {
     Folder(PathBuf),
 }
 
+/// A recording's place, and the empty file that keeps it.
+struct Claim {
+    path: PathBuf,
+    kind: RecordingKind,
+    working: PathBuf,
+    file: fs::File,
+}
+
 impl Place {
-    fn path(self) -> Result<PathBuf> {
+    /// Makes the folder.
+    fn prepare(&self) -> Result<()> {
+        let Self::Folder(folder) = self else { return Ok(()) };
+        fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))
+    }
+
+    fn claim(&self) -> Result<Claim> {
         match self {
-            Self::File(path) => Ok(path),
-            Self::Folder(folder) => {
-                fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
-                Ok(folders::name_by_time(&folder, RecordingKind::available().ending()))
+            Self::File(path) => {
+                let kind = RecordingKind::of_path(path)
+                    .ok_or_else(|| Error::Usage(format!("'{}': a recording is .mp4 or .y4m", path.display())))?;
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let working = folders::unused(folder, &format!("{stem}.recording"), kind.ending());
+                let file = new_file(&working).map_err(|error| Error::io("write", path, error))?;
+                Ok(Claim { path: path.clone(), kind, working, file })
             }
+            Self::Folder(folder) => {
+                let kind = RecordingKind::available();
+                for stem in folders::numbered(&folders::stem_by_time()) {
+                    let path = folder.join(format!("{stem}{}", kind.ending()));
+                    let working = folder.join(format!("{stem}.recording{}", kind.ending()));
+                    match new_file(&working) {
+                        // The one before, of the same second, may just have taken its place.
+                        Ok(_) if path.symlink_metadata().is_ok() => {
+                            let _ = fs::remove_file(&working);
+                        }
+                        Ok(file) => return Ok(Claim { path, kind, working, file }),
+                        // It is still being completed.
+                        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                        Err(error) => return Err(Error::io("write", &path, error)),
+                    }
+                }
+                unreachable!("there is always one more number")
+            }
+        }
+    }
+
+    /// For people, while it is not claimed.
+    fn name(&self) -> std::path::Display<'_> {
+        match self {
+            Self::File(path) | Self::Folder(path) => path.display(),
         }
     }
 }
 
+fn new_file(path: &Path) -> std::io::Result<fs::File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
 fn record(control: &Control, place: Place, rate: Rate, stop: &AtomicBool, messages: &Messages) -> Result<()> {
-    let path = place.path()?;
-    let mut file = None;
+    place.prepare()?;
+    let mut file: Option<RecordedFile> = None;
     let mut number = 0;
     let outcome = loop {
         let Some(pair) = control.newer_than(number, TICK) else {
@@ -202,8 +290,8 @@ fn record(control: &Control, place: Place, rate: Rate, stop: &AtomicBool, messag
         number = pair.number;
         let picture = &pair.picture;
         let added = match &mut file {
-            None => RecordedFile::begin(&path, picture.size, rate).and_then(|begun| {
-                messages.say(format!("Recording to {}", path.display()));
+            None => place.claim().and_then(|claim| RecordedFile::begin(claim, picture.size, rate)).and_then(|begun| {
+                messages.say(format!("Recording to {}", begun.path.display()));
                 file.insert(begun).add(picture)
             }),
             Some(file) => file.add(picture),
@@ -213,10 +301,11 @@ fn record(control: &Control, place: Place, rate: Rate, stop: &AtomicBool, messag
         }
     };
     let Some(file) = file else {
-        return outcome.and(Err(Error::Input(format!("{}: no picture came, so nothing was recorded", path.display()))));
+        return outcome.and(Err(Error::Input(format!("{}: no picture came, so nothing was recorded", place.name()))));
     };
     // What was written before a failure is kept too.
-    let frames = file.finish(&path)?;
+    let path = file.path.clone();
+    let frames = file.finish()?;
     outcome?;
     messages.say(format!("Recorded {frames} pictures: {}", path.display()));
     Ok(())
@@ -224,6 +313,7 @@ fn record(control: &Control, place: Place, rate: Rate, stop: &AtomicBool, messag
 
 /// A recording under its other name.
 struct RecordedFile {
+    path: PathBuf,
     working: PathBuf,
     size: Size,
     first: Option<Instant>,
@@ -237,14 +327,9 @@ enum Format {
 }
 
 impl RecordedFile {
-    fn begin(path: &Path, size: Size, rate: Rate) -> Result<Self> {
-        let kind = RecordingKind::of_path(path)
-            .ok_or_else(|| Error::Usage(format!("'{}': a recording is .mp4 or .y4m", path.display())))?;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let working = folders::unused(folder, &format!("{stem}.recording"), kind.ending());
-        let failed = |error| Error::io("write", path, error);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&working).map_err(failed)?;
+    fn begin(claim: Claim, size: Size, rate: Rate) -> Result<Self> {
+        let Claim { path, kind, working, mut file } = claim;
+        let failed = |error| Error::io("write", &path, error);
         let format = match kind {
             RecordingKind::Mp4 => Recording::create(&working, size, rate).map(Format::Mp4),
             RecordingKind::Y4m => {
@@ -260,7 +345,7 @@ impl RecordedFile {
             // Nothing is in it; that it stays is less than why.
             let _ = fs::remove_file(&working);
         })?;
-        Ok(Self { working, size, first: None, pictures: 0, format })
+        Ok(Self { path, working, size, first: None, pictures: 0, format })
     }
 
     fn add(&mut self, picture: &Frame) -> Result<()> {
@@ -286,15 +371,16 @@ impl RecordedFile {
     }
 
     /// Puts the file into its place; tells how many pictures it holds, repeated ones aside.
-    fn finish(self, path: &Path) -> Result<u64> {
-        let failed = |error| Error::io("write", path, error);
+    fn finish(self) -> Result<u64> {
+        let path = self.path;
+        let failed = |error| Error::io("write", &path, error);
         match self.format {
             Format::Mp4(recording) => recording.finish()?,
             Format::Y4m { file, .. } => {
                 file.into_inner().map_err(|error| failed(error.into_error()))?;
             }
         }
-        fs::rename(&self.working, path).map_err(failed)?;
+        fs::rename(&self.working, &path).map_err(failed)?;
         Ok(self.pictures)
     }
 }
@@ -419,6 +505,54 @@ mod tests {
         assert!(!whole.contains("recording"), "{whole}");
         let probe = ffmpeg::probe(&folder.join(whole)).unwrap();
         assert_eq!(probe.rate, Rate::new(20, 1).unwrap());
+    }
+
+    #[test]
+    fn another_recording_waits_for_none_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control();
+        let recorder = recorder(&control, Some(folder.path().into()));
+        // One whose ffmpeg or disk stands still.
+        let (end, stuck) = std::sync::mpsc::channel::<()>();
+        recorder.begin(move |_, _| stuck.recv().map_err(|_| Error::Tool("it was stuck".into()))).unwrap();
+        recorder.stop();
+        assert!(recorder.since().is_none());
+        let start = Instant::now();
+        let mut n = 0;
+        // Twice within a second: neither takes the other's place.
+        for _ in 0..2 {
+            recorder.start(None).unwrap();
+            let known = names(folder.path()).len();
+            while names(folder.path()).len() == known {
+                publish_one(&control, start, n);
+                n += 1;
+            }
+            assert!(recorder.since().is_some());
+            recorder.stop();
+        }
+        drop(end);
+        assert!(recorder.finish().unwrap_err().to_string().contains("it was stuck"));
+        let names = names(folder.path());
+        assert!(names.len() == 2 && names.iter().all(|name| !name.contains("recording")), "{names:?}");
+    }
+
+    #[test]
+    fn not_any_number_of_recordings_is_left_to_be_completed() {
+        let recorder = recorder(&control(), None);
+        let (end, stuck) = std::sync::mpsc::channel::<()>();
+        let stuck = Arc::new(Mutex::new(stuck));
+        let begin = || {
+            let stuck = Arc::clone(&stuck);
+            // It ends when `end` is gone.
+            recorder.begin(move |_, _| stuck.lock().unwrap().recv().or(Ok(())))
+        };
+        let begun = (0..10).take_while(|_| begin().is_ok()).count();
+        assert_eq!(begun, MAX_ENDING + 1);
+        assert!(begin().unwrap_err().to_string().contains("wait a moment"));
+        drop(end);
+        recorder.finish().unwrap();
+        begin().unwrap();
+        recorder.finish().unwrap();
     }
 
     #[test]

@@ -3,18 +3,19 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{Control, Messages};
 use crate::error::{Error, Result};
 use crate::frame::Size;
-use crate::style::{Found, Registry, Stylizer};
+use crate::style::{Found, Registry, Stylizer, check_name};
 
 /// From the last sign of a change until the folders are looked at: files come in pieces.
 const SETTLED: Duration = Duration::from_millis(300);
@@ -28,35 +29,79 @@ const TRIAL: Size = Size::new(64, 64);
 /// Opens a style by its path, apart from the run's own.
 pub type Trial = Box<dyn FnMut(&str) -> Result<Stylizer> + Send>;
 
+/// A style that may be chosen.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Its name, and its file where it has one.
+    pub style: Found,
+    /// Another number is another version of it: its file was replaced, or another file has its name now.
+    pub edition: u64,
+}
+
+impl Offer {
+    /// By what it is opened: its file, or else its name.
+    pub fn address(&self) -> String {
+        self.style.path.as_ref().map_or_else(|| self.style.name.clone(), |path| path.to_string_lossy().into_owned())
+    }
+}
+
 /// What is on the shelf. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Shelf(Arc<Mutex<Vec<Found>>>);
+pub struct Shelf(Arc<Mutex<Vec<Offer>>>);
 
-/// When a file was last changed, and how long it is: another answer is another file.
-type Version = (Option<SystemTime>, u64);
+/// What tells that a file is another one: when it was changed, how long it is, and where it lies on the disk.
+type Stamp = (Option<SystemTime>, u64, u64);
+/// Of a style's file and its card.
+type Version = (Stamp, Option<Stamp>);
+
+/// A file that was looked at.
+struct Known {
+    version: Version,
+    /// `None` where it cannot be used.
+    edition: Option<u64>,
+}
 
 struct Keeper {
     shelf: Shelf,
     registry: Registry,
+    control: Control,
     trial: Trial,
     messages: Messages,
-    /// Files that were looked at, and whether they can be used.
-    known: HashMap<PathBuf, (Version, bool)>,
+    known: HashMap<PathBuf, Known>,
+    editions: u64,
+    /// By name, what was last offered.
+    offered: HashMap<String, u64>,
+    /// Files that share the name of another one, which is used.
+    beaten: HashMap<PathBuf, Option<PathBuf>>,
     /// Whether what is found now was there from the beginning.
     first: bool,
+    /// Whether there is a file that may only be incomplete.
+    is_waiting: bool,
 }
 
 impl Shelf {
     /// Puts the styles that are part of the binary onto a shelf, and those of the folders once they were tried: on a thread
     /// of its own that begins when the run of `control` has its first picture, and ends with it. What becomes of files that
-    /// come later is told by `messages`.
+    /// come later is told by `messages`. Where the style that is worn gets another version, the run takes that.
     ///
     /// # Errors
     /// [`Error::Io`] where the folder that the user named cannot be read, [`Error::Tool`] where the system gives no thread.
     pub fn start(registry: Registry, control: Control, trial: Trial, messages: Messages) -> Result<Self> {
-        let built_in = registry.list()?.into_iter().filter(|style| style.path.is_none()).collect();
-        let shelf = Self(Arc::new(Mutex::new(built_in)));
-        let mut keeper = Keeper { shelf: shelf.clone(), registry, trial, messages, known: HashMap::new(), first: true };
+        let built_in = registry.list()?.into_iter().filter(|style| style.path.is_none());
+        let shelf = Self(Arc::new(Mutex::new(built_in.map(|style| Offer { style, edition: 0 }).collect())));
+        let mut keeper = Keeper {
+            shelf: shelf.clone(),
+            registry,
+            control: control.clone(),
+            trial,
+            messages,
+            known: HashMap::new(),
+            editions: 0,
+            offered: HashMap::new(),
+            beaten: HashMap::new(),
+            first: true,
+            is_waiting: false,
+        };
         let work = move || {
             while control.newest().is_none() && !control.has_ended() {
                 control.newer_than(0, Duration::from_secs(1));
@@ -64,7 +109,8 @@ impl Shelf {
             let (signs, watcher) = watch(&keeper.registry);
             keeper.look();
             keeper.first = false;
-            while !control.has_ended() && next_look(&signs) {
+            while !control.has_ended() {
+                next_look(&signs, if keeper.is_waiting { GROWING } else { LOOK_EVERY });
                 keeper.look();
             }
             drop(watcher);
@@ -77,17 +123,17 @@ impl Shelf {
     }
 
     /// The styles that can be used now.
-    pub fn styles(&self) -> Vec<Found> {
+    pub fn styles(&self) -> Vec<Offer> {
         self.lock().clone()
     }
 
     /// Their names.
     pub fn names(&self) -> Vec<String> {
-        self.lock().iter().map(|style| style.name.clone()).collect()
+        self.lock().iter().map(|offer| offer.style.name.clone()).collect()
     }
 
     /// It is replaced as a whole.
-    fn lock(&self) -> MutexGuard<'_, Vec<Found>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Offer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -116,148 +162,134 @@ fn watch(registry: &Registry) -> (Receiver<()>, Option<RecommendedWatcher>) {
     (signs, watcher.ok())
 }
 
-/// Waits until there is a reason to look; false where there will be none any more.
-fn next_look(signs: &Receiver<()>) -> bool {
-    match signs.recv_timeout(LOOK_EVERY) {
+/// Waits until there is a reason to look, at most `patience`.
+fn next_look(signs: &Receiver<()>, patience: Duration) {
+    match signs.recv_timeout(patience) {
         Ok(()) => {
-            while signs.recv_timeout(SETTLED).is_ok() {}
-            true
+            // A folder that never comes to rest is looked at all the same.
+            let deadline = Instant::now() + LOOK_EVERY;
+            while signs.recv_timeout(SETTLED).is_ok() && Instant::now() < deadline {}
         }
-        Err(RecvTimeoutError::Timeout) => true,
-        Err(RecvTimeoutError::Disconnected) => {
-            thread::sleep(LOOK_EVERY);
-            true
-        }
+        Err(RecvTimeoutError::Timeout) => {}
+        Err(RecvTimeoutError::Disconnected) => thread::sleep(patience),
     }
 }
 
 impl Keeper {
     /// Brings the shelf up to date.
     fn look(&mut self) {
-        let Ok(found) = self.registry.list() else { return };
-        let mut offered = Vec::new();
+        let Ok(found) = self.registry.list_all() else { return };
+        self.is_waiting = false;
+        let mut offers: Vec<Offer> = Vec::new();
+        let mut beaten = Vec::new();
         for style in found {
-            let is_usable = match &style.path {
-                None => true,
-                Some(path) => self.try_file(&style.name, &path.clone()),
+            let edition = match &style.path {
+                None => Some(0),
+                Some(path) => self.edition(&style.name, path),
             };
-            if is_usable {
-                offered.push(style);
+            let Some(edition) = edition else { continue };
+            match offers.iter().find(|offer| offer.style.name == style.name) {
+                Some(used) => beaten.push((style, used.style.path.clone())),
+                None => offers.push(Offer { style, edition }),
             }
         }
         self.known.retain(|path, _| path.exists());
-        *self.shelf.lock() = offered;
+        self.beaten.retain(|path, _| path.exists());
+        *self.shelf.lock() = offers.clone();
+        for Offer { style, edition } in offers {
+            if let Some(path) = &style.path {
+                self.beaten.remove(path);
+            }
+            let before = self.offered.insert(style.name.clone(), edition);
+            if !self.first && before != Some(edition) {
+                self.tell_of_offer(&style.name, before.is_some());
+            }
+        }
+        for (style, used) in beaten {
+            self.tell_of_beaten(&style, used);
+        }
     }
 
-    /// Whether the file can be used. It is tried once for each version of it.
-    fn try_file(&mut self, name: &str, path: &Path) -> bool {
-        let Ok(version) = version(path) else { return false };
-        if let Some((known, is_usable)) = self.known.get(path)
-            && *known == version
-        {
-            return *is_usable;
+    /// The edition of a file that can be used. It is tried once for each version of it.
+    fn edition(&mut self, name: &str, path: &Path) -> Option<u64> {
+        let version = version(path).ok()?;
+        if let Some(known) = self.known.get(path).filter(|known| known.version == version) {
+            return known.edition;
         }
-        let tried = (self.trial)(&path.to_string_lossy()).and_then(|mut stylizer| {
-            let photo = vec![128; TRIAL.rgb_len()];
-            stylizer.run(&photo, TRIAL, &mut vec![0; TRIAL.rgb_len()])
-        });
+        let tried = check_name(name).map_err(Error::Style).and_then(|()| self.try_file(path));
         match &tried {
-            Ok(()) if self.first => {}
-            Ok(()) => self.messages.say(format!("New style: {name}")),
-            Err(_) if is_growing(version) => return false,
+            Ok(()) => {}
+            Err(_) if is_growing(version) => {
+                self.is_waiting = true;
+                return None;
+            }
             Err(error) if self.first => tracing::warn!("{name} is not offered: {error}"),
             Err(error) => self.messages.complain(format!("{name} is not offered: {error}")),
         }
-        self.known.insert(path.into(), (version, tried.is_ok()));
-        tried.is_ok()
+        self.editions += 1;
+        let edition = tried.is_ok().then_some(self.editions);
+        self.known.insert(path.into(), Known { version, edition });
+        edition
+    }
+
+    /// Draws a picture with the style of a file. One that breaks shall not end this thread too.
+    fn try_file(&mut self, path: &Path) -> Result<()> {
+        let work = || {
+            let photo = vec![128; TRIAL.rgb_len()];
+            (self.trial)(&path.to_string_lossy())?.run(&photo, TRIAL, &mut vec![0; TRIAL.rgb_len()])
+        };
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            Err(Error::Style(format!("drawing with {} breaks; export the style again", path.display())))
+        })
+    }
+
+    fn tell_of_offer(&self, name: &str, is_known: bool) {
+        if !is_known {
+            return self.messages.say(format!("New style: {name}"));
+        }
+        self.messages.say(format!("New version of the style {name}"));
+        let (messages, owned) = (self.messages.clone(), name.to_string());
+        let renewed = self.control.renew_style(name, move |renewed| match renewed {
+            Ok(()) => tracing::info!("the new version of the style {owned} is shown"),
+            Err(error) => messages.complain(format!("Style {owned}: {error}")),
+        });
+        if let Err(error) = renewed {
+            self.messages.complain(error.to_string());
+        }
+    }
+
+    /// Tells once that a file is not used for the name that it shares with another one, or with a style of the binary.
+    fn tell_of_beaten(&mut self, style: &Found, used: Option<PathBuf>) {
+        let Some(path) = &style.path else { return };
+        if self.beaten.get(path) == Some(&used) {
+            return;
+        }
+        let winner = used.as_ref();
+        let winner = winner.map_or_else(|| "that of nijigen itself".to_string(), |path| path.display().to_string());
+        self.beaten.insert(path.clone(), used);
+        let text = format!("Two styles are named {}: {winner} is used, {} is not", style.name, path.display());
+        if self.first { tracing::warn!("{text}") } else { self.messages.complain(text) }
     }
 }
 
 fn version(path: &Path) -> std::io::Result<Version> {
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.modified().ok(), metadata.len()))
+    Ok((stamp(path)?, stamp(&path.with_extension("toml")).ok()))
 }
 
-fn is_growing((modified, _): Version) -> bool {
-    modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age < GROWING)
+fn stamp(path: &Path) -> std::io::Result<Stamp> {
+    let metadata = fs::metadata(path)?;
+    #[cfg(unix)]
+    let place = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let place = 0;
+    Ok((metadata.modified().ok(), metadata.len(), place))
+}
+
+fn is_growing((file, card): Version) -> bool {
+    let is_young =
+        |(modified, ..): Stamp| modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|age| age < GROWING);
+    is_young(file) || card.is_some_and(is_young)
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::frame::Pool;
-    use crate::live::Settings;
-
-    fn shelf(folder: &Path) -> (Shelf, Control, Messages) {
-        let settings =
-            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
-        let control = Control::new(settings, None).unwrap();
-        let trial: Trial = Box::new(|path: &str| match fs::read_to_string(path).unwrap().as_str() {
-            "style" => Ok(Stylizer::off()),
-            _ => Err(Error::Style("this is no style".into())),
-        });
-        let messages = Messages::default();
-        let registry = Registry::discover(Some(folder));
-        (Shelf::start(registry, control.clone(), trial, messages.clone()).unwrap(), control, messages)
-    }
-
-    fn first_picture(control: &Control) {
-        let frame = Pool::default().take(Size::new(2, 2)).share();
-        control.publish(frame.clone(), frame);
-    }
-
-    /// Whether `is` becomes true within the time that a change may take.
-    fn soon(is: impl Fn() -> bool) -> bool {
-        (0..2000).any(|_| {
-            thread::sleep(Duration::from_millis(10));
-            is()
-        })
-    }
-
-    #[test]
-    fn what_works_is_offered_and_what_does_not_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| folder.path().join(name);
-        fs::write(file("old.onnx"), "style").unwrap();
-        let (shelf, control, messages) = shelf(folder.path());
-        let has = |name: &str| shelf.names().iter().any(|offered| offered == name);
-        assert!(has("anime") && !has("old"), "the binary's own, and nothing that was not tried");
-        first_picture(&control);
-        assert!(soon(|| has("old")));
-
-        fs::write(file("new.onnx"), "style").unwrap();
-        assert!(soon(|| has("new")));
-        let mut said = String::new();
-        messages.read(&mut said);
-        assert_eq!(said, "New style: new");
-
-        fs::write(file("broken.onnx"), "nonsense").unwrap();
-        let complains = || {
-            let mut said = String::new();
-            messages.read(&mut said);
-            said.contains("broken is not offered: this is no style")
-        };
-        assert!(soon(complains));
-        assert!(!has("broken"));
-        fs::write(file("broken.onnx"), "style").unwrap();
-        assert!(soon(|| has("broken")));
-
-        fs::remove_file(file("new.onnx")).unwrap();
-        assert!(soon(|| !has("new")));
-        control.end();
-    }
-
-    #[test]
-    fn a_folder_that_is_missing_is_said_at_the_start() {
-        let control = Control::new(
-            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false },
-            None,
-        );
-        let registry = Registry::discover(Some(Path::new("/nowhere")));
-        let trial: Trial = Box::new(|_: &str| Ok(Stylizer::off()));
-        let error = Shelf::start(registry, control.unwrap(), trial, Messages::default()).unwrap_err();
-        assert!(error.to_string().contains("/nowhere"));
-    }
-}
+mod tests;

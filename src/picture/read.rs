@@ -14,6 +14,10 @@ use crate::frame::{MAX_SIDE, Size};
 const MAX_FILE: u64 = 2 << 30;
 /// The most memory for decoding: 12,000×12,000 pixels of 16-bit RGBA, and some.
 const MAX_DECODED: u64 = 2 << 30;
+/// What a decoder may need besides the pixels: rows, a colour profile.
+const BESIDE_PIXELS: u64 = 8 << 20;
+/// Bytes of a pixel of 8-bit RGB, which limits are stated in.
+const USUAL_PIXEL: u64 = 3;
 
 /// Reads a JPEG, PNG or WebP picture (by its content, whatever its name) of at most [`MAX_SIDE`] a side. It comes out
 /// upright (EXIF orientation applied), in 8 bits of RGB, its transparency apart. Of an animation it is the first frame.
@@ -36,7 +40,9 @@ pub fn read(path: &Path) -> Result<Picture> {
         .map_err(|why| Error::Input(format!("{} {why}", path.display())))
 }
 
-/// Reads a picture of at most `most` pixels from memory, as [`read`] does from a file.
+/// Reads a picture of at most `most` pixels from memory, as [`read`] does from a file. Pixels that take more than the 3
+/// bytes of 8-bit RGB, for their depth or transparency, count accordingly more. What is larger is refused before any pixel
+/// is decoded.
 ///
 /// # Errors
 /// A clause that goes on from the picture's name.
@@ -86,7 +92,8 @@ const NO_MEMORY: &str = "needs more memory than there is; close other programs o
 fn decode_as<R: BufRead + Seek>(file: R, format: ImageFormat, most: u64) -> std::result::Result<Picture, String> {
     let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_DECODED);
+    let most_bytes = most.saturating_mul(USUAL_PIXEL).min(MAX_DECODED);
+    limits.max_alloc = Some((most_bytes + BESIDE_PIXELS).min(MAX_DECODED));
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|error| damaged(&error))?;
     let (width, height) = decoder.dimensions();
@@ -98,10 +105,13 @@ fn decode_as<R: BufRead + Seek>(file: R, format: ImageFormat, most: u64) -> std:
             "is a picture of {width}x{height}; sides of up to {MAX_SIDE} pixels are taken, so reduce it first"
         ));
     }
-    if u64::from(width) * u64::from(height) > most {
-        let megapixels = most / 1_000_000;
+    let pixels = u64::from(width) * u64::from(height);
+    let pixel = u64::from(decoder.color_type().bytes_per_pixel()).max(USUAL_PIXEL);
+    if pixels > most || pixels * pixel > most_bytes {
+        let megapixels = (most_bytes / pixel) as f64 / 1e6;
         return Err(format!(
-            "is a picture of {width}x{height}; up to {megapixels} million pixels are taken, so reduce it first"
+            "is a picture of {width}x{height}; up to {megapixels:.0} million pixels of its kind are taken, so reduce it \
+             first"
         ));
     }
     let turn = decoder.orientation().map_err(|error| damaged(&error))?;
@@ -172,6 +182,20 @@ mod tests {
         for file in files() {
             assert!(decode(&file, 33 * 21).is_ok());
             assert!(decode(&file, 33 * 21 - 1).unwrap_err().contains("33x21"));
+        }
+    }
+
+    #[test]
+    fn pixels_count_by_their_bytes() {
+        for (kind, bytes, counted) in
+            [(ExtendedColorType::L8, 1, 3), (ExtendedColorType::Rgba8, 4, 4), (ExtendedColorType::Rgba16, 8, 8)]
+        {
+            let mut file = Vec::new();
+            let pixels = vec![7; 30 * 20 * bytes];
+            image::codecs::png::PngEncoder::new(&mut file).write_image(&pixels, 30, 20, kind).unwrap();
+            let most = 30_u64 * 20 * counted / 3;
+            assert!(decode(&file, most).is_ok(), "{kind:?}");
+            assert!(decode(&file, most - 1).unwrap_err().contains("30x20"), "{kind:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap};
@@ -14,18 +15,18 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::gallery::{Exhibit, OFF};
-use super::photo::{self, Wish};
+use super::photo::Wish;
 use super::reply::{self, Refusal};
 use super::{SINK, Site, jpeg, metrics};
 use crate::error::Error;
+use crate::frame::FrameKind;
 use crate::live::Patch;
+use crate::source::SourceStatus;
 
 /// The largest change of settings in bytes.
 const MAX_PATCH: usize = 16 << 10;
 /// Until a change of settings is there.
 const PATCH_PATIENCE: Duration = Duration::from_secs(5);
-/// Until a photo is there: over a phone's connection.
-const PHOTO_PATIENCE: Duration = Duration::from_secs(60);
 /// Until a style is loaded.
 const STYLE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,7 +60,7 @@ impl Site {
     /// the one that it was started with.
     fn style_names(&self) -> Vec<String> {
         let found = self.shelf.styles();
-        let mut names: Vec<String> = found.iter().map(|style| style.name.clone()).collect();
+        let mut names: Vec<String> = found.iter().map(|offer| offer.style.name.clone()).collect();
         self.gallery.want(found);
         let current = self.control.settings().style;
         for name in [current, OFF.into()] {
@@ -68,6 +69,19 @@ impl Site {
             }
         }
         names
+    }
+
+    /// Why there is no picture now.
+    fn away(&self) -> Refusal {
+        match self.stats.source_status().map(|status| status.get()) {
+            Some(SourceStatus::Retrying { last_reason, .. }) => {
+                Refusal::busy(format!("the camera is away, and there is no picture until it is back: {last_reason}"))
+            }
+            Some(SourceStatus::Resting { .. }) => {
+                Refusal::busy("the camera was let go, since nobody was there; it comes back for whoever opens the page")
+            }
+            _ => Refusal::busy("the camera is away; try again in a moment"),
+        }
     }
 
     fn check_style(&self, style: &str) -> Result<(), Refusal> {
@@ -120,6 +134,7 @@ pub async fn change(State(site): Shared, headers: HeaderMap, body: Body) -> Answ
 fn refused(error: Error) -> Refusal {
     match error {
         Error::Usage(why) => Refusal::bad(why),
+        Error::Camera(why) => Refusal::busy(why),
         Error::Style(why) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, why),
         other => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
     }
@@ -131,18 +146,20 @@ pub async fn styles(State(site): Shared) -> Answer {
         .style_names()
         .into_iter()
         .map(|name| {
-            let Exhibit { description, thumbnail, fault } = site.gallery.exhibit(&name).unwrap_or_default();
+            let Exhibit { description, thumbnail, fault, edition } = site.gallery.exhibit(&name).unwrap_or_default();
             json!({
                 "current": name == current, "name": name, "description": description, "fault": fault,
-                "has_thumbnail": thumbnail.is_some(),
+                "has_thumbnail": thumbnail.is_some(), "edition": edition,
             })
         })
         .collect();
     reply::json(&styles)
 }
 
-pub async fn thumbnail(State(site): Shared, Path(style): Path<String>) -> Answer {
-    let thumbnail = site.gallery.exhibit(&style).and_then(|exhibit| exhibit.thumbnail);
+pub async fn thumbnail(State(site): Shared, style: Result<Path<String>, PathRejection>) -> Answer {
+    // A name that is no text is none that there is.
+    let exhibit = style.ok().and_then(|Path(style)| site.gallery.exhibit(&style));
+    let thumbnail = exhibit.and_then(|exhibit| exhibit.thumbnail);
     let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no such style, or its picture is not drawn yet");
     thumbnail.map(reply::jpeg).ok_or_else(none)
 }
@@ -151,7 +168,7 @@ pub async fn stream(State(site): Shared) -> Answer {
     site.stream.reader()
 }
 
-pub async fn events(State(site): Shared) -> Response {
+pub async fn events(State(site): Shared) -> Answer {
     super::events::events(site)
 }
 
@@ -169,8 +186,12 @@ pub async fn keep(State(site): Shared) -> Answer {
 
 /// The newest picture at its own size.
 pub async fn snapshot(State(site): Shared) -> Answer {
-    let pair = site.control.newest().ok_or_else(|| Refusal::busy("there is no picture yet; try again in a moment"))?;
-    let drawn = tokio::task::spawn_blocking(move || jpeg::still(&pair.picture)).await;
+    let picture = site.control.newest().map(|pair| pair.picture);
+    let picture = picture.ok_or_else(|| Refusal::busy("there is no picture yet; try again in a moment"))?;
+    if picture.kind == FrameKind::Placeholder {
+        return Err(site.away());
+    }
+    let drawn = tokio::task::spawn_blocking(move || jpeg::still(&picture)).await;
     let broke = |why: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why);
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))
 }
@@ -191,11 +212,9 @@ pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: Head
     let settings = site.control.settings();
     let style = style.unwrap_or(settings.style);
     site.check_style(&style)?;
-    let wish = Wish { style, strength: strength.unwrap_or(settings.strength) };
-    let turn = site.studio.turn().await?;
-    let photo = reply::body(&headers, body, photo::MAX_BYTES, PHOTO_PATIENCE).await?;
-    if photo.is_empty() {
-        return Err(Refusal::bad("there is no photo in the request; send a JPEG, PNG or WebP file as its body"));
-    }
-    site.studio.draw(turn, photo, wish).await.map(reply::jpeg)
+    let offer = site.shelf.styles().into_iter().find(|offer| offer.style.name == style);
+    let (style, edition) = offer.map_or((style, 0), |offer| (offer.address(), offer.edition));
+    let wish = Wish { style, edition, strength: strength.unwrap_or(settings.strength) };
+    let photo = site.studio.receive(&headers, body).await?;
+    site.studio.draw(photo, wish).await.map(reply::jpeg)
 }

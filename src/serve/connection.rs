@@ -27,6 +27,9 @@ const MAX_HEADERS: usize = 64;
 const MAX_BUFFER: usize = 32 << 10;
 /// How long a reader may take nothing of what is sent to it.
 const STALL: Duration = Duration::from_secs(20);
+/// How long a connection is still read that we have said our last word on. The system would cut one off that holds what was
+/// not read, and who sends a photo that is refused would not hear why.
+const LINGER: Duration = Duration::from_secs(5);
 /// How long the end waits for connections to end by themselves.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// The wait after the system refused a connection, for want of file descriptors.
@@ -64,7 +67,7 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, seats: Arc<Se
         let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { continue };
         // Small parts (an event, the end of a picture) are not held back; without it they are only later.
         let _ = stream.set_nodelay(true);
-        let stream = TokioIo::new(Impatient { stream, stalled: None });
+        let stream = TokioIo::new(Impatient { stream, stalled: None, lingering: None });
         let connection = http.serve_connection(stream, TowerToHyperService::new(router.clone()));
         tokio::spawn(async move {
             // How a connection ends concerns nobody but its other end.
@@ -74,10 +77,12 @@ async fn accept(listener: tokio::net::TcpListener, router: Router, seats: Arc<Se
     }
 }
 
-/// A connection that fails when its reader has taken nothing for [`STALL`].
+/// A connection that fails when its reader has taken nothing for [`STALL`], and that is closed only when its other end is,
+/// or after [`LINGER`].
 struct Impatient {
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl Impatient {
@@ -126,6 +131,20 @@ impl AsyncWrite for Impatient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        let lingering = this.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut bytes = [0; 4096];
+        loop {
+            let mut unread = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut this.stream).poll_read(context, &mut unread) {
+                Poll::Ready(Ok(())) if !unread.filled().is_empty() => {}
+                // The other end is closed, or gone.
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return lingering.as_mut().poll(context).map(Ok),
+            }
+        }
     }
 }

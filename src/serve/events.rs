@@ -8,17 +8,23 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Site;
+use super::reply::Refusal;
 
 /// How often it is looked for a change of the settings.
 const LOOK: Duration = Duration::from_millis(100);
+/// Those who listen at a time.
+pub const MAX_LISTENERS: usize = 16;
 /// A status goes out each so many looks: each half second.
 const STATUS_EACH: u32 = 5;
 
 struct Watch {
     site: Arc<Site>,
+    /// Given back when the connection ends.
+    _seat: OwnedSemaphorePermit,
     looks: Interval,
     count: u32,
     generation: Option<u64>,
@@ -26,16 +32,23 @@ struct Watch {
 }
 
 /// Events until the run ends: `settings` at first and with each change, `status` each half second.
-pub fn events(site: Arc<Site>) -> Response {
+///
+/// # Errors
+/// A refusal where too many listen.
+pub fn events(site: Arc<Site>) -> Result<Response, Refusal> {
+    let seat = Arc::clone(&site.listeners).try_acquire_owned();
+    let seat = seat.map_err(|_| {
+        Refusal::busy(format!("{MAX_LISTENERS} listen to the events already; close other pages, or try again later"))
+    })?;
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watch = Watch { site, looks, count: 0, generation: None, ended: false };
+    let watch = Watch { site, _seat: seat, looks, count: 0, generation: None, ended: false };
     let events = stream::unfold(watch, |mut watch| async {
         let events = watch.next().await?;
         Some((events, watch))
     });
     let headers = [(CONTENT_TYPE, "text/event-stream")];
-    (headers, Body::from_stream(events.map(Ok::<_, Infallible>))).into_response()
+    Ok((headers, Body::from_stream(events.map(Ok::<_, Infallible>))).into_response())
 }
 
 impl Watch {

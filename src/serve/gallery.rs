@@ -12,10 +12,10 @@ use axum::body::Bytes;
 use super::{Opener, jpeg};
 use crate::error::{Error, Result};
 use crate::frame::Size;
-use crate::live::{Control, Shelf};
+use crate::live::{Control, Offer, Shelf};
 use crate::picture::{self, Picture};
 use crate::pixels::resize::{Filter, Scaler};
-use crate::style::{Found, Registry, Stylizer};
+use crate::style::{Registry, Stylizer};
 
 /// The photo that is drawn: a part of `examples/woman-street.jpg`.
 const EXAMPLE: &[u8] = include_bytes!("page/example.jpg");
@@ -33,14 +33,24 @@ pub struct Exhibit {
     pub thumbnail: Option<Bytes>,
     /// Why the style cannot be used.
     pub fault: Option<String>,
+    /// The [edition](Offer) that this is.
+    pub edition: u64,
 }
 
-type Wall = Arc<Mutex<HashMap<String, Exhibit>>>;
+/// What hangs there for a style.
+#[derive(Default)]
+struct Hung {
+    exhibit: Exhibit,
+    /// The edition that was asked for last.
+    wanted: u64,
+}
+
+type Wall = Arc<Mutex<HashMap<String, Hung>>>;
 
 /// The styles that were looked at.
 pub struct Gallery {
     wall: Wall,
-    orders: Sender<Found>,
+    orders: Sender<Offer>,
 }
 
 impl Gallery {
@@ -63,29 +73,30 @@ impl Gallery {
         Ok(gallery)
     }
 
-    /// Has those drawn that were not asked for before.
-    pub fn want(&self, styles: Vec<Found>) {
-        for style in styles {
+    /// Has those drawn that were not asked for before. What hangs of an older edition is shown until then.
+    pub fn want(&self, offers: Vec<Offer>) {
+        for offer in offers {
             let mut wall = lock(&self.wall);
-            if !wall.contains_key(&style.name) {
-                wall.insert(style.name.clone(), Exhibit::default());
+            let known = wall.get(&offer.style.name).map(|hung| hung.wanted);
+            if known != Some(offer.edition) {
+                wall.entry(offer.style.name.clone()).or_default().wanted = offer.edition;
                 // The thread ends with the run; nobody needs thumbnails then.
-                let _ = self.orders.send(style);
+                let _ = self.orders.send(offer);
             }
         }
     }
 
     /// What is known of a style.
     pub fn exhibit(&self, style: &str) -> Option<Exhibit> {
-        lock(&self.wall).get(style).cloned()
+        lock(&self.wall).get(style).map(|hung| hung.exhibit.clone())
     }
 }
 
-fn lock(wall: &Wall) -> MutexGuard<'_, HashMap<String, Exhibit>> {
+fn lock(wall: &Wall) -> MutexGuard<'_, HashMap<String, Hung>> {
     wall.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Found>, wall: &Wall) {
+fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Offer>, wall: &Wall) {
     while control.newest().is_none() && !control.has_ended() {
         control.newer_than(0, Duration::from_secs(1));
     }
@@ -94,24 +105,32 @@ fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Found>, wall:
         Err(why) => return tracing::warn!("no thumbnails: the example {why}"),
     };
     let plain = draw(&example, &mut Stylizer::off()).ok().map(Bytes::from);
-    lock(wall).insert(OFF.into(), Exhibit { thumbnail: plain, ..Exhibit::default() });
-    for style in ordered {
+    lock(wall).entry(OFF.into()).or_default().exhibit.thumbnail = plain;
+    for offer in ordered {
         if control.has_ended() {
             return;
         }
-        let exhibit = catch_unwind(AssertUnwindSafe(|| exhibit(&style, opener, &example)))
+        let Offer { style, edition } = &offer;
+        if lock(wall).get(&style.name).is_some_and(|hung| hung.wanted != *edition) {
+            continue;
+        }
+        let exhibit = catch_unwind(AssertUnwindSafe(|| exhibit(&offer, opener, &example)))
             .unwrap_or_else(|_| Err(Error::Style(format!("the style {} breaks", style.name))))
-            .unwrap_or_else(|error| Exhibit { fault: Some(error.to_string()), ..Exhibit::default() });
-        lock(wall).insert(style.name, exhibit);
+            .unwrap_or_else(|error| Exhibit {
+                fault: Some(error.to_string()),
+                edition: *edition,
+                ..Exhibit::default()
+            });
+        lock(wall).entry(style.name.clone()).or_default().exhibit = exhibit;
     }
 }
 
-fn exhibit(style: &Found, opener: &Opener, example: &Picture) -> Result<Exhibit> {
-    let description = Registry::card(style)?.description;
-    let mut stylizer = opener(&style.name)?;
+fn exhibit(offer: &Offer, opener: &Opener, example: &Picture) -> Result<Exhibit> {
+    let description = Registry::card(&offer.style)?.description;
+    let mut stylizer = opener(&offer.address())?;
     stylizer.set_strength(1.0);
     let thumbnail = draw(example, &mut stylizer)?;
-    Ok(Exhibit { description, thumbnail: Some(thumbnail.into()), fault: None })
+    Ok(Exhibit { description, thumbnail: Some(thumbnail.into()), fault: None, edition: offer.edition })
 }
 
 fn draw(example: &Picture, stylizer: &mut Stylizer) -> Result<Vec<u8>> {
@@ -120,4 +139,50 @@ fn draw(example: &Picture, stylizer: &mut Stylizer) -> Result<Vec<u8>> {
     let mut rgb = vec![0; THUMBNAIL.rgb_len()];
     Scaler::new(Filter::Lanczos).scale(&drawn, example.size, &mut rgb, THUMBNAIL)?;
     jpeg::picture(Picture { size: THUMBNAIL, rgb, alpha: None, profile: None })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::frame::Pool;
+    use crate::live::{Messages, Settings};
+    use crate::style::Found;
+
+    #[test]
+    fn another_edition_is_drawn_from_its_file_again() {
+        let settings =
+            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        let control = Control::new(settings, None).unwrap();
+        let trial = Box::new(|_: &str| Ok(Stylizer::off()));
+        let shelf = Shelf::start(Registry::discover(None), control.clone(), trial, Messages::default()).unwrap();
+        let opened = Arc::new(Mutex::new(Vec::new()));
+        let opener: Opener = {
+            let opened = Arc::clone(&opened);
+            Arc::new(move |address: &str| {
+                opened.lock().unwrap().push(address.to_string());
+                Ok(Stylizer::off())
+            })
+        };
+        let gallery = Gallery::start(control.clone(), &shelf, opener).unwrap();
+        let frame = Pool::default().take(Size::new(2, 2)).share();
+        control.publish(frame.clone(), frame);
+        let began = Instant::now();
+        for (edition, file) in [(1, "/nowhere/a.onnx"), (1, "/nowhere/a.onnx"), (2, "/nowhere/b.onnx")] {
+            let style = Found { name: "mine".into(), path: Some(PathBuf::from(file)) };
+            gallery.want(vec![Offer { style, edition }]);
+            while gallery.exhibit("mine").is_none_or(|exhibit| exhibit.edition != edition) {
+                assert!(began.elapsed() < Duration::from_secs(60), "edition {edition} was not drawn");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        let files: Vec<_> = opened.lock().unwrap().iter().filter(|file| file.ends_with(".onnx")).cloned().collect();
+        assert_eq!(files, ["/nowhere/a.onnx", "/nowhere/b.onnx"]);
+        control.end();
+    }
 }

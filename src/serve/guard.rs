@@ -64,7 +64,7 @@ impl Guard {
         }
         Err(Refusal::new(
             StatusCode::UNAUTHORIZED,
-            "the token is missing or wrong; it is what nijigen was given as --token",
+            "the token is missing or wrong; it is what nijigen was given with --token or as token in its config file",
         ))
     }
 
@@ -87,7 +87,7 @@ impl Guard {
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
         // Pictures and event streams of a page have no headers of their own; what changes something does.
-        let query = request.uri.query().filter(|_| request.method == Method::GET).unwrap_or_default();
+        let query = request.uri.query().filter(|_| request.method.is_safe()).unwrap_or_default();
         let parameter = query.split('&').find_map(|pair| pair.strip_prefix("token="));
         let same = |given: &str| bool::from(digest(given.as_bytes()).ct_eq(token));
         bearer.is_some_and(same) || parameter.is_some_and(same)
@@ -184,6 +184,7 @@ mod tests {
         }
         let patch = "/api/settings?token=a-long-token";
         assert_eq!(verdict(&guard, "PATCH", patch, &[host]), 401, "what changes something has a header");
+        assert_eq!(verdict(&guard, "HEAD", patch, &[host]), 200, "players ask so before they open a stream");
         assert_eq!(verdict(&guard, "GET", "/page.js", &[host]), 200);
     }
 }

@@ -18,12 +18,12 @@ mod routes;
 mod stream;
 mod watched;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use watched::Watched;
 
@@ -68,6 +68,8 @@ struct Site {
     gallery: Gallery,
     studio: Studio,
     stream: Arc<Stream>,
+    /// Places for those who listen to events.
+    listeners: Arc<Semaphore>,
     guard: Guard,
     source: String,
     began: Instant,
@@ -110,6 +112,38 @@ impl Listener {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+
+    /// The address to open. Where it is served at all addresses of this machine, which none can open, it is the one that
+    /// others in the network reach.
+    pub fn address_to_open(&self) -> SocketAddr {
+        reachable(self.address)
+    }
+}
+
+/// `address`, or where it stands for all of this machine the one that it shows to others; as it is where it shows none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    // Addresses for documentation (RFC 5737, RFC 3849): they lie beyond any network of our own.
+    const ELSEWHERE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const ELSEWHERE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let v4 = || own_address(Ipv4Addr::UNSPECIFIED.into(), ELSEWHERE_V4.into());
+    let own = match address.ip() {
+        IpAddr::V4(_) => v4(),
+        // Elsewhere than on Windows, whoever listens at [::] is reached by IPv4 as well.
+        IpAddr::V6(any) => own_address(any.into(), ELSEWHERE_V6.into()).or_else(|| v4().filter(|_| cfg!(unix))),
+    };
+    own.map_or(address, |own| SocketAddr::new(own, address.port()))
+}
+
+/// The address with which this machine would speak to `other`. To connect a datagram socket sends nothing: the system only
+/// looks up the way.
+fn own_address(any: IpAddr, other: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((other, 9)).ok()?;
+    let own = socket.local_addr().ok()?.ip();
+    (!own.is_unspecified() && !own.is_loopback()).then_some(own)
 }
 
 /// A service that runs until this is dropped.
@@ -125,6 +159,10 @@ pub struct Server {
 /// # Errors
 /// [`Error::Tool`] where the system gives no thread.
 pub fn start(listener: Listener, service: Service) -> Result<Server> {
+    Ok(serve(listener, service)?.0)
+}
+
+fn serve(listener: Listener, service: Service) -> Result<(Server, Arc<Site>)> {
     let Service { control, stats, attendant, shelf, opener, source } = service;
     let Listener { listener, address, token } = listener;
     let stream = Arc::new(Stream::default());
@@ -138,6 +176,7 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
         gallery,
         studio,
         stream: Arc::clone(&stream),
+        listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
         guard: Guard::new(address, token),
         source,
         began: Instant::now(),
@@ -146,12 +185,13 @@ pub fn start(listener: Listener, service: Service) -> Result<Server> {
     server.threads.push(spawn("http encode", move || stream.feed(&control, &attendant))?);
     let (stop, stopped) = oneshot::channel();
     server.stop = Some(stop);
+    let router = routes::router(Arc::clone(&site));
     server.threads.push(spawn("http", move || {
-        if let Err(error) = connection::answer(listener, routes::router(site), stopped) {
+        if let Err(error) = connection::answer(listener, router, stopped) {
             tracing::warn!("the HTTP service ended ({error}); the run goes on without it");
         }
     })?);
-    Ok(server)
+    Ok((server, site))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

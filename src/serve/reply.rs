@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::timeout;
+
+/// How long a body may stand still: who walked away with a phone is not waited for.
+const STANDSTILL: Duration = Duration::from_secs(10);
+/// The seconds after which it is worth asking again where something is busy.
+const AGAIN: HeaderValue = HeaderValue::from_static("5");
 
 /// A request that was not carried out.
 #[derive(Debug)]
@@ -28,7 +34,7 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, why)
     }
 
-    /// 503: not now.
+    /// 503: not now, but soon.
     pub fn busy(why: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
     }
@@ -42,7 +48,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = json!({ "error": self.why }).to_string();
-        (self.status, [(CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (self.status, [(CONTENT_TYPE, "application/json")], body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, AGAIN);
+        }
+        response
     }
 }
 
@@ -58,30 +68,32 @@ pub fn jpeg(bytes: impl Into<Bytes>) -> Response {
     ([(CONTENT_TYPE, "image/jpeg")], bytes.into()).into_response()
 }
 
-/// The body of a request, of at most `limit` bytes, that is there within `patience`.
-pub async fn body(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Vec<u8>, Refusal> {
-    let too_large = || {
-        Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("this is larger than {} KiB, the most that is taken", limit >> 10),
-        )
-    };
+fn too_large(limit: usize) -> Refusal {
+    let why = format!("this is larger than {} KiB, the most that is taken", limit >> 10);
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// Refuses a request that says beforehand that its body is larger than `limit` bytes.
+pub fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
     let stated = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if stated.is_some_and(|stated| stated > limit as u64) {
-        return Err(too_large());
-    }
+    if stated.is_some_and(|stated| stated > limit as u64) { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// The body of a request, of at most `limit` bytes, that is there within `patience` and comes without long pauses.
+pub async fn body(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Vec<u8>, Refusal> {
+    check_length(headers, limit)?;
+    let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body took too long");
     let read = async {
         let mut bytes = Vec::new();
         let mut parts = body.into_data_stream();
-        while let Some(part) = parts.next().await {
+        while let Some(part) = timeout(STANDSTILL, parts.next()).await.map_err(late)? {
             let part = part.map_err(|_| Refusal::bad("the request ended before its body did"))?;
             if bytes.len() + part.len() > limit {
-                return Err(too_large());
+                return Err(too_large(limit));
             }
             bytes.extend_from_slice(&part);
         }
         Ok(bytes)
     };
-    let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body took too long");
-    tokio::time::timeout(patience, read).await.map_err(late)?
+    timeout(patience, read).await.map_err(late)?
 }

@@ -21,6 +21,8 @@ struct Site {
     pool: Pool,
     address: SocketAddr,
     server: Option<Server>,
+    /// What its requests share.
+    shared: Arc<super::Site>,
     snapshots: tempfile::TempDir,
     rest: Rest,
 }
@@ -62,8 +64,8 @@ impl Site {
             opener: Arc::new(opener),
             source: "test".into(),
         };
-        let server = Some(start(listener, service).unwrap());
-        Self { control, pool: Pool::default(), address, server, snapshots: folder, rest }
+        let (server, shared) = serve(listener, service).unwrap();
+        Self { control, pool: Pool::default(), address, server: Some(server), shared, snapshots: folder, rest }
     }
 
     /// The run draws a picture of one grey.
@@ -114,7 +116,12 @@ impl Site {
     }
 
     fn readers(&self) -> usize {
-        self.server.as_ref().unwrap().stream.readers()
+        self.shared.stream.readers()
+    }
+
+    /// How many photos may still be sent.
+    fn places(&self) -> usize {
+        self.shared.studio.places()
     }
 }
 
@@ -288,6 +295,117 @@ fn what_is_too_large_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn who_still_sends_hears_why_it_was_refused() {
+    let site = Site::with_token(Some("a-long-token"));
+    let photo = vec![0; 6 << 20];
+    for (head, status) in [
+        ("POST /api/image", 401),
+        ("POST /api/image\nAuthorization: Bearer a-long-token\nContent-Length: 99000000", 413),
+        ("POST /api/image?style=nosuch\nAuthorization: Bearer a-long-token", 400),
+    ] {
+        for _ in 0..5 {
+            // All of it is sent before the answer is read, as browsers do.
+            let mut stream = match head.contains("Content-Length") {
+                true => {
+                    let mut stream = site.send(head, b"");
+                    stream.write_all(&photo).unwrap();
+                    stream
+                }
+                false => site.send(head, &photo),
+            };
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{head}");
+        }
+    }
+}
+
+#[test]
+fn odd_requests_are_answered() {
+    let site = Site::new();
+    let patch = |text: &str| site.json("PATCH /api/settings", text);
+    for text in [
+        r#"{"strength": 1e999}"#,
+        r#"{"strength": 1e300}"#,
+        r#"{"strength": -0.1}"#,
+        r#"{"strength": true}"#,
+        r#"{"strength": [1]}"#,
+        r#"{"stability": "1"}"#,
+        r#"{"split": 2}"#,
+        r#"{"split": "half"}"#,
+        r#"{"on": 1}"#,
+        r#"{"on": "true"}"#,
+        r#"{"mirror": {}}"#,
+        r#"{"style": 3}"#,
+        r#"{"style": ""}"#,
+        r#"{"style": "an\u0000ime"}"#,
+        r#"{"style": "anime.onnx"}"#,
+        "null",
+        "\"on\"",
+        "",
+        &"[".repeat(10_000),
+        &format!("{{\"on\": {}", "[".repeat(10_000)),
+    ] {
+        let (status, answer) = patch(text);
+        assert!(status == 400 && answer["error"].is_string(), "{text}: {status} {answer}");
+    }
+    assert_eq!(patch(r#"{"split": null, "on": false}"#).0, 200);
+    for path in ["%ff", "%00", "..%2f..%2fetc%2fpasswd", "%E7%94%BB", "a%20b", "%", "%zz", "anime.onnx"] {
+        let (status, answer) = site.json(&format!("GET /api/styles/{path}/thumbnail.jpg"), "");
+        assert!(status == 404 && answer["error"].is_string(), "{path}: {status} {answer}");
+    }
+    let photo = jpeg_of(Size::new(8, 8));
+    for (query, status) in [
+        ("style=%6fff", 200),
+        ("style=%ff", 400),
+        ("style=%00", 400),
+        ("style=off%00", 400),
+        ("strength=nan", 400),
+        ("strength=inf", 400),
+    ] {
+        let (got, ..) = site.ask(&format!("POST /api/image?{query}"), &photo);
+        assert_eq!(got, status, "{query}");
+    }
+    // Each line by itself, and what its answer begins with.
+    let raw = |request: String| {
+        let mut stream = site.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // What is refused may be cut off.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_string()
+    };
+    let host = format!("Host: {}\r\nConnection: close\r\n", site.address);
+    for (line, status) in [
+        ("OPTIONS * HTTP/1.1", "404"),
+        ("CONNECT evil.example:80 HTTP/1.1", "404"),
+        ("TRACE / HTTP/1.1", "405"),
+        ("GET http://evil.example/api/status HTTP/1.1", "200"),
+        ("GET //evil.example/ HTTP/1.1", "404"),
+        ("HEAD /stream.mjpg HTTP/1.1", "200"),
+        ("HEAD /api/events HTTP/1.1", "200"),
+        ("GET / HTTP/1.0", "200"),
+        ("GET / HTTP/9.9", "400"),
+        ("nonsense", "400"),
+    ] {
+        let answer = raw(format!("{line}\r\n{host}\r\n"));
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{line}: {answer}");
+    }
+    let many: String = (0..100).map(|n| format!("X-{n}: 1\r\n")).collect();
+    assert!(raw(format!("GET / HTTP/1.1\r\n{host}{many}\r\n")).contains("431"));
+    // Two lengths that differ, and a length beside chunks.
+    for lengths in [
+        "Content-Length: 1\r\nContent-Length: 2\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+    ] {
+        assert!(raw(format!("PATCH /api/settings HTTP/1.1\r\n{host}{lengths}\r\n")).contains(" 4"), "{lengths}");
+    }
+    wait_until("those who asked for a stream's head to leave", || site.readers() == 0);
+    assert_eq!(site.ask("GET /api/status", b"").0, 200);
+}
+
+#[test]
 fn a_photo_becomes_a_picture() {
     let site = Site::new();
     let photo = jpeg_of(Size::new(50, 30));
@@ -307,16 +425,95 @@ fn a_photo_becomes_a_picture() {
         assert_eq!(got, status, "{request}: {head}");
         assert!(String::from_utf8(body).unwrap().contains("error"), "{request}");
     }
-    // A bomb: few bytes, many pixels.
-    let mut bomb = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bomb, 12_000, 12_000);
-    encoder.set_color(png::ColorType::Grayscale);
+}
+
+/// A PNG file that claims to be as large as this, and holds next to nothing.
+fn bomb(width: u32, height: u32, color: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
     let mut writer = encoder.write_header().unwrap();
     writer.write_chunk(png::chunk::IDAT, b"\x78\x9c").unwrap();
     drop(writer);
-    let (status, _, why) = site.ask("POST /api/image", &bomb);
-    assert_eq!(status, 422, "{}", String::from_utf8_lossy(&why));
-    assert!(String::from_utf8(why).unwrap().contains("million pixels"));
+    file
+}
+
+#[test]
+fn a_photo_of_few_bytes_and_many_pixels_is_refused() {
+    let site = Site::new();
+    let mut jpeg = jpeg_of(Size::new(50, 30));
+    let frame = jpeg.windows(2).position(|two| two == b"\xff\xc0").unwrap();
+    // Height and width: 11,000 each.
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0x2a, 0xf8, 0x2a, 0xf8]);
+    let mut webp = Vec::new();
+    let pixels = vec![90; 50 * 30 * 3];
+    let encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut webp);
+    encoder.encode(&pixels, 50, 30, image::ExtendedColorType::Rgb8).unwrap();
+    let header = webp.windows(4).position(|four| four == b"VP8L").unwrap() + 9;
+    // 14 bits of width less one, 14 of height less one: 11,000 each.
+    webp[header..header + 4].copy_from_slice(&(10_999_u32 | 10_999 << 14).to_le_bytes());
+    use png::{BitDepth, ColorType};
+    for (kind, photo, most) in [
+        ("gray", bomb(12_000, 12_000, ColorType::Grayscale, BitDepth::One), "25 million"),
+        ("gray 16", bomb(5_001, 5_000, ColorType::Grayscale, BitDepth::Sixteen), "25 million"),
+        ("RGBA", bomb(5_000, 4_000, ColorType::Rgba, BitDepth::Eight), "19 million"),
+        ("RGBA 16", bomb(4_000, 3_000, ColorType::Rgba, BitDepth::Sixteen), "9 million"),
+        ("JPEG", jpeg, "25 million"),
+        ("WebP", webp, "million"),
+    ] {
+        let (status, _, why) = site.ask("POST /api/image", &photo);
+        let why = String::from_utf8(why).unwrap();
+        assert!(status == 422 && why.contains(most) && why.contains("reduce it first"), "{kind}: {status} {why}");
+    }
+}
+
+#[test]
+fn a_slow_photo_holds_up_no_other_one() {
+    let site = Site::new();
+    let photo = jpeg_of(Size::new(50, 30));
+    let (first, rest) = photo.split_at(photo.len() / 2);
+    let begin = || {
+        let head = format!("POST /api/image\nContent-Length: {}", photo.len());
+        let mut stream = site.send(&head, b"");
+        stream.write_all(first).unwrap();
+        stream
+    };
+    let finish = |mut stream: TcpStream| {
+        stream.write_all(rest).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+    };
+    let slow = begin();
+    for _ in 0..3 {
+        assert_eq!(site.ask("POST /api/image", &photo).0, 200);
+    }
+    // No more than two lie in memory: a third waits until one of them is drawn, or given up.
+    let gone = begin();
+    wait_until("both", || site.places() == 0);
+    let third = begin();
+    drop(gone);
+    finish(third);
+    finish(slow);
+    wait_until("room", || site.places() == 2);
+}
+
+#[test]
+fn no_more_listen_to_events_than_there_are_places() {
+    let site = Site::new();
+    let mut byte = [0];
+    let mut listeners: Vec<TcpStream> = (0..16).map(|_| site.send("GET /api/events", b"")).collect();
+    listeners.iter_mut().for_each(|listener| listener.read_exact(&mut byte).unwrap());
+    let (status, head, why) = site.ask("GET /api/events", b"");
+    assert!(status == 503 && head.contains("\r\nretry-after: "), "{head}");
+    assert!(String::from_utf8(why).unwrap().contains("16 listen"));
+    listeners.pop();
+    let mut next = [0; 12];
+    wait_until("the place of the one that left", || {
+        site.send("GET /api/events", b"").read_exact(&mut next).unwrap();
+        &next == b"HTTP/1.1 200"
+    });
 }
 
 #[test]
@@ -329,6 +526,24 @@ fn a_snapshot_is_the_newest_picture() {
     assert!(status == 200 && head.contains("image/jpeg"), "{head}");
     let picture = crate::picture::decode(&picture, u64::MAX).unwrap();
     assert!(picture.size == SIZE && picture.rgb[0].abs_diff(180) <= 2);
+}
+
+#[test]
+fn a_camera_that_is_away_gives_no_snapshot() {
+    let site = Site::new();
+    site.draw(10);
+    let mut placeholder = site.pool.take(SIZE);
+    placeholder.kind = crate::frame::FrameKind::Placeholder;
+    let placeholder = placeholder.share();
+    site.control.publish(placeholder.clone(), placeholder);
+    for request in ["GET /snapshot.jpg", "POST /api/snapshot"] {
+        let (status, answer) = site.json(request, "");
+        let why = answer["error"].as_str().unwrap();
+        assert!(status == 503 && why.contains("camera is away"), "{request}: {status} {why}");
+    }
+    assert!(!site.snapshots.path().join("kept").exists());
+    site.draw(10);
+    assert_eq!(site.ask("GET /snapshot.jpg", b"").0, 200);
 }
 
 #[test]
@@ -459,6 +674,25 @@ fn the_description_names_what_there_is() {
     let (status, head, metrics) = site.ask("GET /metrics", b"");
     assert!(status == 200 && head.contains("version=0.0.4"), "{head}");
     assert!(String::from_utf8(metrics).unwrap().contains("\nnijigen_stats_captured_total 0\n"));
+}
+
+#[test]
+fn the_address_to_open_is_one_that_answers() {
+    for all in ["0.0.0.0:0", "[::]:0"] {
+        let config = ServeConfig { address: all.parse().unwrap(), token: Some("a-long-token".into()) };
+        // Not every machine has IPv6.
+        let Ok(listener) = Listener::bind(&config) else { continue };
+        let open = listener.address_to_open();
+        assert_eq!(open.port(), listener.address().port());
+        // A machine without a network has no other address.
+        if open != listener.address() {
+            assert!(!open.ip().is_unspecified() && !open.ip().is_loopback(), "{open}");
+            TcpStream::connect(open).unwrap();
+        }
+    }
+    for one in ["127.0.0.1:8010", "[::1]:8010", "192.168.1.7:80"] {
+        assert_eq!(reachable(one.parse().unwrap()), one.parse().unwrap());
+    }
 }
 
 #[test]

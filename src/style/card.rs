@@ -2,18 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::form::{Layout, Range};
 use crate::error::{Error, Result};
+
+/// The most characters of a style's name.
+const MAX_NAME: usize = 64;
+
+/// Checks a style's name: it shall not be taken for a path, and fit on a button.
+///
+/// # Errors
+/// A sentence.
+pub fn check_name(name: &str) -> std::result::Result<(), String> {
+    let why = if name.trim().is_empty() {
+        "is empty"
+    } else if name.chars().count() > MAX_NAME {
+        "is longer than 64 characters"
+    } else if name.contains(['/', '\\']) || name.chars().any(char::is_control) {
+        "holds a slash, a backslash or a control character"
+    } else if name.to_ascii_lowercase().ends_with(".onnx") {
+        "ends in .onnx, like a file's"
+    } else if name == "off" {
+        "stands for no style at all"
+    } else {
+        return Ok(());
+    };
+    // Neither long nor more than a line, whatever the name is.
+    let shown: String = name.chars().take(MAX_NAME).collect();
+    Err(format!("the name {shown:?} {why}; give the style another one, as name in its card"))
+}
+
+/// Reads a name that is given.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    check_name(&name).map_err(D::Error::custom)?;
+    Ok(name)
+}
 
 /// What is known of a style. Everything but the name may be absent: someone who brings an ONNX file writes only what
 /// they want to state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Card {
-    /// The name by which the style is chosen.
+    /// The name by which the style is chosen, see [`check_name`]; of a card without one, empty.
+    #[serde(deserialize_with = "name", skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// What it looks like, in one sentence.
     pub description: String,
@@ -154,6 +189,21 @@ mod tests {
         let error = Card::parse("name = 'x'\nrange = '[0,2]'\n").unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("[0,2]"), "{error}");
         assert!(Card::parse("multiple = 0").is_err());
+    }
+
+    #[test]
+    fn a_name_is_no_path_and_fits_on_a_button() {
+        for name in ["anime", "水彩", "Ms. O'Hara's 2nd", "off2", "onnx", &"x".repeat(64), &"画".repeat(64)] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+        let long = "x".repeat(65);
+        for name in ["", "  ", "a/b", "../a", "a\\b", "a\0b", "a\nb", "a.onnx", "A.ONNX", "off", &long] {
+            assert!(check_name(name).is_err(), "{name:?}");
+            let card = toml::to_string(&[("name", name)].into_iter().collect::<BTreeMap<_, _>>()).unwrap();
+            let error = Card::parse(&card).unwrap_err().to_string();
+            assert!(error.contains("line 1") && error.contains("give the style another one"), "{error}");
+        }
+        assert_eq!(Card::parse("description = 'no name'").unwrap().name, "");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod registry;
 mod scaled;
 mod stylizer;
 
-pub use card::{Card, DataSource, sha256};
+pub use card::{Card, DataSource, check_name, sha256};
 pub use held::Work;
 pub use registry::{Found, OpenStyle, Registry};
 pub use scaled::{Scale, Scaled};

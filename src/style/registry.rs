@@ -66,6 +66,17 @@ impl Registry {
     /// # Errors
     /// [`Error::Io`] where the folder that the user named cannot be read.
     pub fn list(&self) -> Result<Vec<Found>> {
+        let mut found = self.list_all()?;
+        let mut seen = HashSet::new();
+        found.retain(|style| seen.insert(style.name.clone()));
+        Ok(found)
+    }
+
+    /// What there is, all those that share a name among them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder that the user named cannot be read.
+    pub fn list_all(&self) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         if let Some(folder) = &self.extra {
             found.extend(in_folder(folder).map_err(|error| Error::io("read", folder, error))?);
@@ -77,12 +88,11 @@ impl Registry {
             // These folders need not exist.
             found.extend(in_folder(folder).unwrap_or_default());
         }
-        let mut seen = HashSet::new();
-        found.retain(|style| seen.insert(style.name.clone()));
         Ok(found)
     }
 
-    /// Opens a style by name, or an ONNX file by its path (which ends in `.onnx` or has a folder in it).
+    /// Opens a style by name, or an ONNX file by its path (which ends in `.onnx` or has a folder in it). Of several styles of
+    /// one name it is the first that can be used; its notes name the others.
     ///
     /// # Errors
     /// [`Error::Usage`] with the names that exist where there is none of this name, [`Error::Style`] with what is wrong
@@ -92,17 +102,25 @@ impl Registry {
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1 {
             return open_file(path, options);
         }
-        let found = self.list()?;
-        match found.iter().find(|style| style.name == name_or_path) {
-            Some(style) => Self::open_found(style, options),
-            None => {
-                let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
-                Err(Error::Usage(format!(
-                    "there is no style '{name_or_path}'; there are: {}, off. The path of an ONNX file will also do",
-                    names.join(", ")
-                )))
+        let mut faults = Vec::new();
+        for style in self.list_all()?.iter().filter(|style| style.name == name_or_path) {
+            match Self::open_found(style, options) {
+                Ok(mut open) => {
+                    open.notes.extend(faults.iter().map(|fault| format!("another {name_or_path} is used: {fault}")));
+                    return Ok(open);
+                }
+                Err(fault) => faults.push(fault),
             }
         }
+        if !faults.is_empty() {
+            return Err(faults.swap_remove(0));
+        }
+        let found = self.list()?;
+        let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
+        Err(Error::Usage(format!(
+            "there is no style '{name_or_path}'; there are: {}, off. The path of an ONNX file will also do",
+            names.join(", ")
+        )))
     }
 
     /// The card of one of [`Registry::list`]; of a style without one, only the name.
@@ -268,6 +286,29 @@ mod tests {
         let style = registry.open("anime", Options::threads(1)).unwrap();
         assert_eq!((style.card.description.as_str(), style.notes.len()), ("mine", 0));
         assert_eq!(registry.open("a", Options::threads(1)).unwrap().card.name, "a");
+    }
+
+    #[test]
+    fn of_two_of_one_name_the_first_that_works_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let named = |file: &str, onnx: &[u8]| {
+            fs::write(at(file).with_extension("onnx"), onnx).unwrap();
+            fs::write(at(file).with_extension("toml"), format!("name = 'one'\ndescription = '{file}'")).unwrap();
+        };
+        named("a", b"no style");
+        named("b", &tiny(1));
+        named("c", &tiny(2));
+        let registry = registry(folder.path());
+        let style = registry.open("one", Options::threads(1)).unwrap();
+        assert_eq!(style.card.description, "b");
+        assert!(style.notes.iter().any(|note| note.contains("a.onnx")), "{:?}", style.notes);
+        assert_eq!(registry.list().unwrap().len(), 2);
+        assert_eq!(registry.list_all().unwrap().len(), 4);
+        named("b", b"no style");
+        named("c", b"no style");
+        let error = registry.open("one", Options::threads(1)).err().unwrap().to_string();
+        assert!(error.contains("a.onnx"), "{error}");
     }
 
     #[test]

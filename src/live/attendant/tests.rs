@@ -37,6 +37,57 @@ fn show(attendant: &Attendant, value: u8) {
     attendant.0.control.publish(frame(value), frame(value));
 }
 
+/// As the run passes a placeholder on.
+fn show_placeholder(attendant: &Attendant, value: u8) {
+    let mut placeholder = Pool::default().take(Size::new(64, 48));
+    placeholder.pixels.fill(value);
+    placeholder.kind = FrameKind::Placeholder;
+    let placeholder = placeholder.share();
+    attendant.0.control.publish(placeholder.clone(), placeholder);
+}
+
+#[test]
+fn a_placeholder_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_once = attendant(folder.path(), KioskConfig::default());
+    show(&at_once, 100);
+    show_placeholder(&at_once, 0);
+    assert!(at_once.snapshot(|_| ()).unwrap_err().to_string().contains("camera is away"));
+    show(&at_once, 100);
+    assert!(at_once.snapshot(|_| ()).is_ok());
+
+    // It may be away by the time at which the countdown is over.
+    let config = KioskConfig { countdown: Duration::from_secs(3), ..KioskConfig::default() };
+    let counting = attendant(&folder.path().join("none"), config);
+    show(&counting, 100);
+    let (told, told_to) = mpsc::channel();
+    let begun = Instant::now();
+    counting.snapshot(move |kept| told.send(kept).unwrap()).unwrap();
+    show_placeholder(&counting, 0);
+    counting.tick(begun + Duration::from_secs(4));
+    assert!(told_to.recv().unwrap().unwrap_err().to_string().contains("camera is away"));
+    assert!(!folder.path().join("none").exists());
+}
+
+#[test]
+fn what_moves_on_a_placeholder_is_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = KioskConfig { idle: Some(MINUTE), ..KioskConfig::default() };
+    let attendant = attendant(folder.path(), config);
+    let start = Instant::now();
+    show(&attendant, 100);
+    attendant.tick(start + Duration::from_secs(1));
+    for n in 2..58 {
+        show_placeholder(&attendant, (n % 2 * 200) as u8);
+        attendant.tick(start + Duration::from_secs(n));
+    }
+    // The picture after it may be another one; that is no movement either.
+    show(&attendant, 200);
+    attendant.tick(start + Duration::from_secs(58));
+    attendant.tick(start + Duration::from_secs(62));
+    assert!(attendant.0.rest.is_on());
+}
+
 #[test]
 fn a_snapshot_is_taken_when_the_countdown_is_over() {
     let folder = tempfile::tempdir().unwrap();

@@ -155,10 +155,11 @@ function showStyles() {
       button.append(document.createElement("i"), document.createElement("span"));
       button.addEventListener("click", () => change({ style: style.name }));
     }
-    if (style.has_thumbnail && button.firstChild.tagName === "I") {
+    if (style.has_thumbnail && button.dataset.edition !== String(style.edition)) {
+      button.dataset.edition = style.edition;
       const image = document.createElement("img");
       image.alt = "";
-      image.src = address(`/api/styles/${encodeURIComponent(style.name)}/thumbnail.jpg`);
+      image.src = address(`/api/styles/${encodeURIComponent(style.name)}/thumbnail.jpg?edition=${style.edition}`);
       button.firstChild.replaceWith(image);
     }
     button.lastChild.textContent = style.name === "off" ? text("plain") : style.name;
