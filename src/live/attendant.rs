@@ -47,12 +47,20 @@ struct Shared {
 struct State {
     /// When there was last somebody.
     seen: Instant,
-    /// When the style that is shown came, and which it is.
-    style: (Instant, String),
+    turn: Turn,
     /// When the snapshot is due that is being counted down, and who waits for it.
     counting: Option<(Instant, Done)>,
     looked: Instant,
     motion: Motion,
+}
+
+/// The style that is shown.
+struct Turn {
+    /// When it came, or was to go.
+    since: Instant,
+    style: String,
+    /// The one that was to follow it last: one that cannot be loaded does not keep those behind it away.
+    followed_by: String,
 }
 
 impl fmt::Debug for Attendant {
@@ -72,8 +80,9 @@ impl Attendant {
         rest: Rest,
     ) -> Self {
         let now = Instant::now();
-        let style = (now, control.settings().style);
-        let state = State { seen: now, style, counting: None, looked: now, motion: Motion::default() };
+        let style = control.settings().style;
+        let turn = Turn { since: now, followed_by: style.clone(), style };
+        let state = State { seen: now, turn, counting: None, looked: now, motion: Motion::default() };
         Self(Arc::new(Shared { config, control, snapshots, styles, messages, rest, state: Mutex::new(state) }))
     }
 
@@ -183,17 +192,21 @@ impl Attendant {
     fn next_style(&self, state: &mut State, now: Instant) -> Option<String> {
         let attract = self.0.config.attract?;
         let shown = self.0.control.settings().style;
-        if state.style.1 != shown {
-            state.style = (now, shown);
+        let turn = &mut state.turn;
+        if turn.style != shown {
+            *turn = Turn { since: now, followed_by: shown.clone(), style: shown };
             return None;
         }
-        if now.saturating_duration_since(state.style.0) < attract || self.0.rest.is_on() {
+        if now.saturating_duration_since(turn.since) < attract || self.0.rest.is_on() {
             return None;
         }
-        state.style.0 = now;
+        turn.since = now;
         let styles = self.styles();
-        let place = styles.iter().position(|style| *style == shown).map_or(0, |place| place + 1);
-        styles.get(place % styles.len().max(1)).filter(|style| **style != shown).cloned()
+        let place = styles.iter().position(|style| *style == turn.followed_by).map_or(0, |place| place + 1);
+        let after = styles.iter().cycle().skip(place).take(styles.len());
+        let next = after.into_iter().find(|style| **style != shown)?.clone();
+        turn.followed_by.clone_from(&next);
+        Some(next)
     }
 
     fn show(&self, style: String) {

@@ -120,9 +120,7 @@ impl Control {
 
     /// What becomes of a style that was loaded for a wish, or of a wish that was overtaken.
     fn loaded(&self, number: u64, style: String, opened: Option<Result<Stylizer>>) -> Result<Settings> {
-        // Drawn with once, aside: its memory is there then, and a fault of it is known before anybody sees it.
-        let tried =
-            opened.map(|opened| opened.and_then(|stylizer| guarded("styles", || self.tried(stylizer)))).transpose();
+        let tried = opened.map(|opened| self.tried(opened)).transpose();
         let mut wish = lock(&self.0.wish);
         if wish.number == number {
             wish.style = None;
@@ -135,12 +133,16 @@ impl Control {
         Ok(self.settings())
     }
 
-    fn tried(&self, mut stylizer: Stylizer) -> Result<Stylizer> {
-        if let Some(pair) = self.newest() {
-            let mut picture = vec![0; pair.photo.pixels.len()];
-            stylizer.run(&pair.photo.pixels, pair.photo.size, &mut picture)?;
-        }
-        Ok(stylizer)
+    /// A style that was drawn with once, aside: its memory is there then, and a fault of it is known before anybody sees it.
+    fn tried(&self, opened: Result<Stylizer>) -> Result<Stylizer> {
+        let mut stylizer = opened?;
+        guarded("styles", || {
+            if let Some(pair) = self.newest() {
+                let mut picture = vec![0; pair.photo.pixels.len()];
+                stylizer.run(&pair.photo.pixels, pair.photo.size, &mut picture)?;
+            }
+            Ok(stylizer)
+        })
     }
 
     /// Loads the style `name` anew, where it is the one that is worn, and has it taken once it is ready: its file was
@@ -151,15 +153,20 @@ impl Control {
     pub(crate) fn renew_style(&self, name: &str, done: impl FnOnce(Result<()>) + Send + 'static) -> Result<()> {
         let is_worn = |control: &Self, name: &str| lock(&control.0.settings).style == name;
         let Some(loader) = self.0.loader.as_ref().filter(|_| is_worn(self, name)) else { return Ok(()) };
-        let (control, owned) = (self.clone(), name.to_string());
-        loader.load(name, move |opened| {
-            if is_worn(&control, &owned) {
-                done(opened.map(|stylizer| {
-                    *lock(&control.0.next_style) = Some(stylizer);
-                    control.change(|_| ());
-                }));
-            }
-        })
+        let (asked, loading, owned, worn) = (self.clone(), self.clone(), name.to_string(), name.to_string());
+        loader.load(
+            name,
+            move || is_worn(&asked, &worn),
+            move |opened| {
+                let Some(tried) = opened.map(|opened| loading.tried(opened)) else { return };
+                if is_worn(&loading, &owned) {
+                    done(tried.map(|stylizer| {
+                        *lock(&loading.0.next_style) = Some(stylizer);
+                        loading.change(|_| ());
+                    }));
+                }
+            },
+        )
     }
 
     fn change(&self, change: impl FnOnce(&mut Settings)) {

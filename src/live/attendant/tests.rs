@@ -14,15 +14,20 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn attendant(folder: &Path, config: KioskConfig) -> Attendant {
     let settings = Settings { on: true, style: "b".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
-    let control = Control::new(settings, Some(Box::new(|_: &str| Ok(Stylizer::off())))).unwrap();
+    let control = Control::new(settings, Some(Box::new(opener))).unwrap();
     let snapshots = Snapshots::start(SnapshotConfig {
         folder: folder.into(),
         written: Written::Pixels(Format::Png),
         original: false,
     })
     .unwrap();
-    let styles: StyleList = Arc::new(|| vec!["a".into(), "b".into(), "c".into()]);
+    let styles: StyleList = Arc::new(|| ["a", "b", "broken", "c"].map(String::from).to_vec());
     Attendant::new(config, control, snapshots, styles, Messages::default(), Rest::default())
+}
+
+/// "broken" is in the list, and cannot be opened.
+fn opener(style: &str) -> Result<Stylizer> {
+    if style == "broken" { Err(Error::Style("it is broken".into())) } else { Ok(Stylizer::off()) }
 }
 
 fn frame(value: u8) -> SharedFrame {
@@ -132,6 +137,9 @@ fn styles_take_turns_and_who_chooses_one_sees_it_as_long() {
     let config = KioskConfig { attract: Some(MINUTE), ..KioskConfig::default() };
     let attendant = attendant(folder.path(), config);
     let mut now = Instant::now();
+    // After b comes one that cannot be shown: at the next turn it is passed by.
+    now += MINUTE + Duration::from_secs(1);
+    attendant.tick(now);
     for style in ["c", "a", "b"] {
         attendant.tick(now + MINUTE / 2);
         now += MINUTE + Duration::from_secs(1);
