@@ -1,15 +1,35 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """The control page, tried in headless Chromium: the picture moves, each control works, in both languages and at phone
 width.
 
     tests/control-page.py BINARY [FOLDER FOR SCREENSHOTS]
 
-Needs Chromium and the module websocket (Debian: chromium, python3-websocket). One line is printed for each
-check; the exit status is 0 only if every check held.
+Needs Chromium, a font for Chinese and the module websocket, which it installs where they are missing (Debian, as root).
+One line is printed for each check; the exit status is 0 only if every check held.
 """
-import base64, json, os, re, subprocess, sys, tempfile, time, urllib.request
+import base64, json, os, re, shutil, subprocess, sys, tempfile, time, urllib.request
 
-import websocket
+PYTHON = "/usr/bin/python3"
+PACKAGES = ["chromium", "fonts-noto-cjk", "python3", "python3-websocket"]
+
+
+def missing():
+    """Whether the distribution's Python, whose modules its packages are, has to be asked for what we need."""
+    has = os.path.exists(PYTHON) and subprocess.run([PYTHON, "-c", "import websocket"], stderr=subprocess.DEVNULL).returncode == 0
+    return not has or not shutil.which("chromium") or not os.path.isdir("/usr/share/fonts/opentype/noto")
+
+
+if missing():
+    for step in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+        subprocess.run(["apt-get", "-qq", *step], check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+try:
+    import websocket
+except ImportError:
+    # A Python of one's own comes first in the path.
+    if sys.executable == PYTHON:
+        raise
+    os.execv(PYTHON, [PYTHON, *sys.argv])
 
 binary = os.path.realpath(sys.argv[1])
 shots = sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp()

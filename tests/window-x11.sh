@@ -4,11 +4,26 @@
 #
 #   tests/window-x11.sh BINARY
 #
-# Needs Xvfb and xdotool (Debian: xvfb, xdotool). One line is printed for each check; the exit status is 0
-# only if every check held.
+# Needs Xvfb, xdotool, ffmpeg, Python and the libraries of a window, which it installs where they are missing (Debian, as
+# root). One line is printed for each check; the exit status is 0 only if every check held.
 set -euo pipefail
 
 binary=$(realpath "${1:?the program, target/release/nijigen for example}")
+has_tools() {
+    local tool library
+    for tool in Xvfb xdotool ffmpeg ffprobe python3; do
+        command -v "$tool" >/dev/null || return 1
+    done
+    for library in libX11 libXcursor libwayland-client libxkbcommon; do
+        /sbin/ldconfig -p | grep -q "$library\.so\." || return 1
+    done
+}
+if ! has_tools; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xvfb xdotool ffmpeg python3 libx11-6 \
+        libxcursor1 libwayland-client0 libwayland-cursor0 libxkbcommon0 >/dev/null
+    has_tools || { echo "window-x11: the packages are there, and something is still missing" >&2; exit 1; }
+fi
 work=$(mktemp -d)
 # Without -noreset it begins anew when its last window closes, and refuses whoever comes meanwhile.
 Xvfb -noreset -displayfd 3 -screen 0 800x600x24 -fbdir "$work" 3>"$work/display" 2>/dev/null &
@@ -158,9 +173,7 @@ hears_keys() {
     xdotool key r
     holds "r again ends that" said "Recorded "
     holds "one recording is there, under its own name" holds_files "$work/recordings" "nijigen-????-??-??-??????.*" 1
-    if command -v ffprobe >/dev/null; then
-        holds "it lasts as long as it took" lasts "$work/recordings"
-    fi
+    holds "it lasts as long as it took" lasts "$work/recordings"
     xdotool key f
     holds "f fills the screen" size_is "$window" 800x600
     xdotool key f
@@ -172,12 +185,24 @@ is_locked() {
     local window=$1
     xdotool windowfocus "$window"
     holds "a kiosk fills the screen" size_is "$window" 800x600
-    xdotool key q Escape s r space f
+    xdotool key q Escape s r space f Right Up c m i h
+    # Longer than a snapshot, a recording and a message would take.
+    sleep 3
+    holds "no other key keeps a snapshot" holds_files "$work/kiosk" "*" 0
+    holds "none records" holds_files "$work/kiosk-recordings" "*" 0
+    holds "none changes the style, and none ends it" said_nothing_else
+    holds "none changes the size" size_is "$window" 800x600
     xdotool key Return
     holds "Enter counts down and keeps a snapshot" holds_files "$work/kiosk" "nijigen-*.png" 1
-    holds "no other key does anything" size_is "$window" 800x600
+    # The window hears keys in turn, so that a snapshot by one of those before would be there by now.
+    sleep 2
+    holds "one snapshot and no more" holds_files "$work/kiosk" "*" 1
+    holds "no recording yet" holds_files "$work/kiosk-recordings" "*" 0
     xdotool type qui
 }
+
+# Since a key was pressed: nothing of styles, strength, recordings or the end.
+said_nothing_else() { ! grep -qE 'Style |Strength |Record| frames? in ' "$work/said"; }
 
 lasts() {
     local seconds
@@ -186,7 +211,7 @@ lasts() {
 }
 
 : >"$work/input"
-mkdir "$work/snapshots" "$work/recordings"
+mkdir "$work"/{snapshots,recordings,kiosk,kiosk-recordings}
 look=hears_keys closes_by q "q closes a window whose keys were all pressed" --source synthetic --size 320x240 \
     --snapshots "$work/snapshots" --snapshot-original --recordings "$work/recordings"
 closes_by q "q closes the window" --source synthetic --size 160x120
@@ -194,7 +219,7 @@ closes_by Escape "Esc closes the window" --source synthetic --size 160x120
 look=keeps_aspect closes_by q "q closes a resized window" --source synthetic --size 160x120
 
 look=is_locked closes_by t "the word closes a kiosk" --preset kiosk --serve=127.0.0.1:0 --source synthetic --countdown 1 \
-    --size 320x240 --snapshots "$work/kiosk"
+    --size 320x240 --snapshots "$work/kiosk" --recordings "$work/kiosk-recordings"
 
 # A stream that has begun and sends no frame.
 rm "$work/input"
