@@ -84,7 +84,9 @@ fn open_camera(selector: &CameraSelector, config: &RunConfig, rest: &Rest) -> Re
         Err(error) if config.wait && cfg!(feature = "camera") => {
             tracing::warn!("{error} (waiting for it)");
             let name = selector.which.to_string();
-            let info = SourceInfo { name, size, rate: config.fps, live: true, frames: None };
+            // It is likely to come with the usual rate, and the time for a frame is reckoned by it.
+            let rate = Some(config.fps.unwrap_or(config::DEFAULT_RATE));
+            let info = SourceInfo { name, size, rate, live: true, frames: None };
             Reconnecting::waiting(info, &error, opener)
         }
         Err(error) => return Err(error),

@@ -21,7 +21,7 @@ use scene::Scene;
 /// Frames after which the movement begins again: one sway from side to side and back, 0.8 s at 30 frames per second.
 const RING: usize = 24;
 /// Where [`RING`] frames would need more bytes than this, the movement has fewer and larger steps.
-const RING_BYTES: usize = 96 << 20;
+const RING_BYTES: usize = 32 << 20;
 /// The fewest frames of a ring.
 const SHORTEST_RING: usize = 6;
 
