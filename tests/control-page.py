@@ -7,7 +7,7 @@ width.
 Needs Chromium, a font for Chinese and the module websocket, which it installs where they are missing (Debian, as root).
 One line is printed for each check; the exit status is 0 only if every check held.
 """
-import base64, json, os, re, shutil, subprocess, sys, tempfile, time, urllib.request
+import base64, json, os, re, shutil, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
 PYTHON = "/usr/bin/python3"
 PACKAGES = ["chromium", "fonts-noto-cjk", "python3", "python3-websocket"]
@@ -104,6 +104,18 @@ class Page:
                          clip=dict(x=0, y=0, width=width, height=height, scale=1))["data"]
         with open(os.path.join(shots, name), "wb") as file:
             file.write(base64.b64decode(data))
+
+
+def take_all_places(address):
+    """Takes places for events until there is none."""
+    taken = []
+    while True:
+        request = urllib.request.Request(address + "/api/events", headers={"Authorization": f"Bearer {TOKEN}"})
+        try:
+            taken.append(urllib.request.urlopen(request))
+        except urllib.error.HTTPError as error:
+            assert error.code == 503, error
+            return taken
 
 
 def main():
@@ -204,6 +216,17 @@ def main():
         page.click("#language")
         time.sleep(1)
         page.save("phone-en.png")
+        # Others hold the places for events: the page says so, and recovers when one is free.
+        page.call("Page.navigate", url="about:blank")
+        time.sleep(2)
+        others = take_all_places(address)
+        page.call("Page.navigate", url=f"{address}/?token={TOKEN}")
+        check("that too many pages are open is told", page.wait(
+            "document.querySelector('#message')?.textContent.includes('pages are open')"))
+        for other in others:
+            other.close()
+        check("and forgotten when there are fewer", page.wait("document.querySelector('#message').hidden && Number(document.querySelector('#fps-value').textContent) > 0"))
+        page.troubles = [t for t in page.troubles if not ("503" in json.dumps(t) and "/api/events" in json.dumps(t))]
         foreign = [url for url in page.asked if not url.startswith((address, "data:", "blob:", "about:"))]
         check("nothing is loaded from elsewhere", not foreign, foreign)
         check("no error is in the console", not page.troubles, json.dumps(page.troubles[:1])[:1000])

@@ -10,6 +10,7 @@ const TEXTS = {
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
     save: "Save the picture", drawing: "Drawing …", drawn: "Done in {s} s",
     large: "This photo is larger than 24 MiB; reduce it first.", lost: "No connection; trying again …",
+    crowded: "Too many pages are open: close another one.",
     ended: "The run has ended.", picture: "The live picture", plain: "original", retrying: "No picture from the source: {reason}",
     captured: "Captured", stylized: "Drawn", dropped: "Dropped", scale: "Drawn size", cpu: "Processor", viewers: "Viewers",
     uptime: "Running for", reconnects: "Came back", language: "中文",
@@ -23,6 +24,7 @@ const TEXTS = {
     tail: "95% 低于此值", ago: "60 秒前", now: "现在", photo: "绘制照片", choose: "选择照片",
     save: "保存图片", drawing: "绘制中……", drawn: "完成，用时 {s} 秒",
     large: "照片超过 24 MiB，请先缩小。", lost: "连接已断开，正在重试……",
+    crowded: "打开的页面太多，请关闭其他页面。",
     ended: "运行已结束。", picture: "实时画面", plain: "原图", retrying: "输入没有画面：{reason}",
     captured: "已采集", stylized: "已绘制", dropped: "已丢弃", scale: "绘制尺寸", cpu: "处理器", viewers: "观看者",
     uptime: "运行时间", reconnects: "恢复次数", language: "English",
@@ -308,7 +310,10 @@ function connect() {
     if (!ended) tell("connection", ["lost"]);
     $("dot").className = "";
     // The browser tries again by itself, but not where it was answered with a refusal.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => events === source && connect(), RETRY);
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => events === source && connect(), RETRY);
+    // Why it was refused is not told; where all else is answered, too many listen.
+    ask("/api/status").then(() => events === source && tell("connection", ["crowded"])).catch(() => {});
   };
   source.onopen = () => {
     tell("connection", null);

@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn large_pictures_get_a_shorter_ring() {
-        assert_eq!(synthetic(Size::new(1600, 1400), 1).ring.len(), 14);
+        assert_eq!(synthetic(Size::new(1280, 720), 1).ring.len(), 12);
         assert_eq!(ring_length(Size::new(3840, 2160)), SHORTEST_RING);
     }
 
