@@ -148,6 +148,10 @@ impl Stylizer {
         if scale != self.scaled.scale() {
             self.scaled.set_scale(scale);
             self.start_anew();
+            if let Some(engine) = self.generator.as_mut().and_then(|generator| generator.as_fused()) {
+                // It will be long until the other scale is wanted again, and that needs half of a run's memory.
+                engine.forget_sizes();
+            }
         }
     }
 

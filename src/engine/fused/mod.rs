@@ -62,6 +62,11 @@ impl FusedGenerator {
         Ok(Self { network, isa, threads, driver, plans: Vec::with_capacity(KEPT_PLANS), multiple, unit })
     }
 
+    /// Gives back the memory that is kept for each size: frames of another one come from here on.
+    pub(crate) fn forget_sizes(&mut self) {
+        self.plans.clear();
+    }
+
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
     /// parts that `changed` names. A value that differs from the one kept by no more than `dead_zone` steps (of 127)
     /// stays as it is; with 0 the result is that of a whole run on the pixels taken so far. Returns the
