@@ -1,5 +1,7 @@
 //! Anti-aliased painting with shapes given by their signed distance.
 
+use std::ops::Range;
+
 use crate::frame::Size;
 
 /// A colour, 0 to 255 per channel, not rounded.
@@ -68,19 +70,21 @@ pub fn lit(colour: Colour, by: f32) -> Colour {
     colour.map(|c| c * by)
 }
 
-/// A picture that is painted.
+/// A picture that is painted, or some rows of it.
 #[derive(Debug, Clone)]
 pub struct Canvas {
     size: Size,
+    rows: Range<usize>,
     unit: f32,
     pixels: Vec<Colour>,
 }
 
 impl Canvas {
-    /// A black picture.
-    pub fn new(size: Size) -> Self {
+    /// The rows `rows`, black, of a picture of `size`.
+    pub fn new(size: Size, rows: Range<usize>) -> Self {
         let unit = (size.area() as f32).sqrt();
-        Self { size, unit, pixels: vec![[0.0; 3]; size.area()] }
+        let pixels = vec![[0.0; 3]; size.width as usize * rows.len()];
+        Self { size, rows, unit, pixels }
     }
 
     /// The colours, row by row.
@@ -102,18 +106,18 @@ impl Canvas {
         colour: impl Fn(Point) -> Colour,
     ) {
         let (unit, middle) = (self.unit, self.size.width as f32 / 2.0);
-        let span = |centre: f32, reach: f32, end: u32| {
+        let span = |centre: f32, reach: f32, within: Range<usize>| {
             // One pixel more on each side for the soft edge; `as` saturates.
             let (from, to) = ((centre - reach) * unit - 1.0, (centre + reach) * unit + 2.0);
-            from as usize..(to as usize).min(end as usize)
+            (from as usize).max(within.start)..(to as usize).min(within.end)
         };
-        let columns = span(centre.x + middle / unit, reach.x, self.size.width);
-        for row in span(centre.y, reach.y, self.size.height) {
+        let columns = span(centre.x + middle / unit, reach.x, 0..self.size.width as usize);
+        for row in span(centre.y, reach.y, self.rows.clone()) {
             for column in columns.clone() {
                 let place = at((column as f32 + 0.5 - middle) / unit, (row as f32 + 0.5) / unit);
                 let cover = (0.5 - distance(place) * unit).clamp(0.0, 1.0);
                 if cover > 0.0 {
-                    let i = row * self.size.width as usize + column;
+                    let i = (row - self.rows.start) * self.size.width as usize + column;
                     self.pixels[i] = mix(self.pixels[i], colour(place), cover);
                 }
             }

@@ -25,7 +25,10 @@ const RING_BYTES: usize = 32 << 20;
 /// The fewest frames of a ring.
 const SHORTEST_RING: usize = 6;
 
-/// The most pixels of a frame: six frames and a canvas per core then take one or two gigabytes.
+/// Rows that are drawn at a time.
+const BAND: usize = 48;
+
+/// The most pixels of a frame: six of them then take 640 MB.
 const LARGEST: usize = 8192 * 4320;
 
 /// Frames of the ring.
@@ -52,31 +55,34 @@ impl Synthetic {
             )));
         }
         let info = SourceInfo { name: "synthetic".into(), size, rate: Some(rate), live: false, frames: None };
-        let length = ring_length(size);
-        let scene = Scene::new(seed);
-        let room = scene.room(size);
-        let ring = (0..length)
-            .into_par_iter()
-            .map(|n| {
-                let mut canvas = room.clone();
-                scene.figure(&mut canvas, n as f32 / length as f32);
-                expose(&canvas, seed, n)
-            })
-            .collect();
-        Ok(Self { info, ring, count: 0 })
+        Ok(Self { info, ring: draw(&Scene::new(seed), size, seed), count: 0 })
     }
 }
 
-/// What a sensor makes of `canvas` in frame `n`: bytes with noise.
-fn expose(canvas: &Canvas, seed: u64, n: usize) -> Vec<u8> {
-    let mut noise = Noise::new(seed ^ (n as u64 + 1).wrapping_mul(0xA076_1D64_78BD_642F));
-    let mut bytes = Vec::with_capacity(canvas.pixels().len() * 3);
+/// The ring's frames, drawn a band of rows at a time: the canvas of all of a frame is four times as large as the frame.
+fn draw(scene: &Scene, size: Size, seed: u64) -> Vec<Vec<u8>> {
+    let length = ring_length(size);
+    let noise = |n: usize| Noise::new(seed ^ (n as u64 + 1).wrapping_mul(0xA076_1D64_78BD_642F));
+    let mut ring: Vec<_> = (0..length).map(|n| (noise(n), Vec::with_capacity(size.rgb_len()))).collect();
+    let height = size.height as usize;
+    for top in (0..height).step_by(BAND) {
+        let room = scene.room(size, top..(top + BAND).min(height));
+        ring.par_iter_mut().enumerate().for_each(|(n, (noise, bytes))| {
+            let mut canvas = room.clone();
+            scene.figure(&mut canvas, n as f32 / length as f32);
+            expose(&canvas, noise, bytes);
+        });
+    }
+    ring.into_iter().map(|(_, bytes)| bytes).collect()
+}
+
+/// What a sensor makes of `canvas`: bytes with noise, put behind those of the rows above.
+fn expose(canvas: &Canvas, noise: &mut Noise, bytes: &mut Vec<u8>) {
     for pixel in canvas.pixels() {
         let [r, g, b] = noise.pixel();
         // `as` saturates, and rounds toward zero: hence the half.
         bytes.extend([(pixel[0] + r + 0.5) as u8, (pixel[1] + g + 0.5) as u8, (pixel[2] + b + 0.5) as u8]);
     }
-    bytes
 }
 
 impl Source for Synthetic {
@@ -107,7 +113,7 @@ mod tests {
         let scene = Scene::new(seed);
         let figure = |n| {
             let [black, white] = [0.0, 255.0].map(|ground| {
-                let mut canvas = Canvas::new(size);
+                let mut canvas = Canvas::new(size, 0..size.height as usize);
                 canvas.flood(|_| [ground; 3]);
                 scene.figure(&mut canvas, n as f32 / RING as f32);
                 canvas

@@ -2,6 +2,7 @@
 //! talks and waves.
 
 use std::f32::consts::TAU;
+use std::ops::Range;
 
 use super::canvas::{Canvas, Colour, Point, at, ellipse, limb, lit, mix, rounded_box};
 use super::noise::Noise;
@@ -37,9 +38,9 @@ impl Scene {
         Self { shirt, books }
     }
 
-    /// The room without the person.
-    pub fn room(&self, size: Size) -> Canvas {
-        let mut canvas = Canvas::new(size);
+    /// The room without the person: some rows of it.
+    pub fn room(&self, size: Size, rows: Range<usize>) -> Canvas {
+        let mut canvas = Canvas::new(size, rows);
         let (half_width, height) = canvas.extent();
         // Light falls in from the window at the left; the paper has faint stripes and a grain.
         canvas.flood(|p| {
