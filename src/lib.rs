@@ -18,7 +18,10 @@
 //! pass the stylizer as they are.
 //!
 //! What may change meanwhile (strength, style, mirror, comparison) is in [`live`]: the pipeline looks there between frames.
-//! `serve` (feature `http`) shows and steers it from a browser or a program.
+//! What a run does of itself is there too: snapshots, recordings, styles that are put into a folder, a kiosk's turns and
+//! rest. `serve` (feature `http`) shows and steers it from a browser or a program.
+//!
+//! Where a run's settings come from is in [`config`] and `cli::run::layers`; [`doctor`] says what a machine lacks.
 //!
 //! `cli` holds one file per subcommand and is the only part that prints.
 
