@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a live run takes and gives, on this machine: benches/live.py NIJIGEN [--minutes M] [--threads N]
+"""What a live run takes and gives, on this machine: benches/live.py NIJIGEN [--threads N] [--minutes M] [--only FIGURE]
 
 Prints one line for each figure. Needs Linux (/proc), and a machine that does nothing else meanwhile.
 """
@@ -16,7 +16,8 @@ import time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("nijigen")
-parser.add_argument("--minutes", type=float, default=30, help="how long memory is watched; 0 leaves that out")
+parser.add_argument("--minutes", type=float, default=30, help="how long memory is watched")
+parser.add_argument("--only", choices=["throughput", "first_picture", "readers", "share", "latency", "memory"])
 parser.add_argument("--threads", default=str(os.cpu_count()))
 options = parser.parse_args()
 program = os.path.abspath(options.nijigen)
@@ -176,10 +177,6 @@ def memory():
 
 said("processor", next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
      f"{os.cpu_count()} cores, --threads {options.threads}")
-throughput()
-first_picture()
-readers()
-share()
-latency()
-if options.minutes:
-    memory()
+for measure in [throughput, first_picture, readers, share, latency, memory]:
+    if options.only in (None, measure.__name__):
+        measure()

@@ -29,7 +29,7 @@ impl FullScreen {
     pub fn toggle(&mut self, window: &Window) -> Result<()> {
         let Some(id) = x11_id(window) else {
             return Err(Error::Window(
-                "full screen works on X11 alone so far; maximize the window by the desktop, or run nijigen in `cage`"
+                "nijigen can cover the screen on X11 alone; elsewhere the desktop has to be told to, and `cage` always does"
                     .into(),
             ));
         };

@@ -197,7 +197,7 @@ impl Window {
         if std::mem::take(&mut self.to_fill)
             && let Err(error) = self.full_screen.toggle(&self.desktop)
         {
-            tracing::warn!("the window does not cover the screen of itself: {error}");
+            tracing::warn!("{error}");
         }
         for key in pressed {
             let Some(action) = self.lock.as_mut().map_or_else(|| action(key), |lock| lock.action(key)) else {
