@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use jiff::Zoned;
 
+use crate::error::{Error, Result};
+
 /// The folder for pictures.
 pub fn pictures() -> Option<PathBuf> {
     user_folder("XDG_PICTURES_DIR", "Pictures")
@@ -56,6 +58,15 @@ pub fn unused(folder: &Path, stem: &str, ending: &str) -> PathBuf {
 /// `stem`, and then `stem-2`, `stem-3`, …
 pub fn numbered(stem: &str) -> impl Iterator<Item = String> {
     std::iter::once(stem.to_string()).chain((2..).map(move |number: u32| format!("{stem}-{number}")))
+}
+
+/// Makes `folder` where it is missing, and tries whether files can be made in it.
+///
+/// # Errors
+/// [`Error::Io`] naming it where they cannot.
+pub fn make_writable(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::io("write into", folder, error))
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use clap::{ArgMatches, Args, Subcommand};
 
 use super::print;
-use super::run::RunArgs;
-use super::run::layers::{self, Past};
+use super::run::{RunArgs, layers};
 use crate::config;
 use crate::error::{Error, Result};
 
@@ -44,7 +43,7 @@ enum ConfigCommand {
 pub fn run(args: &ConfigArgs, matches: &ArgMatches) -> Result<()> {
     let ConfigCommand::Show(_) = &args.command;
     let flags = matches.subcommand_matches("show").ok_or_else(|| Error::Usage("show what?".into()))?;
-    let layered = layers::resolve(flags, Past::Remembered)?;
+    let layered = layers::resolve(flags)?;
     let file = match (&layered.args.config, config::file_path()) {
         (Some(path), _) => path.display().to_string(),
         (None, Some(path)) if path.exists() => path.display().to_string(),

@@ -17,7 +17,7 @@ pub struct StyleOptions {
     #[arg(long, value_name = "NAME|FILE.onnx|off", default_value = config::DEFAULT_STYLE)]
     pub style: String,
     /// How much of the style: 0 is the photo, 1 the style alone
-    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = strength)]
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = strength, allow_negative_numbers = true)]
     pub strength: f32,
     /// A further folder to look for styles in
     #[arg(long, value_name = "DIR")]

@@ -15,7 +15,7 @@ pub use record::Recording;
 use std::process::Stdio;
 use std::sync::OnceLock;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The option that keeps every frame as it is: `-fps_mode` since ffmpeg 5.1, before that `-vsync`, which later versions
 /// take away.
@@ -40,6 +40,10 @@ pub fn version() -> Result<String> {
     let answer = process::command("ffmpeg").arg("-version").stderr(Stdio::null()).output();
     let answer = answer.map_err(|e| process::not_started("ffmpeg", &e))?;
     let text = String::from_utf8_lossy(&answer.stdout).into_owned();
+    if !answer.status.success() {
+        let status = answer.status;
+        return Err(Error::Tool(format!("the program ffmpeg is there and does not work ({status}); install it again")));
+    }
     Ok(text.split_whitespace().nth(2).unwrap_or("of an unknown version").into())
 }
 

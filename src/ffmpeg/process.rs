@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -110,7 +110,7 @@ impl Failure {
 
     /// The error of whoever wanted to write `path`, which the program knew as `working`.
     pub fn writing(self, path: &Path, working: Option<&Path>) -> Error {
-        if self.disk_full {
+        if self.disk_full || has_no_room(path) {
             return Error::io("write", path, io::ErrorKind::StorageFull.into());
         }
         let name = path.display().to_string();
@@ -118,6 +118,15 @@ impl Failure {
         let reason = working.map_or(self.reason.clone(), |w| self.reason.replace(&w.display().to_string(), &name));
         Error::Tool(format!("{} failed while writing {name}: {reason}", self.program))
     }
+}
+
+/// Whether the disk is full on which `path` lies: not every version of ffmpeg says that this is why it failed.
+fn has_no_room(path: &Path) -> bool {
+    /// More than what is left in a block that is in use.
+    const ROOM: usize = 1 << 16;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let tried = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&[0; ROOM]));
+    tried.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
 }
 
 /// A running program; dropping it ends it.

@@ -18,16 +18,18 @@ use crate::frame::{Frame, Rate, Size};
 /// crash, it can be played up to there.
 pub struct Recording {
     path: PathBuf,
+    working: PathBuf,
     process: Process,
     frames: Option<ChildStdin>,
 }
 
 impl Recording {
-    /// Begins the file `path`, over what stands there, with frames of `size`, `rate` of them per second.
+    /// Begins the file `working`, over what stands there, with frames of `size`, `rate` of them per second. Its user knows it
+    /// as `path`.
     ///
     /// # Errors
     /// When ffmpeg is missing or ends at once.
-    pub fn create(path: &Path, size: Size, rate: Rate) -> Result<Self> {
+    pub fn create(path: &Path, working: &Path, size: Size, rate: Rate) -> Result<Self> {
         let mut call = command("ffmpeg");
         call.args(["-nostdin", "-hide_banner", "-v", "error", "-y"]).stdin(Stdio::piped()).stdout(Stdio::null());
         call.args(["-f", "matroska", "-i", "pipe:0"]);
@@ -37,10 +39,10 @@ impl Recording {
         // Somebody is watching: the processor is wanted for the pictures themselves.
         call.args(["-preset", "veryfast", "-threads", "1", "-force_key_frames", "expr:gte(t,n_forced)"]);
         call.args(["-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-flush_packets", "1", "-f", "mp4"]);
-        call.arg(file_argument(path));
+        call.arg(file_argument(working));
         let mut process = Process::start("ffmpeg", call, |_| false)?;
         let frames = process.stdin();
-        let mut recording = Self { path: path.to_path_buf(), process, frames };
+        let mut recording = Self { path: path.to_path_buf(), working: working.to_path_buf(), process, frames };
         recording.write(&matroska::header(size))?;
         Ok(recording)
     }
@@ -67,7 +69,7 @@ impl Recording {
 
     fn end(&mut self) -> Result<()> {
         self.frames = None;
-        let complaint = self.process.wait().map_err(|failure| failure.writing(&self.path, None))?;
+        let complaint = self.process.wait().map_err(|failure| failure.writing(&self.path, Some(&self.working)))?;
         complaint
             .iter()
             .for_each(|complaint| tracing::info!("{}: ffmpeg says: {}", self.path.display(), complaint.text));

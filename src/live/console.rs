@@ -145,6 +145,10 @@ impl Console {
     }
 
     fn snapshot(&self) -> Result<()> {
+        // Who presses twice wants one.
+        if self.attendant.seconds_left().is_some() {
+            return Ok(());
+        }
         let messages = self.messages.clone();
         self.attendant.snapshot(move |kept| match kept {
             Ok(path) => messages.say(format!("Snapshot: {}", path.display())),

@@ -12,8 +12,10 @@ pub struct Settings {
     /// The style that is applied, or wanted next while it is being loaded: its name, or the path of its file.
     pub style: String,
     /// How much of the style, 0 (the photo) to 1 (the style alone).
+    #[serde(serialize_with = "as_written")]
     pub strength: f32,
     /// How still the picture is held, 0 (every block is computed) to 1 (what changes little is left as it was).
+    #[serde(serialize_with = "as_written")]
     pub stability: f32,
     /// Where the photo ends and the picture begins, from the left, as a share of the width (0 to 1); `None` shows the
     /// picture alone.
@@ -39,6 +41,11 @@ pub struct Patch {
     pub split: Option<Option<f32>>,
     /// [`Settings::mirror`].
     pub mirror: Option<bool>,
+}
+
+/// By its shortest digits: 0.7 and not 0.699999988, which is the same number of 32 bits as one of 64.
+fn as_written<S: serde::Serializer>(value: &f32, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_f64(value.to_string().parse().unwrap_or_else(|_| f64::from(*value)))
 }
 
 /// Tells a null that was written from a field that was not.
@@ -101,6 +108,14 @@ mod tests {
             settings.apply(&patch);
             assert_eq!(settings, after, "{json}");
         }
+    }
+
+    #[test]
+    fn numbers_are_told_as_they_were_given() {
+        let style = "anime".to_string();
+        let settings = Settings { on: true, style, strength: 0.7, stability: 0.3, split: None, mirror: false };
+        let value = serde_json::to_value(&settings).unwrap();
+        assert_eq!((value["strength"].to_string(), value["stability"].to_string()), ("0.7".into(), "0.3".into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `nijigen run` is told, and whether that makes sense.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -105,7 +105,7 @@ pub struct RunArgs {
     pub style: StyleOptions,
     /// How still the picture is held where the scene is: 0 computes every block of every frame, up to 1 more and more of
     /// what changes little is left as it was [default: 0.5; 0 where a file or a pipe goes where nobody watches]
-    #[arg(long, value_name = "0..1", value_parser = stability)]
+    #[arg(long, value_name = "0..1", value_parser = stability, allow_negative_numbers = true)]
     stability: Option<f32>,
     /// Wait for a camera that is not there or in use at the start: show a placeholder until it comes
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
@@ -228,6 +228,11 @@ pub enum StatsFormat {
 }
 
 impl RunArgs {
+    /// The folder for snapshots that was asked for.
+    pub fn snapshot_folder(&self) -> Option<&Path> {
+        self.snapshots.as_deref()
+    }
+
     /// Fills in what was left out.
     ///
     /// # Errors

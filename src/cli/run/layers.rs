@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::num::{ParseFloatError, ParseIntError};
 use std::path::{Path, PathBuf};
 
 use clap::builder::ValueRange;
@@ -69,7 +70,7 @@ pub struct Layered {
 
 /// What was remembered of the last run, with `--remember`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
+enum Past {
     /// It counts.
     Remembered,
     /// It does not: something of it is no more.
@@ -77,11 +78,22 @@ pub enum Past {
 }
 
 /// Puts the layers together; `flags` are the command line's. What was remembered cannot keep a run from starting: a value
-/// of it that is none is told of and left out.
+/// of it that is none is told of and left out, and all of it where its style is no more.
 ///
 /// # Errors
 /// [`Error::Usage`] naming file and setting, where a file has one that is not there or a value that is none.
-pub fn resolve(flags: &ArgMatches, past: Past) -> Result<Layered> {
+pub fn resolve(flags: &ArgMatches) -> Result<Layered> {
+    let layered = layered(flags, Past::Remembered)?;
+    if matches!(layered.origins.get("style"), Some(Origin::Remembered(_)))
+        && let Err(error) = layered.args.style.open()
+    {
+        tracing::warn!("what was remembered does not count: {error}");
+        return self::layered(flags, Past::Forgotten);
+    }
+    Ok(layered)
+}
+
+fn layered(flags: &ArgMatches, past: Past) -> Result<Layered> {
     let command = command();
     let given = from_flags(&command, flags);
     let named = given.get("config").and_then(|values| values.first()).map(PathBuf::from);
@@ -151,7 +163,7 @@ fn spare(layers: &mut [Layer]) {
 /// As [`resolve`].
 pub fn of_files() -> Result<Layered> {
     let none = command().try_get_matches_from(std::iter::empty::<OsString>());
-    resolve(&none.map_err(|error| Error::Usage(first_line(&error)))?, Past::Remembered)
+    resolve(&none.map_err(|error| Error::Usage(first_line(&error)))?)
 }
 
 /// The value that counts of a setting of one value.
@@ -290,9 +302,10 @@ fn check(command: &Command, name: &str, texts: &[OsString]) -> std::result::Resu
         _ => None,
     };
     Err(match (std::error::Error::source(&error), valid) {
-        (Some(why), _) => why.to_string(),
-        (None, Some(names)) => format!("'{value}' is none of {names}"),
-        (None, None) => format!("it cannot be '{value}'; `nijigen run --help` says what it can be"),
+        // What the standard library says of numbers is no sentence.
+        (Some(why), _) if !why.is::<ParseIntError>() && !why.is::<ParseFloatError>() => why.to_string(),
+        (_, Some(names)) => format!("'{value}' is none of {names}"),
+        (_, None) => format!("it cannot be '{value}'; `nijigen run --help` says what it can be"),
     })
 }
 
@@ -329,11 +342,6 @@ fn first_line(error: &clap::Error) -> String {
 }
 
 impl Layered {
-    /// Whether the setting is as an earlier run left it.
-    pub fn is_remembered(&self, name: &str) -> bool {
-        matches!(self.origins.get(name), Some(Origin::Remembered(_)))
-    }
-
     /// All settings as a file would have them, each with where it comes from.
     pub fn to_toml(&self) -> String {
         let command = command();

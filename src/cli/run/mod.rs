@@ -21,6 +21,7 @@ use super::stream::totals;
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::live::{Attendant, Console, Control, Messages, Recorder, Settings, Shelf, Snapshots};
 use crate::pipeline::rate::Pace;
 use crate::pipeline::stats::{Stats, Summary};
@@ -32,7 +33,6 @@ use crate::sink::y4m::{Y4mFile, Y4mPipe};
 use crate::source::Rest;
 use crate::style::{Registry, Stylizer};
 use args::StatsFormat;
-use layers::Past;
 use memory::Memory;
 use open::{open_source, open_window};
 use service::Service;
@@ -55,9 +55,10 @@ struct RunReport {
 /// # Errors
 /// When something cannot be opened, or fails on the way.
 pub fn run(flags: &ArgMatches) -> Result<()> {
-    let (args, mut stylizer) = open_style(flags)?;
+    let args = layers::resolve(flags)?.args;
     let config = args.resolve()?;
     let serving = config.serve.as_ref().map(Serving::prepare).transpose()?;
+    let mut stylizer = args.style.open()?;
     stylizer.set_stability(config.stability);
     let rest = Rest::default();
     let (source, header, damage) = open_source(&config, &rest)?;
@@ -96,6 +97,12 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
         info.rate.unwrap_or(config::DEFAULT_RATE),
         messages.clone(),
     );
+    if let Some(folder) = args.snapshot_folder()
+        && let Err(error) = folders::make_writable(folder)
+    {
+        // A run is worth more than its snapshots; but it is said before the first of them fails.
+        tracing::warn!("there will be no snapshots: {error}");
+    }
     let shelf = shelf(&config.style, &control, &messages)?;
     let on_shelf = shelf.clone();
     let attendant = Attendant::new(
@@ -160,20 +167,6 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     match args.stats {
         Some(StatsFormat::Json) => print_report(&report, config.sinks.contains(&SinkChoice::Stdout)),
         None => Ok(()),
-    }
-}
-
-/// The settings of the run and its style. A style that an earlier run left, and that is no more, is done without.
-fn open_style(flags: &ArgMatches) -> Result<(RunArgs, Stylizer)> {
-    let layered = layers::resolve(flags, Past::Remembered)?;
-    match layered.args.style.open() {
-        Err(error) if layered.is_remembered("style") => {
-            tracing::warn!("what was remembered does not count: {error}");
-            let args = layers::resolve(flags, Past::Forgotten)?.args;
-            let stylizer = args.style.open()?;
-            Ok((args, stylizer))
-        }
-        opened => Ok((layered.args, opened?)),
     }
 }
 
