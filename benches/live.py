@@ -75,9 +75,9 @@ class Served:
         fields = open(f"/proc/{self.run.pid}/stat").read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def rss(self):
-        """Memory held, in MB of 10^6 bytes."""
-        line = next(line for line in open(f"/proc/{self.run.pid}/status") if line.startswith("VmRSS"))
+    def held(self, name="VmRSS"):
+        """Memory held now, or at most so far (VmHWM), in MB of 10^6 bytes."""
+        line = next(line for line in open(f"/proc/{self.run.pid}/status") if line.startswith(name))
         return int(line.split()[1]) * 1024 / 1e6
 
     def end(self):
@@ -165,13 +165,14 @@ def memory():
         samples, began = [], time.monotonic()
         while time.monotonic() - began < options.minutes * 60:
             time.sleep(5)
-            samples.append(((time.monotonic() - began) / 60, run.rss()))
+            samples.append(((time.monotonic() - began) / 60, run.held()))
+        most = run.held("VmHWM")
         run.end()
     # The first minute fills buffers.
     settled = [sample for sample in samples if sample[0] > 1]
     mean = [sum(values) / len(settled) for values in zip(*settled)]
     slope = sum((t - mean[0]) * (m - mean[1]) for t, m in settled) / sum((t - mean[0]) ** 2 for t, _ in settled)
-    said(f"memory, 1280x720 at 30, a reader, {options.minutes:.0f} minutes: most", f"{max(m for _, m in samples):.1f} MB")
+    said(f"memory, 1280x720 at 30, a reader, {options.minutes:.0f} minutes: most", f"{most:.1f} MB")
     said("its slope after the first minute", f"{slope * 60:.2f} MB per hour")
 
 
