@@ -2,9 +2,7 @@
 //!
 //! Every message is one sentence (two at most) that names the thing at fault and the way out.
 
-use std::any::Any;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// The library's result type.
@@ -75,16 +73,4 @@ impl Error {
         }
         Self::Io { doing, path: path.to_path_buf(), source }
     }
-}
-
-/// Runs `work` of the part `name`; a panic in it becomes an [`Error::Tool`].
-pub(crate) fn guarded<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(Error::Tool(format!("the part '{name}' broke ({}); please report this as a bug", message(&*panic))))
-    })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }

@@ -60,12 +60,20 @@ pub fn numbered(stem: &str) -> impl Iterator<Item = String> {
     std::iter::once(stem.to_string()).chain((2..).map(move |number: u32| format!("{stem}-{number}")))
 }
 
+/// Makes `folder` where it is missing.
+///
+/// # Errors
+/// [`Error::Io`] naming it where it cannot be made.
+pub fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))
+}
+
 /// Makes `folder` where it is missing, and tries whether files can be made in it.
 ///
 /// # Errors
 /// [`Error::Io`] naming it where they cannot.
 pub fn make_writable(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    make(folder)?;
     tempfile::tempfile_in(folder).map(drop).map_err(|error| Error::io("write into", folder, error))
 }
 

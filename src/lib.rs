@@ -46,6 +46,7 @@ pub mod sink;
 pub mod source;
 pub mod style;
 pub mod temporal;
+mod threads;
 pub mod y4m;
 
 pub use error::{Error, Result};

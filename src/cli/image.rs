@@ -13,6 +13,7 @@ use super::options::StyleOptions;
 use super::{interrupt, is_quiet, say};
 use crate::config::{self, Detail};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::frame::Size;
 use crate::output;
 use crate::picture::{self, Beside, Format, Written};
@@ -74,7 +75,7 @@ pub fn run(args: &ImageArgs) -> Result<()> {
     let mut stylizer = args.style.open()?.with_detail(args.detail);
     interrupt::watch()?;
     match &folder {
-        Some(folder) => fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?,
+        Some(folder) => folders::make(folder)?,
         // Said now and not when all is drawn.
         None => jobs.iter().try_for_each(|job| output::check_folder(&job.output))?,
     }

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, Result};
+use crate::output::folder_of;
 
 /// Lines of the program's messages that are kept: the reason stands near the end.
 const KEPT_LINES: usize = 16;
@@ -124,8 +125,7 @@ impl Failure {
 fn has_no_room(path: &Path) -> bool {
     /// More than what is left in a block that is in use.
     const ROOM: usize = 1 << 16;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let tried = tempfile::tempfile_in(folder).and_then(|mut file| file.write_all(&[0; ROOM]));
+    let tried = tempfile::tempfile_in(folder_of(path)).and_then(|mut file| file.write_all(&[0; ROOM]));
     tried.is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
 }
 

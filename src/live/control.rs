@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::loader::{Opener, StyleLoader};
 use super::settings::{Patch, Settings};
-use crate::error::{Error, Result, guarded};
+use crate::error::{Error, Result};
 use crate::frame::SharedFrame;
 use crate::style::Stylizer;
+use crate::threads::guarded;
 
 /// A photo and the picture that was made of it.
 #[derive(Debug, Clone)]

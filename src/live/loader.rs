@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc::{self, Sender};
-use std::thread;
 
-use crate::error::{Error, Result, guarded};
+use crate::error::{Error, Result};
 use crate::style::Stylizer;
+use crate::threads::{self, guarded};
 
 /// Opens a style by its name or path.
 pub type Opener = Box<dyn FnMut(&str) -> Result<Stylizer> + Send>;
@@ -46,10 +46,7 @@ impl StyleLoader {
                 done(still().then(|| guarded("styles", || opener(&style))));
             }
         };
-        thread::Builder::new()
-            .name("styles".into())
-            .spawn(work)
-            .map_err(|e| Error::Tool(format!("the system gives no thread for 'styles' ({e}); close other programs")))?;
+        threads::spawn("styles", work)?;
         Ok(Self { orders: Mutex::new(orders) })
     }
 

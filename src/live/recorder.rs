@@ -6,12 +6,13 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{Control, Messages};
 use crate::error::{Error, Result};
 use crate::frame::Rate;
+use crate::threads;
 pub use file::RecordingKind;
 use file::{Place, RecordedFile};
 
@@ -108,9 +109,7 @@ impl Recorder {
                 outcome
             }
         };
-        let thread = thread::Builder::new().name("record".into()).spawn(work);
-        let thread = thread
-            .map_err(|e| Error::Tool(format!("the system gives no thread for 'record' ({e}); close other programs")))?;
+        let thread = threads::spawn("record", work)?;
         state.running = Some(Running { since: Instant::now(), stop, thread });
         Ok(())
     }

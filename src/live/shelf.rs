@@ -16,6 +16,7 @@ use super::{Control, Messages};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::style::{Found, Registry, Stylizer, check_name};
+use crate::threads;
 
 /// From the last sign of a change until the folders are looked at: files come in pieces.
 const SETTLED: Duration = Duration::from_millis(300);
@@ -115,10 +116,7 @@ impl Shelf {
             }
             drop(watcher);
         };
-        thread::Builder::new()
-            .name("shelf".into())
-            .spawn(work)
-            .map_err(|e| Error::Tool(format!("the system gives no thread for 'shelf' ({e}); close other programs")))?;
+        threads::spawn("shelf", work)?;
         Ok(shelf)
     }
 

@@ -1,15 +1,15 @@
 //! Single pictures of a run, kept.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use super::Pair;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::frame::Frame;
 use crate::picture::{Format, Picture, Written};
+use crate::threads;
 
 /// Pictures that may wait to be written: each holds two frames.
 const WAITING: usize = 4;
@@ -51,10 +51,7 @@ impl Snapshots {
                 done(keep(&config, &pair));
             }
         };
-        let thread = thread::Builder::new().name("snapshots".into()).spawn(work);
-        let thread = thread.map_err(|e| {
-            Error::Tool(format!("the system gives no thread for 'snapshots' ({e}); close other programs"))
-        })?;
+        let thread = threads::spawn("snapshots", work)?;
         Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
@@ -86,7 +83,7 @@ impl Drop for Snapshots {
 
 fn keep(config: &SnapshotConfig, pair: &Pair) -> Result<PathBuf> {
     let SnapshotConfig { folder, written, original } = config;
-    fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    folders::make(folder)?;
     let path = folders::name_by_time(folder, written.ending());
     if *original {
         let format = written.format();
@@ -114,6 +111,7 @@ mod tests {
     use super::*;
     use crate::frame::{Pool, SharedFrame, Size};
     use crate::picture;
+    use std::fs;
 
     fn frame(value: u8) -> SharedFrame {
         let mut frame = Pool::default().take(Size::new(8, 4));

@@ -18,13 +18,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result, guarded};
+use crate::error::{Error, Result};
 use crate::frame::{Pool, PooledFrame, SharedFrame};
 use crate::host;
 use crate::live::Control;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::style::Stylizer;
+use crate::threads::guarded;
 use follow::Follower;
 use mailbox::{HandOver, Mailbox};
 use rate::{Pace, RateControl, Situation};

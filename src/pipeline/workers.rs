@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::follow::Follower;
 use super::mailbox::{Received, Sent};
 use super::rate::{Moment, RateControl, Verdict};
 use super::{Stop, Wires};
-use crate::error::{Error, Result, guarded};
+use crate::error::Result;
 use crate::frame::{FrameKind, PooledFrame, SharedFrame};
 use crate::host;
 use crate::pixels;
@@ -18,6 +17,7 @@ use crate::pixels::split::split;
 use crate::sink::{Flow, Sink};
 use crate::source::{Source, Step};
 use crate::style::Stylizer;
+use crate::threads::{self, guarded};
 
 /// Which kind of thread reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,19 +51,13 @@ pub fn spawn(
     work: Box<dyn FnOnce() -> Result<()> + Send>,
     reports: Sender<Report>,
 ) -> Result<()> {
-    let name = name.to_string();
-    let body = {
-        let name = name.clone();
-        move || {
-            let outcome = guarded(&name, work);
-            // Nobody listens only when the run has ended without this thread.
-            let _ = reports.send(Report { role, outcome });
-        }
+    let part = name.to_string();
+    let body = move || {
+        let outcome = guarded(&part, work);
+        // Nobody listens only when the run has ended without this thread.
+        let _ = reports.send(Report { role, outcome });
     };
-    match thread::Builder::new().name(name.clone()).spawn(body) {
-        Ok(_) => Ok(()),
-        Err(e) => Err(Error::Tool(format!("the system gives no thread for '{name}' ({e}); close other programs"))),
-    }
+    threads::spawn(name, body).map(drop)
 }
 
 /// Reads the source.

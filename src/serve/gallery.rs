@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,6 +15,7 @@ use crate::live::{Control, Offer, Shelf};
 use crate::picture::{self, Picture};
 use crate::pixels::resize::{Filter, Scaler};
 use crate::style::{Registry, Stylizer};
+use crate::threads;
 
 /// The photo that is drawn: a part of `examples/woman-street.jpg`.
 const EXAMPLE: &[u8] = include_bytes!("page/example.jpg");
@@ -64,12 +64,7 @@ impl Gallery {
         let gallery = Self { wall: Arc::clone(&wall), orders };
         let first = shelf.styles();
         gallery.want(first);
-        thread::Builder::new()
-            .name("thumbnails".into())
-            .spawn(move || draw_all(&control, &opener, &ordered, &wall))
-            .map_err(|e| {
-                Error::Tool(format!("the system gives no thread for 'thumbnails' ({e}); close other programs"))
-            })?;
+        threads::spawn("thumbnails", move || draw_all(&control, &opener, &ordered, &wall))?;
         Ok(gallery)
     }
 
@@ -147,6 +142,7 @@ mod tests {
 
     use std::path::PathBuf;
     use std::sync::Mutex;
+    use std::thread;
     use std::time::Instant;
 
     use super::*;

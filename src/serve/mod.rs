@@ -20,7 +20,7 @@ mod watched;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::live::{Attendant, Control, Shelf};
 use crate::pipeline::stats::Stats;
 use crate::style::Stylizer;
+use crate::threads;
 use gallery::Gallery;
 use guard::Guard;
 use photo::Studio;
@@ -182,23 +183,16 @@ fn serve(listener: Listener, service: Service) -> Result<(Server, Arc<Site>)> {
         began: Instant::now(),
     });
     let mut server = Server { stop: None, stream: Arc::clone(&stream), threads: Vec::new() };
-    server.threads.push(spawn("http encode", move || stream.feed(&control, &attendant))?);
+    server.threads.push(threads::spawn("http encode", move || stream.feed(&control, &attendant))?);
     let (stop, stopped) = oneshot::channel();
     server.stop = Some(stop);
     let router = routes::router(Arc::clone(&site));
-    server.threads.push(spawn("http", move || {
+    server.threads.push(threads::spawn("http", move || {
         if let Err(error) = connection::answer(listener, router, stopped) {
             tracing::warn!("the HTTP service ended ({error}); the run goes on without it");
         }
     })?);
     Ok((server, site))
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(work)
-        .map_err(|e| Error::Tool(format!("the system gives no thread for '{name}' ({e}); close other programs")))
 }
 
 impl Drop for Server {

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::live::{Control, Settings};
 use crate::output::Output;
 
@@ -80,7 +81,7 @@ impl Memory {
             return Ok(());
         }
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+            folders::make(folder)?;
         }
         // A file that was damaged is begun anew.
         let text = fs::read_to_string(&self.path).unwrap_or_default();

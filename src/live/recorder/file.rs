@@ -80,7 +80,7 @@ impl Place {
     /// Makes the folder.
     pub(super) fn prepare(&self) -> Result<()> {
         let Self::Folder(folder) = self else { return Ok(()) };
-        fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))
+        folders::make(folder)
     }
 
     /// Takes a place in the folder, named after the time.

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::thread;
 
 use super::*;
 use crate::ffmpeg;

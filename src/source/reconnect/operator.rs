@@ -9,6 +9,7 @@ use super::DeviceOpener;
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::source::Source;
+use crate::threads;
 
 /// What happens outside, as [`super::Reconnecting`] sees it; tests have a world of their own.
 pub(super) trait Operator: Send {
@@ -62,12 +63,8 @@ impl Threaded {
                 }
             }
         };
-        match thread::Builder::new().name("camera".into()).spawn(work) {
-            Ok(_) => Ok(Self { jobs, outcomes }),
-            Err(error) => {
-                Err(Error::Tool(format!("the system gives no thread for 'camera' ({error}); close other programs")))
-            }
-        }
+        threads::spawn("camera", work)?;
+        Ok(Self { jobs, outcomes })
     }
 }
 
