@@ -126,12 +126,13 @@ fn load_checked(onnx: &[u8], stated: Stated, options: Options) -> std::result::R
     let side = 64 * multiple as usize;
     let (height, width) = fixed.map_or((side, side), |size| (size.height as usize, size.width as usize));
     let shapes = network.shapes(layout.shape(height, width)).map_err(cannot_run)?;
-    let output_layout = output_layout(&shapes.output, layout, height, width)?;
+    let (output_layout, output_channels) = output_form(&shapes.output, layout, height, width)?;
     let field = field::reach(&graph, &input.name, &output.name, &shapes.heights);
     let shown = (form::input_range(&graph, &input.name), form::output_range(&graph, &output.name));
     let form = Form {
         input_layout: layout,
         output_layout,
+        output_channels,
         input_range: Range::Signed,
         output_range: Range::Signed,
         multiple: field.map_or(multiple, |field| common_multiple(multiple, field.coarsest)),
@@ -299,18 +300,22 @@ fn find_multiple(network: &Network, layout: Layout) -> std::result::Result<u32, 
 }
 
 fn has_size(output: &[i64], height: usize, width: usize) -> bool {
-    output_layout(output, Layout::Nchw, height, width).is_ok()
+    output_form(output, Layout::Nchw, height, width).is_ok()
 }
 
-fn output_layout(
+/// The order of the output's dimensions, and its channels: 3, or 4 with a person mask.
+fn output_form(
     output: &[i64],
     preferred: Layout,
     height: usize,
     width: usize,
-) -> std::result::Result<Layout, String> {
-    let is = |layout: Layout| layout.shape(height, width).map(|d| d as i64) == output;
+) -> std::result::Result<(Layout, usize), String> {
     let other = if preferred == Layout::Nchw { Layout::Nhwc } else { Layout::Nchw };
-    [preferred, other].into_iter().find(|layout| is(*layout)).ok_or_else(|| size_changed(output, height, width))
+    let forms = [preferred, other].into_iter().flat_map(|layout| [(layout, 3), (layout, 4)]);
+    let is = |(layout, channels): &(Layout, usize)| {
+        layout.shape_of(*channels, height, width).map(|d| d as i64) == output
+    };
+    forms.into_iter().find(is).ok_or_else(|| size_changed(output, height, width))
 }
 
 fn size_changed(output: &[i64], height: usize, width: usize) -> String {

@@ -24,6 +24,32 @@ pub struct Weights {
     pub network: FloatNetwork,
 }
 
+impl Weights {
+    /// The same network with the person mask as a fourth output channel, which is undecided everywhere (one half) until
+    /// it is trained; unchanged where it has one.
+    #[must_use]
+    pub fn with_person_mask(mut self) -> Self {
+        if self.network.topology.has_person_mask() {
+            return self;
+        }
+        self.network.topology = self.network.topology.with_person_mask();
+        if let (Some(shape), Some(layer)) = (self.network.topology.layers.last(), self.network.layers.last_mut()) {
+            let per_channel = shape.in_channels * 9;
+            // A block's pixels lie side by side, each with all of its channels.
+            let widened = |values: &[f32], each: usize, filler: f32| -> Vec<f32> {
+                values
+                    .chunks_exact(3 * each)
+                    .flat_map(|pixel| pixel.iter().copied().chain(std::iter::repeat_n(filler, each)))
+                    .collect()
+            };
+            layer.weight = widened(&layer.weight, per_channel, 0.0);
+            layer.bias = widened(&layer.bias, 1, 0.5);
+            layer.weight_scale = widened(&layer.weight_scale, 1, 1e-3);
+        }
+        self
+    }
+}
+
 /// Writes `weights` beside `path`, then renames.
 ///
 /// # Errors
@@ -106,7 +132,12 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
         }
         Ok(values)
     };
-    let topology = Topology::two_scale(size.into());
+    let mut topology = Topology::two_scale(size.into());
+    let last = format!("layer{:02}.bias", topology.layers.len() - 1);
+    let masked = topology.clone().with_person_mask();
+    if tensors.tensor(&last)?.shape() == [masked.layers[masked.layers.len() - 1].out_channels] {
+        topology = masked;
+    }
     let scales = values("activation_scales", topology.layers.len())?;
     let mut layers = Vec::new();
     for (i, shape) in topology.layers.iter().enumerate() {
@@ -133,6 +164,26 @@ mod tests {
     fn weights() -> Weights {
         let network = FloatNetwork::random(Topology::two_scale(StudentName::S.into()), 4);
         Weights { size: StudentName::S, step: 1234, network }
+    }
+
+    #[test]
+    fn a_person_mask_is_added_beside_the_same_picture() {
+        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let size = nijigen::frame::Size::new(32, 24);
+        let draw = |weights: &Weights| {
+            nijigen::engine::reference::Reference::new(&weights.network.quantize().unwrap()).run(&photo, size)
+        };
+        let plain = weights();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        save(&path, &plain.clone().with_person_mask()).unwrap();
+        let masked = load(&path).unwrap();
+        assert!(masked.network.topology.has_person_mask());
+        let (three, four) = (draw(&plain), draw(&masked));
+        let colours: Vec<u8> = four.chunks_exact(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
+        assert_eq!(three, colours);
+        assert!(four.chunks_exact(4).all(|pixel| pixel[3] == 128), "undecided");
+        assert_eq!(masked.clone().with_person_mask().network, masked.network);
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub struct Sums {
     /// Gradient loss, of 255.
     #[serde(with = "bits")]
     pub gradient: f64,
+    /// Difference between twins, of 255.
+    #[serde(with = "bits")]
+    pub temporal: f64,
+    /// Loss of the person mask.
+    #[serde(with = "bits")]
+    pub person_mask: f64,
     /// Steps at which features were compared.
     pub features_steps: u64,
     /// Feature distance.

@@ -21,7 +21,7 @@ use super::config::Config;
 use super::evaluate::{calibrate, mean_l1};
 use super::journal::{Entry, Journal};
 use super::sample_sheet;
-use crate::data::batches::{Batch, stream};
+use crate::data::batches::{Batch, BatchTensors, Twins, stream};
 use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
@@ -91,6 +91,12 @@ impl Task for Distillation {
         let config = &self.config;
         let topology = &self.topology;
         ensure!(!train.is_empty(), "there are no pairs to train on: all are held out; paint more photos");
+        let without_mask = train.iter().find(|pair| config.person_mask && pair.mask.is_none());
+        ensure!(
+            without_mask.is_none(),
+            "the pair {} has no person mask, which 'person_mask' wants: paint with --person-mask",
+            without_mask.map_or("", |pair| &pair.entry.photo)
+        );
         ensure!(
             !self.held_out.is_empty(),
             "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
@@ -107,7 +113,10 @@ impl Task for Distillation {
         let resumes = checkpoint_path.exists();
         let mut student = match &self.base {
             Some(path) if !resumes => {
-                let base = weights::load(path)?;
+                let mut base = weights::load(path)?;
+                if config.person_mask {
+                    base = base.with_person_mask();
+                }
                 ensure!(
                     base.network.topology == *topology,
                     "{} is of size {}, the configuration says {}: make 'size' the same",
@@ -172,18 +181,31 @@ impl Task for Distillation {
                 }
             }
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
-            let (photo, target, weight) = batch.tensors::<B>(&device);
+            let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(&device);
             let arithmetic = Arithmetic {
                 half: config.half && step + config.finish < config.steps,
                 activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
             };
-            let output = student.forward(topology, photo, arithmetic).with_context(|| self.diverged())?;
+            let output = student.forward(topology, photos, arithmetic).with_context(|| self.diverged())?;
+            let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
+            let output = output.narrow(1, 0, 3);
+            let temporal = twins.map(|Twins { standing, shift }| {
+                let (count, first) = (config.twins, config.batch - config.twins);
+                let (elders, twins) = (output.clone().narrow(0, 0, count), output.clone().narrow(0, first, count));
+                loss::temporal(elders, twins, standing, shift)
+            });
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
             // Lines come after colours: from the first step on, the gradient loss would flatten the still random
             // picture, and its neurons would not come back.
             let ramp = (step as f32 / config.warmup.max(1) as f32).min(1.0);
             let mut total = pixel.clone() + gradient.clone() * (config.loss.gradient * ramp);
+            if let Some(of_mask) = &of_mask {
+                total = total + of_mask.clone() * config.loss.person_mask;
+            }
+            if let Some(temporal) = &temporal {
+                total = total + temporal.clone() * (config.loss.temporal * ramp);
+            }
             let features = match &vgg {
                 Some(vgg) if step.is_multiple_of(config.loss.features_every) => {
                     let at = config.loss.features_crop;
@@ -207,6 +229,8 @@ impl Task for Distillation {
             let sums = &mut progress.sums;
             sums.pixel += value * 255.0;
             sums.gradient += gradient.into_scalar().elem::<f64>() * 255.0;
+            sums.person_mask += of_mask.map_or(0.0, |of_mask| of_mask.into_scalar().elem());
+            sums.temporal += temporal.map_or(0.0, |temporal| temporal.into_scalar().elem::<f64>() * 255.0);
             sums.steps += 1;
             if let Some(features) = features {
                 sums.features += features.into_scalar().elem::<f64>();
@@ -245,6 +269,8 @@ impl Task for Distillation {
                     pixel: sums.pixel / n,
                     gradient: sums.gradient / n,
                     features: (sums.features_steps > 0).then(|| sums.features / sums.features_steps as f64),
+                    temporal: (config.twins > 0).then(|| sums.temporal / n),
+                    person_mask: config.person_mask.then(|| sums.person_mask / n),
                     held_out,
                     quantized: quantizing,
                     seconds: progress.seconds,
@@ -320,6 +346,6 @@ fn calibrate_on<B: crate::net::conv::ConvBackend>(
     device: &B::Device,
 ) -> Result<Vec<f32>> {
     // A stream of its own, so that the batches trained on do not depend on when ranges are looked at.
-    let (photos, _, _) = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
-    calibrate(student, topology, photos)
+    let batch = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
+    calibrate(student, topology, batch.photos)
 }

@@ -11,7 +11,7 @@ use image::RgbImage;
 use nijigen::engine::Generator;
 use nijigen::frame::Size;
 
-use crate::data::clips::Frames;
+use crate::data::clips::{Frame, Frames};
 use crate::data::training_set::LoadedPair;
 use crate::device::{Task, TrainBackend};
 use crate::distill::evaluate::{bytes_tensor, stylize};
@@ -125,7 +125,7 @@ fn clip_flicker(generator: &mut dyn Generator, clip: &Path) -> Result<Option<Cli
     let mut frames = Frames::open(clip, 1)?;
     let (mut inputs, mut outputs) = (Vec::<RgbImage>::new(), Vec::new());
     while inputs.len() < CLIP_FRAMES {
-        let Some((_, frame)) = frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))? else {
+        let Some(Frame { picture: frame, .. }) = frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))? else {
             break;
         };
         ensure!(
