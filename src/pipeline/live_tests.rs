@@ -5,6 +5,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
+use crate::engine::region::Region;
 use super::*;
 use crate::engine::Generator;
 use crate::frame::{Frame, Size};
@@ -96,7 +97,7 @@ impl Live {
             Err(_) => Err(Error::Usage(format!("there is no style '{name}'"))),
         });
         let settings =
-            Settings { on: true, style: "100".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+            Settings { on: true, style: "100".into(), strength: 1.0, region: Region::All, stability: 0.0, split: None, mirror: false };
         let control = Control::new(settings, Some(opener)).unwrap();
         let (wanted, wants) = mpsc::channel();
         let (tell, told) = mpsc::channel();

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use crate::engine::region::Region;
 use super::*;
 use crate::engine::Generator;
 use crate::frame::{Frame, FrameKind, Size};
@@ -326,7 +327,7 @@ fn placeholders_are_shown_as_they_are_and_counted_apart() {
     let stylizer = Stylizer::new("white", Box::new(White), 1.0);
     // Nor are they mirrored.
     let settings =
-        Settings { on: true, style: "white".into(), strength: 1.0, stability: 0.0, split: None, mirror: true };
+        Settings { on: true, style: "white".into(), strength: 1.0, region: Region::All, stability: 0.0, split: None, mirror: true };
     let control = Some(Control::new(settings, None).expect("it needs no thread"));
     let plan = Plan { stylizer, frames: Some(4), control, ..plan(source, vec![Box::new(Looker(Arc::clone(&seen)))]) };
     let summary = go(plan).expect("it runs");

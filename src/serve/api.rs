@@ -196,14 +196,18 @@ pub async fn snapshot(State(site): Shared) -> Answer {
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))
 }
 
-/// Takes a photo. The query may name a `style` and a `strength` other than the run's.
+/// Takes a photo. The query may name a `style`, a `strength` and a `region` other than the run's.
 pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
-    let (mut style, mut strength) = (None, None);
+    let (mut style, mut strength, mut region) = (None, None, None);
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match &*name {
             "style" => style = Some(value.into_owned()),
             // What is no number is out of range, and said to be.
             "strength" => strength = Some(value.parse().unwrap_or(f32::NAN)),
+            "region" => {
+                let read = value.parse().map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
+                region = Some(read?);
+            }
             _ => {}
         }
     }
@@ -214,7 +218,8 @@ pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: Head
     site.check_style(&style)?;
     let offer = site.shelf.styles().into_iter().find(|offer| offer.style.name == style);
     let (style, edition) = offer.map_or((style, 0), |offer| (offer.address(), offer.edition));
-    let wish = Wish { style, edition, strength: strength.unwrap_or(settings.strength) };
+    let (strength, region) = (strength.unwrap_or(settings.strength), region.unwrap_or(settings.region));
+    let wish = Wish { style, edition, strength, region };
     let photo = site.studio.receive(&headers, body).await?;
     site.studio.draw(photo, wish).await.map(reply::jpeg)
 }

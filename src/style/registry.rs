@@ -162,7 +162,15 @@ impl Registry {
             return Ok((Stylizer::off(), Vec::new()));
         }
         let style = self.open(&config.style, config.engine)?;
-        Ok((Stylizer::new(style.card.name, style.generator, config.strength), style.notes))
+        let mut stylizer = Stylizer::new(style.card.name, style.generator, config.strength);
+        if config.region != Region::All && !stylizer.has_person_mask() {
+            return Err(Error::Usage(format!(
+                "the style {} does not know a person from what is behind: leave --region out, or choose another style",
+                stylizer.name()
+            )));
+        }
+        stylizer.set_region(config.region);
+        Ok((stylizer, style.notes))
     }
 }
 

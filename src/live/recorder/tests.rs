@@ -3,6 +3,7 @@
 use std::fs;
 use std::thread;
 
+use crate::engine::region::Region;
 use super::*;
 use crate::ffmpeg;
 use crate::frame::{Pool, SharedFrame, Size};
@@ -13,7 +14,7 @@ const SIZE: Size = Size::new(32, 16);
 
 fn control() -> Control {
     let settings =
-        Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        Settings { on: true, style: "off".into(), strength: 1.0, region: Region::All, stability: 0.0, split: None, mirror: false };
     Control::new(settings, None).unwrap()
 }
 

@@ -5,6 +5,8 @@ const TEXTS = {
     on: "On", off: "Off", mirror: "Mirror", download: "Download", downloadHint: "The picture, onto this device",
     keep: "Snapshot", keepHint: "Keep the picture in the snapshots folder of the computer that nijigen runs on",
     keeping: "Taking it …", kept: "Kept on the computer as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
+    region: "Drawn part", regionAll: "Everything", regionPerson: "The person", regionBackground: "What is behind",
+    regionHint: "Styles that do not know a person from what is behind draw everything",
     compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
     drawnFrames: "drawn", sourceFrames: "from the source", latency: "Latency in ms", median: "median",
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
@@ -19,6 +21,8 @@ const TEXTS = {
     on: "已开启", off: "已关闭", mirror: "镜像", download: "下载", downloadHint: "把画面保存到这台设备",
     keep: "快照", keepHint: "把画面保存到运行 nijigen 的电脑的快照文件夹",
     keeping: "正在拍摄……", kept: "已保存到电脑：{file}", styles: "风格", look: "效果", strength: "强度", stability: "稳定度",
+    region: "绘制范围", regionAll: "全部", regionPerson: "人物", regionBackground: "背景",
+    regionHint: "不能区分人物与背景的风格会绘制全部画面",
     compare: "与原图对比", split: "分界位置", fps: "每秒帧数",
     drawnFrames: "已绘制", sourceFrames: "来自输入", latency: "延迟（毫秒）", median: "中位数",
     tail: "95% 低于此值", ago: "60 秒前", now: "现在", photo: "绘制照片", choose: "选择照片",
@@ -138,6 +142,7 @@ function showSettings() {
   $("on").textContent = text(settings.on ? "on" : "off");
   $("mirror").setAttribute("aria-pressed", settings.mirror);
   slide("strength", settings.strength);
+  $("region").value = settings.region;
   $("stability-label").hidden = typeof settings.stability !== "number";
   if (typeof settings.stability === "number") slide("stability", settings.stability);
   $("compare").checked = settings.split !== null;
@@ -362,6 +367,7 @@ $("language").addEventListener("click", () => {
 $("on").addEventListener("click", () => settings && change({ on: !settings.on }));
 $("mirror").addEventListener("click", () => settings && change({ mirror: !settings.mirror }));
 $("compare").addEventListener("change", (event) => change({ split: event.target.checked ? Number($("split").value) : null }));
+$("region").addEventListener("change", (event) => change({ region: event.target.value }));
 for (const id of ["strength", "stability", "split"]) {
   $(id).addEventListener("input", (event) => {
     const value = Number(event.target.value);
