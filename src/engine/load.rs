@@ -10,6 +10,7 @@ use super::graph::{Graph, called, declared_shape};
 use super::guard::guarded;
 use super::kernels::Isa;
 use super::lower::{Lowered, lower};
+use super::mix::mix;
 use super::tract::{FUSED_NODE, Form, Network, TractGenerator};
 use super::{Generator, checks, field};
 use crate::error::{Error, Result};
@@ -154,6 +155,36 @@ fn load_checked(onnx: &[u8], stated: Stated, options: Options) -> std::result::R
         remarks: remarks.into_iter().collect(),
         obstacle: Some(obstacle),
     })
+}
+
+/// Loads a mixture of networks, each from the bytes of its ONNX file and with its share (above 0). All of them must be such
+/// that the fused engine runs them as a whole.
+///
+/// # Errors
+/// [`Error::Style`] with a clause that goes on from "the styles NAME and NAME …".
+pub fn load_mixed(files: &[(&[u8], f32)], options: Options) -> Result<Box<dyn Generator>> {
+    let read = |onnx: &[u8]| {
+        let model = checks::parse(onnx)?;
+        let graph = Graph::new(model.graph.as_ref().ok_or("holds no network")?);
+        let (input, output) = ends(&graph)?;
+        let lowered = lower(&graph).map_err(|why| format!("cannot be mixed, since one is not quantized as ours: {why}"))?;
+        if (&lowered.input, &lowered.output) != (&input.name, &output.name) {
+            return Err("cannot be mixed, since one has steps around its generator".to_owned());
+        }
+        Ok(lowered.network)
+    };
+    let mixed = || -> std::result::Result<Box<dyn Generator>, String> {
+        if options.engine == Which::Tract {
+            return Err("are mixed by the fused engine alone: leave --engine out".into());
+        }
+        let networks = files.iter().map(|(onnx, _)| read(onnx)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let parts: Vec<_> = networks.iter().zip(files).map(|(network, (_, share))| (network, *share)).collect();
+        let network = mix(&parts).map_err(|why| format!("cannot be mixed: {why}"))?;
+        let isa = options.isa.unwrap_or_else(Isa::best);
+        let generator = FusedGenerator::new(&network, isa, options.threads).map_err(|error| error.to_string())?;
+        Ok(Box::new(generator))
+    };
+    mixed().map_err(Error::Style)
 }
 
 /// A generator found in a file, ready to run.

@@ -12,6 +12,7 @@ mod guard;
 pub mod kernels;
 mod load;
 mod lower;
+mod mix;
 pub mod reach;
 pub mod reference;
 pub mod region;
@@ -20,7 +21,7 @@ pub mod topology;
 mod tract;
 
 pub use checks::MAX_FILE;
-pub use load::{Guess, Loaded, Options, Stated, Which, load};
+pub use load::{Guess, Loaded, Options, Stated, Which, load, load_mixed};
 
 use crate::engine::fused::FusedGenerator;
 use crate::engine::region::Region;

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::frame::FrameKind;
 use crate::live::Patch;
 use crate::source::SourceStatus;
+use crate::style::Mixture;
 
 /// The largest change of settings in bytes.
 const MAX_PATCH: usize = 16 << 10;
@@ -64,7 +65,8 @@ impl Site {
         self.gallery.want(found);
         let current = self.control.settings().style;
         for name in [current, OFF.into()] {
-            if !names.contains(&name) {
+            // A mixture is chosen by its parts.
+            if !names.contains(&name) && Mixture::parse(&name).is_none() {
                 names.push(name);
             }
         }
@@ -88,6 +90,9 @@ impl Site {
         let names = self.style_names();
         if names.iter().any(|name| name == style) {
             return Ok(());
+        }
+        if let Some(mixture) = Mixture::parse(style) {
+            return mixture.map_err(Refusal::bad)?.parts.iter().try_for_each(|(part, _)| self.check_style(part));
         }
         Err(Refusal::bad(format!("there is no style '{style}'; there are: {}", names.join(", "))))
     }
@@ -146,10 +151,10 @@ pub async fn styles(State(site): Shared) -> Answer {
         .style_names()
         .into_iter()
         .map(|name| {
-            let Exhibit { description, thumbnail, fault, edition } = site.gallery.exhibit(&name).unwrap_or_default();
+            let Exhibit { description, base, thumbnail, fault, edition } = site.gallery.exhibit(&name).unwrap_or_default();
             json!({
                 "current": name == current, "name": name, "description": description, "fault": fault,
-                "has_thumbnail": thumbnail.is_some(), "edition": edition,
+                "has_thumbnail": thumbnail.is_some(), "edition": edition, "base": base,
             })
         })
         .collect();
