@@ -328,22 +328,22 @@ mod tests {
     fn the_next_style_is_mixed_in_by_tenths_and_out_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut console = console(folder.path(), &["a", "b", "off", "c"]);
-        for (action, style) in [
-            (Action::MixMore, "b:0.9+c:0.1"),
-            (Action::MixMore, "b:0.8+c:0.2"),
-            (Action::MixLess, "b:0.9+c:0.1"),
-            (Action::MixLess, "b"),
-        ] {
-            console.perform(action);
-            assert!(hears(&console, &format!("Style {style}")), "{}", said(&console));
-            assert_eq!(console.settings().style, style);
-        }
-        (0..10).for_each(|_| console.perform(Action::MixMore));
-        assert!(hears(&console, "Style c"), "{}", said(&console));
-        console.perform(Action::MixMore);
-        assert!(hears(&console, "Style c:0.9+a:0.1"), "after the last one comes the first: {}", said(&console));
-        console.perform(Action::NextStyle);
-        assert!(hears(&console, "Style a"), "{}", said(&console));
+        let mut wears = |actions: &[Action], style: &str| {
+            actions.iter().for_each(|action| console.perform(*action));
+            let worn = |_| {
+                thread::sleep(Duration::from_millis(10));
+                console.settings().style == style
+            };
+            assert!((0..500).any(worn), "{actions:?}: {} in place of {style}", console.settings().style);
+        };
+        wears(&[Action::MixMore], "b:0.9+c:0.1");
+        wears(&[Action::MixMore], "b:0.8+c:0.2");
+        wears(&[Action::MixLess], "b:0.9+c:0.1");
+        wears(&[Action::MixLess], "b");
+        wears(&[Action::MixMore; 10], "c");
+        // After the last one comes the first.
+        wears(&[Action::MixMore], "c:0.9+a:0.1");
+        wears(&[Action::NextStyle], "a");
     }
 
     #[test]

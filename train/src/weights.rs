@@ -11,6 +11,7 @@ use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_li
 use nijigen::engine::topology::Topology;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::data::sha256;
 use crate::distill::config::StudentName;
 
 /// A network with the name of its size and the step at which training left it.
@@ -20,11 +21,19 @@ pub struct Weights {
     pub size: StudentName,
     /// Training steps taken.
     pub step: u64,
+    /// SHA-256 of the weights with which the first training on the way to these began; `None` where it began with random
+    /// ones.
+    pub base: Option<String>,
     /// Weights and scales.
     pub network: FloatNetwork,
 }
 
 impl Weights {
+    /// What styles that are trained from these weights, which lie in a file of this content, have for their base.
+    pub fn as_base(&self, file: &[u8]) -> String {
+        self.base.clone().unwrap_or_else(|| sha256(file))
+    }
+
     /// The same network with the person mask as a fourth output channel, which is undecided everywhere (one half) until
     /// it is trained; unchanged where it has one.
     #[must_use]
@@ -64,8 +73,9 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     }
     let scales: Vec<f32> = weights.network.layers.iter().map(|l| l.activation_scale).collect();
     arrays.push(("activation_scales".into(), vec![scales.len()], bytes(&scales)));
-    let metadata =
+    let mut metadata =
         HashMap::from([("size".to_owned(), weights.size.to_string()), ("step".to_owned(), weights.step.to_string())]);
+    metadata.extend(weights.base.clone().map(|base| ("base".to_owned(), base)));
     write(path, &arrays, Dtype::F32, metadata)
 }
 
@@ -152,7 +162,8 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
             .collect();
         layers.push(FloatLayer { weight, bias, weight_scale: steps, activation_scale: scales[i] });
     }
-    Ok(Weights { size, step, network: FloatNetwork { topology, layers } })
+    let base = metadata.get("base").cloned();
+    Ok(Weights { size, step, base, network: FloatNetwork { topology, layers } })
 }
 
 #[cfg(test)]
@@ -163,7 +174,7 @@ mod tests {
 
     fn weights() -> Weights {
         let network = FloatNetwork::random(Topology::two_scale(StudentName::S.into()), 4);
-        Weights { size: StudentName::S, step: 1234, network }
+        Weights { size: StudentName::S, step: 1234, base: Some("b".into()), network }
     }
 
     #[test]
@@ -193,7 +204,7 @@ mod tests {
         let before = weights();
         save(&path, &before).unwrap();
         let after = load(&path).unwrap();
-        assert_eq!((after.size, after.step), (before.size, before.step));
+        assert_eq!((after.size, after.step, &after.base), (before.size, before.step, &before.base));
         for (a, b) in after.network.layers.iter().zip(&before.network.layers) {
             assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
         }

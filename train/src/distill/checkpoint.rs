@@ -31,6 +31,8 @@ pub struct Progress {
     pub sums: Sums,
     /// What it was made from.
     pub origin: Origin,
+    /// See [`crate::weights::Weights::base`].
+    pub base: Option<String>,
 }
 
 /// Losses added up between two evaluations.

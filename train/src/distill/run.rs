@@ -111,9 +111,11 @@ impl Task for Distillation {
         let origin = self.origin()?;
         let checkpoint_path = self.out.join("checkpoint.safetensors");
         let resumes = checkpoint_path.exists();
+        let mut base_sha256 = None;
         let mut student = match &self.base {
             Some(path) if !resumes => {
                 let mut base = weights::load(path)?;
+                base_sha256 = Some(base.as_base(&read_file(path)?));
                 if config.person_mask {
                     base = base.with_person_mask();
                 }
@@ -141,6 +143,7 @@ impl Task for Distillation {
             seconds: 0.0,
             sums: Sums::default(),
             origin: origin.clone(),
+            base: base_sha256,
         };
         if resumes {
             let record;
@@ -282,7 +285,7 @@ impl Task for Distillation {
                 if held_out < progress.best {
                     (progress.best, progress.stale) = (held_out, 0);
                     let network = average.to_network(topology, &progress.activation_scales);
-                    let best = Weights { size: config.size, step: progress.step, network };
+                    let best = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
                     weights::save(&self.out.join(WEIGHTS), &best)?;
                 } else {
                     progress.stale += 1;

@@ -1,6 +1,10 @@
 //! What a finished style is worth: held-out pairs, and clips in which the scene stands.
 
+pub mod colour_fit;
+pub mod edges;
 pub mod flicker;
+pub mod line_art;
+pub mod surfaces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
