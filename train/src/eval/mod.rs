@@ -2,6 +2,7 @@
 
 pub mod colour_fit;
 pub mod edges;
+pub mod features;
 pub mod flicker;
 pub mod line_art;
 pub mod surfaces;
