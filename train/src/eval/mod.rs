@@ -5,6 +5,7 @@ pub mod edges;
 pub mod features;
 pub mod flicker;
 pub mod line_art;
+pub mod skin;
 pub mod surfaces;
 
 use std::collections::BTreeMap;
