@@ -167,7 +167,8 @@ pub fn load_mixed(files: &[(&[u8], f32)], options: Options) -> Result<Box<dyn Ge
         let model = checks::parse(onnx)?;
         let graph = Graph::new(model.graph.as_ref().ok_or("holds no network")?);
         let (input, output) = ends(&graph)?;
-        let lowered = lower(&graph).map_err(|why| format!("cannot be mixed, since one is not quantized as ours: {why}"))?;
+        let lowered =
+            lower(&graph).map_err(|why| format!("cannot be mixed, since one is not quantized as ours: {why}"))?;
         if (&lowered.input, &lowered.output) != (&input.name, &output.name) {
             return Err("cannot be mixed, since one has steps around its generator".to_owned());
         }
@@ -343,9 +344,8 @@ fn output_form(
 ) -> std::result::Result<(Layout, usize), String> {
     let other = if preferred == Layout::Nchw { Layout::Nhwc } else { Layout::Nchw };
     let forms = [preferred, other].into_iter().flat_map(|layout| [(layout, 3), (layout, 4)]);
-    let is = |(layout, channels): &(Layout, usize)| {
-        layout.shape_of(*channels, height, width).map(|d| d as i64) == output
-    };
+    let is =
+        |(layout, channels): &(Layout, usize)| layout.shape_of(*channels, height, width).map(|d| d as i64) == output;
     forms.into_iter().find(is).ok_or_else(|| size_changed(output, height, width))
 }
 

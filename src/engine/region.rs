@@ -59,9 +59,7 @@ impl FromStr for Region {
 /// A pixel of `photo` and one that was drawn in its place, mixed: `share` of 255 of the latter.
 pub(super) fn mix(photo: [u8; 3], drawn: [u8; 3], share: u8) -> [u8; 3] {
     let share = u32::from(share);
-    std::array::from_fn(|c| {
-        ((u32::from(photo[c]) * (255 - share) + u32::from(drawn[c]) * share + 127) / 255) as u8
-    })
+    std::array::from_fn(|c| ((u32::from(photo[c]) * (255 - share) + u32::from(drawn[c]) * share + 127) / 255) as u8)
 }
 
 #[cfg(test)]

@@ -213,7 +213,9 @@ impl Duo {
     fn text(&self) -> String {
         match &self.other {
             Some(other) if self.share >= 1.0 => other.clone(),
-            Some(other) if self.share > 0.0 => format!("{}:{:.1}+{other}:{:.1}", self.main, 1.0 - self.share, self.share),
+            Some(other) if self.share > 0.0 => {
+                format!("{}:{:.1}+{other}:{:.1}", self.main, 1.0 - self.share, self.share)
+            }
             _ => self.main.clone(),
         }
     }
@@ -240,8 +242,15 @@ mod tests {
     use crate::style::Stylizer;
 
     fn console(folder: &Path, styles: &'static [&'static str]) -> Console {
-        let settings =
-            Settings { on: true, style: "b".into(), strength: 1.0, region: Region::All, stability: 0.0, split: None, mirror: false };
+        let settings = Settings {
+            on: true,
+            style: "b".into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        };
         let opener = Box::new(|style: &str| match style {
             "broken" => Err(Error::Input("broken is no style".into())),
             _ => Ok(Stylizer::off()),

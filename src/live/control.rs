@@ -245,7 +245,15 @@ mod tests {
     use crate::frame::{Pool, Size};
 
     fn settings() -> Settings {
-        Settings { on: true, style: "off".into(), strength: 1.0, region: Region::All, stability: 0.0, split: None, mirror: false }
+        Settings {
+            on: true,
+            style: "off".into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        }
     }
 
     fn opener() -> Opener {

@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names() {
         let (style, split) = ("anime".into(), Some(0.5));
-        let before = Settings { on: true, style, strength: 1.0, region: Region::All, stability: 0.5, split, mirror: false };
+        let before =
+            Settings { on: true, style, strength: 1.0, region: Region::All, stability: 0.5, split, mirror: false };
         for (json, after) in [
             ("{}", before.clone()),
             (r#"{"split": null}"#, Settings { split: None, ..before.clone() }),
@@ -120,7 +121,15 @@ mod tests {
     #[test]
     fn numbers_are_told_as_they_were_given() {
         let style = "anime".to_string();
-        let settings = Settings { on: true, style, strength: 0.7, region: Region::All, stability: 0.3, split: None, mirror: false };
+        let settings = Settings {
+            on: true,
+            style,
+            strength: 0.7,
+            region: Region::All,
+            stability: 0.3,
+            split: None,
+            mirror: false,
+        };
         let value = serde_json::to_value(&settings).unwrap();
         assert_eq!((value["strength"].to_string(), value["stability"].to_string()), ("0.7".into(), "0.3".into()));
     }

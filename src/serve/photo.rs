@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use super::reply::{self, Refusal};
 use super::{Opener, jpeg};
-use crate::engine::region::Region;
 use crate::config::DEFAULT_DETAIL;
+use crate::engine::region::Region;
 use crate::error::{Error, Result};
 use crate::picture;
 use crate::style::Stylizer;

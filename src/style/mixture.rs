@@ -34,7 +34,9 @@ impl Mixture {
         if parts.iter().any(|(name, _)| name.is_empty()) {
             return Err("write NAME:SHARE+NAME:SHARE, as in anime:0.6+comic:0.4".into());
         }
-        if let Some((name, _)) = parts.iter().enumerate().find(|(i, part)| parts[..*i].iter().any(|p| p.0 == part.0)).map(|(_, part)| part) {
+        if let Some((name, _)) =
+            parts.iter().enumerate().find(|(i, part)| parts[..*i].iter().any(|p| p.0 == part.0)).map(|(_, part)| part)
+        {
             return Err(format!("it names {name} twice"));
         }
         let total: f32 = parts.iter().map(|(_, share)| share).sum();

@@ -146,7 +146,8 @@ impl Registry {
         let files: Vec<(&[u8], f32)> = parts.iter().map(|(onnx, share)| (onnx.as_slice(), *share)).collect();
         let fault = |error: Error| Error::Style(format!("the styles of {name} {error}"));
         let generator = engine::load_mixed(&files, options).map_err(fault)?;
-        let shares: Vec<_> = mixture.parts.iter().map(|(part, share)| format!("{:.0} % {part}", share * 100.0)).collect();
+        let shares: Vec<_> =
+            mixture.parts.iter().map(|(part, share)| format!("{:.0} % {part}", share * 100.0)).collect();
         let card = Card { name: name.to_owned(), description: shares.join(", "), ..Card::default() };
         let bytes = files.iter().map(|(onnx, _)| onnx.len()).sum();
         Ok(OpenStyle { card, generator, bytes, notes: Vec::new(), obstacle: None })
@@ -159,7 +160,8 @@ impl Registry {
         let (onnx, card) = match found.as_ref().map_or(Some(path), |found| found.path.as_deref()) {
             Some(path) => (read_limited(path, MAX_FILE)?, read_card(path)?.unwrap_or_default()),
             None => {
-                let own = BUILT_IN.iter().find(|(_, card)| Card::parse(card).is_ok_and(|card| card.name == name_or_path));
+                let own =
+                    BUILT_IN.iter().find(|(_, card)| Card::parse(card).is_ok_and(|card| card.name == name_or_path));
                 let (onnx, card) = own.ok_or_else(|| Error::Style(format!("there is no style '{name_or_path}'")))?;
                 (onnx.to_vec(), Card::parse(card)?)
             }

@@ -61,7 +61,16 @@ impl FusedGenerator {
         let driver = Driver::new(Arc::clone(&network), threads)?;
         let multiple = network.topology.multiple();
         let unit = network.topology.macs(Size::new(multiple, multiple));
-        Ok(Self { network, isa, threads, driver, plans: Vec::with_capacity(KEPT_PLANS), multiple, unit, region: Region::All })
+        Ok(Self {
+            network,
+            isa,
+            threads,
+            driver,
+            plans: Vec::with_capacity(KEPT_PLANS),
+            multiple,
+            unit,
+            region: Region::All,
+        })
     }
 
     /// Gives back the memory that is kept for each size: frames of another one come from here on.

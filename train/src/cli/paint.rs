@@ -236,7 +236,8 @@ impl Job<'_> {
         let name = file_name(path);
         let split = if self.is_held_out(path) { Split::HeldOut } else { Split::of_photo(&name) };
         let mask = self.mask_of(&picture)?;
-        let source = Source { picture: &picture, name: &name, frame: None, sha256, split, mask: mask.as_ref(), next: None };
+        let source =
+            Source { picture: &picture, name: &name, frame: None, sha256, split, mask: mask.as_ref(), next: None };
         scales.iter().try_for_each(|&scale| self.pair(&source, self.args.max_side, scale))
     }
 
@@ -309,8 +310,7 @@ impl Job<'_> {
         if self.writer.has(&pair) {
             self.tally.kept.fetch_add(1, Ordering::Relaxed);
         } else {
-            let target =
-                (!self.writer.was_painted(&pair)).then(|| painter::paint(&photo, &self.recipe, &pair.faces));
+            let target = (!self.writer.was_painted(&pair)).then(|| painter::paint(&photo, &self.recipe, &pair.faces));
             let painted = target.as_ref().map(|target| (&photo, target));
             let (width, height) = photo.dimensions();
             let mask = source.mask.map(|mask| image::imageops::resize(mask, width, height, FilterType::Triangle));

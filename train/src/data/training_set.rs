@@ -40,7 +40,11 @@ pub fn load(folder: &Path, split: Split) -> Result<Vec<LoadedPair>> {
             let (photo, target) = (read(&entry.photo)?.into_rgb8(), read(&entry.target)?.into_rgb8());
             let mask = entry.mask.as_deref().map(read).transpose()?.map(DynamicImage::into_luma8);
             let next = entry.next.as_deref().map(read).transpose()?.map(DynamicImage::into_rgb8);
-            let others = [Some(target.dimensions()), mask.as_ref().map(GrayImage::dimensions), next.as_ref().map(RgbImage::dimensions)];
+            let others = [
+                Some(target.dimensions()),
+                mask.as_ref().map(GrayImage::dimensions),
+                next.as_ref().map(RgbImage::dimensions),
+            ];
             ensure!(
                 others.into_iter().flatten().all(|size| size == photo.dimensions()),
                 "{} and what belongs to it differ in size; paint the pair again",

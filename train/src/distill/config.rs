@@ -166,11 +166,7 @@ impl Config {
             self.twins,
             self.batch
         );
-        ensure!(
-            matches!(self.align, 1 | 2 | 4 | 8),
-            "'align' is {}, it must be 1, 2, 4 or 8",
-            self.align
-        );
+        ensure!(matches!(self.align, 1 | 2 | 4 | 8), "'align' is {}, it must be 1, 2, 4 or 8", self.align);
         ensure!(self.steps > 0 && self.evaluate_every > 0, "'steps' and 'evaluate_every' must be at least 1");
         // The average starts at the random weights: at 1 it would stay there.
         ensure!(self.average < 1.0, "'average' must be below 1");

@@ -38,7 +38,14 @@ fn config(steps: u64) -> Config {
         patience: 0,
         around_face: 0.5,
         face_weight: 3.0,
-        loss: Losses { gradient: 1.0, features: 0.0, features_every: 1, features_crop: 16, temporal: 0.5, person_mask: 1.0 },
+        loss: Losses {
+            gradient: 1.0,
+            features: 0.0,
+            features_every: 1,
+            features_crop: 16,
+            temporal: 0.5,
+            person_mask: 1.0,
+        },
         augment: Augment {
             flip: 0.5,
             tint: 0.5,

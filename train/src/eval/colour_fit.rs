@@ -115,9 +115,7 @@ mod tests {
     use super::*;
 
     fn photo() -> RgbImage {
-        RgbImage::from_fn(64, 48, |x, y| {
-            Rgb([(x * 4) as u8, (y * 5) as u8, ((x * 7 + y * 3) % 200) as u8])
-        })
+        RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 4) as u8, (y * 5) as u8, ((x * 7 + y * 3) % 200) as u8]))
     }
 
     fn filtered(f: impl Fn([f64; 3]) -> [f64; 3]) -> RgbImage {
@@ -130,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_colour_filter_leaves_next_to_nothing() {
-        let sepia = filtered(|[r, g, b]| [0.3 * r + 0.5 * g + 0.1 * b + 20.0, 0.3 * r + 0.4 * g, 0.2 * r + 0.3 * b + 10.0]);
+        let sepia =
+            filtered(|[r, g, b]| [0.3 * r + 0.5 * g + 0.1 * b + 20.0, 0.3 * r + 0.4 * g, 0.2 * r + 0.3 * b + 10.0]);
         assert!(residual(&photo(), &sepia) < 1.0, "{}", residual(&photo(), &sepia));
         let curve = filtered(|rgb| rgb.map(|v| 255.0 * (v / 255.0).powf(0.6)));
         assert!(residual(&photo(), &curve) < 5.0, "{}", residual(&photo(), &curve));

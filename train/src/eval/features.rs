@@ -74,9 +74,8 @@ pub fn kept(picture: &RgbImage, photo: &RgbImage, place: &FeatureBox) -> Option<
     let count = a.len() as f64;
     let mean = |v: &[f64]| v.iter().sum::<f64>() / count;
     let (ma, mb) = (mean(&a), mean(&b));
-    let product = |x: &[f64], mx: f64, y: &[f64], my: f64| {
-        x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>() / count
-    };
+    let product =
+        |x: &[f64], mx: f64, y: &[f64], my: f64| x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>() / count;
     let (va, vb, both) = (product(&a, ma, &a, ma), product(&b, mb, &b, mb), product(&a, ma, &b, mb));
     (vb > 0.0).then(|| ((va / vb).sqrt(), if va > 0.0 { both / (va * vb).sqrt() } else { 0.0 }))
 }
@@ -109,10 +108,14 @@ mod tests {
 
     #[test]
     fn marks_are_read_and_what_is_none_is_named() {
-        let marks = parse("# by hand\nsource,frame,feature,x,y,width,height\na.mkv,16,eye,0.1,0.2,0.3,0.4\na.mkv,16,mouth,0,0,1,1\n");
+        let marks = parse(
+            "# by hand\nsource,frame,feature,x,y,width,height\na.mkv,16,eye,0.1,0.2,0.3,0.4\na.mkv,16,mouth,0,0,1,1\n",
+        );
         let marks = marks.unwrap();
         assert_eq!((marks["a.mkv"].frame, marks["a.mkv"].boxes.len()), (16, 2));
-        for (text, words) in [("a,1,eye,2,0,0,0", "line 1"), ("a", "line 1"), ("a,1,e,0,0,1,1\na,2,e,0,0,1,1", "two frames")] {
+        for (text, words) in
+            [("a,1,eye,2,0,0,0", "line 1"), ("a", "line 1"), ("a,1,e,0,0,1,1\na,2,e,0,0,1,1", "two frames")]
+        {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(words), "{error}");
         }

@@ -101,7 +101,9 @@ mod tests {
 
     /// A grey picture with upright black lines, two pixels wide, from these columns on.
     fn lines(columns: &[u32]) -> RgbImage {
-        RgbImage::from_fn(60, 30, |x, _| Rgb([if columns.iter().any(|c| (*c..c + 2).contains(&x)) { 20 } else { 180 }; 3]))
+        RgbImage::from_fn(60, 30, |x, _| {
+            Rgb([if columns.iter().any(|c| (*c..c + 2).contains(&x)) { 20 } else { 180 }; 3])
+        })
     }
 
     fn f1(picture: &RgbImage, target: &RgbImage) -> Option<f64> {
@@ -112,7 +114,15 @@ mod tests {
 
     #[test]
     fn ink_is_a_line_and_no_dark_surface() {
-        let picture = RgbImage::from_fn(60, 30, |x, _| Rgb([if x < 30 { 40 } else if x == 45 { 90 } else { 180 }; 3]));
+        let picture = RgbImage::from_fn(60, 30, |x, _| {
+            Rgb([if x < 30 {
+                40
+            } else if x == 45 {
+                90
+            } else {
+                180
+            }; 3])
+        });
         let ink = ink(&picture);
         let columns: Vec<usize> = (0..60).filter(|x| ink[15 * 60 + x]).collect();
         assert!(columns.contains(&45) && columns.iter().all(|x| (22..31).contains(x) || *x == 45), "{columns:?}");

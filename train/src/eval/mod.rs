@@ -131,7 +131,9 @@ fn clip_flicker(generator: &mut dyn Generator, clip: &Path) -> Result<Option<Cli
     let mut frames = Frames::open(clip, 1)?;
     let (mut inputs, mut outputs) = (Vec::<RgbImage>::new(), Vec::new());
     while inputs.len() < CLIP_FRAMES {
-        let Some(Frame { picture: frame, .. }) = frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))? else {
+        let Some(Frame { picture: frame, .. }) =
+            frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))?
+        else {
             break;
         };
         ensure!(

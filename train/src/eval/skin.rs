@@ -106,9 +106,7 @@ mod tests {
     const FACE: FaceBox = FaceBox { x: 20.0, y: 20.0, width: 20.0, height: 20.0 };
 
     fn portrait(skin: [u8; 3], room: [u8; 3]) -> RgbImage {
-        RgbImage::from_fn(60, 60, |x, y| {
-            Rgb(if (18..42).contains(&x) && (18..42).contains(&y) { skin } else { room })
-        })
+        RgbImage::from_fn(60, 60, |x, y| Rgb(if (18..42).contains(&x) && (18..42).contains(&y) { skin } else { room }))
     }
 
     #[test]

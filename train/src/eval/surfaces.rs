@@ -31,8 +31,7 @@ impl Texture {
                 }
                 let variance = |plane: &[f64]| {
                     let count = (WINDOW * WINDOW) as f64;
-                    let (sum, squares) =
-                        window().fold((0.0, 0.0), |(s, q), i| (s + plane[i], q + plane[i] * plane[i]));
+                    let (sum, squares) = window().fold((0.0, 0.0), |(s, q), i| (s + plane[i], q + plane[i] * plane[i]));
                     (squares / count - (sum / count).powi(2)).max(0.0)
                 };
                 self.picture += variance(&picture);
