@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, StyleConfig};
 use crate::engine::form::{Layout, Range};
+use crate::engine::region::Region;
 use crate::engine::{self, Generator, Guess, MAX_FILE, Options, Stated};
 use crate::error::{Error, Result};
 use crate::style::{Card, Mixture, Stylizer};

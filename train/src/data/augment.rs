@@ -53,6 +53,17 @@ pub struct Setting {
     gains: [f32; 3],
 }
 
+/// A camera and its faults: the same from one moment to the next, but for the noise itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Camera {
+    /// Deviation of its blur, pixels.
+    blur: Option<f32>,
+    /// Deviation of its sensor's noise, of 255.
+    noise: Option<f32>,
+    /// Quality of its JPEG.
+    jpeg: Option<u8>,
+}
+
 impl Augment {
     /// What makes no sense among the values, if anything.
     pub fn fault(&self) -> Option<&'static str> {
@@ -76,17 +87,26 @@ impl Augment {
         Setting { flip, gains: gains.map(|gain| gain.min(1.0 + by / 2.0)) }
     }
 
-    /// Puts the camera's faults on `crop`'s photo, drawn from `rng`.
+    /// Draws a camera.
+    pub fn camera(&self, rng: &mut ChaCha8Rng) -> Camera {
+        Camera {
+            blur: (rng.random::<f32>() < self.blur).then(|| rng.random_range(0.4..1.0)),
+            noise: (rng.random::<f32>() < self.noise).then(|| self.noise_deviation * rng.random::<f32>()),
+            jpeg: (rng.random::<f32>() < self.jpeg).then(|| rng.random_range(35..=95)),
+        }
+    }
+}
+
+impl Camera {
+    /// Takes `crop`'s photo; its noise is drawn from `rng`.
     pub fn take(&self, crop: &mut Crop, rng: &mut ChaCha8Rng) {
-        if rng.random::<f32>() < self.blur {
-            crop.photo = image::imageops::blur(&crop.photo, rng.random_range(0.4..1.0));
+        if let Some(sigma) = self.blur {
+            crop.photo = image::imageops::blur(&crop.photo, sigma);
         }
-        if rng.random::<f32>() < self.noise {
-            add_noise(&mut crop.photo, self.noise_deviation * rng.random::<f32>(), rng);
+        if let Some(deviation) = self.noise {
+            add_noise(&mut crop.photo, deviation, rng);
         }
-        if rng.random::<f32>() < self.jpeg
-            && let Some(photo) = through_jpeg(&crop.photo, rng.random_range(35..=95))
-        {
+        if let Some(photo) = self.jpeg.and_then(|quality| through_jpeg(&crop.photo, quality)) {
             crop.photo = photo;
         }
     }
@@ -176,7 +196,7 @@ mod tests {
         let mut crop = crop();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         augment.setting(&mut rng).apply(&mut crop);
-        augment.take(&mut crop, &mut rng);
+        augment.camera(&mut rng).take(&mut crop, &mut rng);
         crop
     }
 

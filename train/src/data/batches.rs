@@ -105,7 +105,7 @@ impl Batch {
         let mut later = Vec::new();
         for number in 0..sampling.batch - sampling.twins {
             let pair = &pairs[rng.random_range(0..pairs.len())];
-            let setting = sampling.augment.setting(&mut rng);
+            let (setting, camera) = (sampling.augment.setting(&mut rng), sampling.augment.camera(&mut rng));
             let at = place(pair, sampling, &mut rng);
             let mut crop = cut(pair, &pair.photo, at, sampling);
             if number < sampling.twins {
@@ -122,11 +122,11 @@ impl Batch {
                 batch.standing.append(&mut standing);
                 let mut twin = cut(pair, photo, (at.0 + shift.0, at.1 + shift.1), sampling);
                 setting.apply(&mut twin);
-                sampling.augment.take(&mut twin, &mut rng);
+                camera.take(&mut twin, &mut rng);
                 later.push(twin);
             }
             setting.apply(&mut crop);
-            sampling.augment.take(&mut crop, &mut rng);
+            camera.take(&mut crop, &mut rng);
             batch.push(crop);
         }
         later.into_iter().for_each(|twin| batch.push(twin));

@@ -52,7 +52,7 @@ pub fn ink(picture: &RgbImage) -> Vec<bool> {
         let mut histogram = [0_u32; 256];
         let rows = y.saturating_sub(RADIUS)..(y + RADIUS + 1).min(height);
         let mut count = 0;
-        let mut column = |histogram: &mut [u32; 256], count: &mut u32, x: usize, adds: bool| {
+        let column = |histogram: &mut [u32; 256], count: &mut u32, x: usize, adds: bool| {
             for row in rows.clone() {
                 let bin = &mut histogram[usize::from(luma[row * width + x])];
                 (*bin, *count) = if adds { (*bin + 1, *count + 1) } else { (*bin - 1, *count - 1) };
