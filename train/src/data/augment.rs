@@ -59,7 +59,7 @@ pub struct Camera {
     /// Deviation of its blur, pixels.
     blur: Option<f32>,
     /// Deviation of its sensor's noise, of 255.
-    noise: Option<f32>,
+    pub noise: Option<f32>,
     /// Quality of its JPEG.
     jpeg: Option<u8>,
 }

@@ -46,9 +46,9 @@ pub struct Sums {
     /// Gradient loss, of 255.
     #[serde(with = "bits")]
     pub gradient: f64,
-    /// Difference between twins, of 255.
+    /// Flicker between twins.
     #[serde(with = "bits")]
-    pub temporal: f64,
+    pub flicker: f64,
     /// Loss of the person mask.
     #[serde(with = "bits")]
     pub person_mask: f64,

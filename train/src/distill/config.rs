@@ -128,9 +128,9 @@ pub struct Losses {
     pub features_every: u64,
     /// Side of the part of each crop on which features are compared.
     pub features_crop: usize,
-    /// L1 between twins, where their scene stands.
+    /// How much more the picture changes than the photo from one twin to the other, where their scene stands.
     #[serde(default)]
-    pub temporal: f32,
+    pub flicker: f32,
     /// L1 of the person mask.
     #[serde(default)]
     pub person_mask: f32,
@@ -179,7 +179,7 @@ impl Config {
         within("face_weight", self.face_weight.into(), 0.0, 1e3)?;
         within("gradient", self.loss.gradient.into(), 0.0, 1e3)?;
         within("features", self.loss.features.into(), 0.0, 1e3)?;
-        within("temporal", self.loss.temporal.into(), 0.0, 1e3)?;
+        within("flicker", self.loss.flicker.into(), 0.0, 1e3)?;
         within("person_mask", self.loss.person_mask.into(), 0.0, 1e3)?;
         ensure!(self.loss.features_every > 0, "'features_every' must be at least 1");
         let crop = self.loss.features_crop;

@@ -20,8 +20,8 @@ pub struct Entry {
     pub gradient: f64,
     /// Mean feature distance, if features are compared.
     pub features: Option<f64>,
-    /// Mean difference between twins where their scene stands, of 255, if there are twins.
-    pub temporal: Option<f64>,
+    /// How much more the picture changes than the photo between twins, where their scene stands, if there are twins.
+    pub flicker: Option<f64>,
     /// Mean L1 of the person mask, 0..1, if it is learned.
     pub person_mask: Option<f64>,
     /// L1 on held-out pairs, of 255, averaged weights.
@@ -32,7 +32,8 @@ pub struct Entry {
     pub seconds: f64,
 }
 
-const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,twins,person_mask,held_out_l1,quantized,seconds";
+const HEADER: &str =
+    "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
@@ -92,10 +93,10 @@ impl Journal {
 }
 
 fn format_line(e: &Entry) -> String {
-    let [features, temporal, person_mask] =
-        [e.features, e.temporal, e.person_mask].map(|value| value.map(|v| format!("{v:.5}")).unwrap_or_default());
+    let [features, flicker, person_mask] =
+        [e.features, e.flicker, e.person_mask].map(|value| value.map(|v| format!("{v:.5}")).unwrap_or_default());
     format!(
-        "{},{:.3e},{:.4},{:.4},{features},{temporal},{person_mask},{:.4},{},{:.0}\n",
+        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask},{:.4},{},{:.0}\n",
         e.step,
         e.rate,
         e.pixel,
@@ -115,7 +116,7 @@ fn parse(line: &str) -> Option<Entry> {
         pixel: next()?.parse().ok()?,
         gradient: next()?.parse().ok()?,
         features: next()?.parse().ok(),
-        temporal: next()?.parse().ok(),
+        flicker: next()?.parse().ok(),
         person_mask: next()?.parse().ok(),
         held_out: next()?.parse().ok()?,
         quantized: next()? == "1",
@@ -139,7 +140,7 @@ mod tests {
             pixel: 5.25,
             gradient: 2.5,
             features: (step == 20).then_some(0.5),
-            temporal: Some(1.25),
+            flicker: Some(1.25),
             person_mask: None,
             held_out: 6.125,
             quantized: step > 10,

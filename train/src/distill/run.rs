@@ -189,13 +189,14 @@ impl Task for Distillation {
                 half: config.half && step + config.finish < config.steps,
                 activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
             };
-            let output = student.forward(topology, photos, arithmetic).with_context(|| self.diverged())?;
+            let output = student.forward(topology, photos.clone(), arithmetic).with_context(|| self.diverged())?;
             let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
             let output = output.narrow(1, 0, 3);
-            let temporal = twins.map(|Twins { standing, shift }| {
+            let flicker = twins.map(|Twins { standing, shift }| {
                 let (count, first) = (config.twins, config.batch - config.twins);
-                let (elders, twins) = (output.clone().narrow(0, 0, count), output.clone().narrow(0, first, count));
-                loss::temporal(elders, twins, standing, shift)
+                let part = |x: &Tensor<B, 4>, first| x.clone().narrow(0, first, count);
+                let moments = |x: &Tensor<B, 4>| loss::Moments { elders: part(x, 0), twins: part(x, first), shift };
+                loss::flicker(&moments(&output), &moments(&photos), &standing)
             });
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
@@ -206,8 +207,8 @@ impl Task for Distillation {
             if let Some(of_mask) = &of_mask {
                 total = total + of_mask.clone() * config.loss.person_mask;
             }
-            if let Some(temporal) = &temporal {
-                total = total + temporal.clone() * (config.loss.temporal * ramp);
+            if let Some(flicker) = &flicker {
+                total = total + flicker.clone() * (config.loss.flicker * ramp);
             }
             let features = match &vgg {
                 Some(vgg) if step.is_multiple_of(config.loss.features_every) => {
@@ -233,7 +234,7 @@ impl Task for Distillation {
             sums.pixel += value * 255.0;
             sums.gradient += gradient.into_scalar().elem::<f64>() * 255.0;
             sums.person_mask += of_mask.map_or(0.0, |of_mask| of_mask.into_scalar().elem());
-            sums.temporal += temporal.map_or(0.0, |temporal| temporal.into_scalar().elem::<f64>() * 255.0);
+            sums.flicker += flicker.map_or(0.0, |flicker| flicker.into_scalar().elem());
             sums.steps += 1;
             if let Some(features) = features {
                 sums.features += features.into_scalar().elem::<f64>();
@@ -272,7 +273,7 @@ impl Task for Distillation {
                     pixel: sums.pixel / n,
                     gradient: sums.gradient / n,
                     features: (sums.features_steps > 0).then(|| sums.features / sums.features_steps as f64),
-                    temporal: (config.twins > 0).then(|| sums.temporal / n),
+                    flicker: (config.twins > 0).then(|| sums.flicker / n),
                     person_mask: config.person_mask.then(|| sums.person_mask / n),
                     held_out,
                     quantized: quantizing,

@@ -43,7 +43,7 @@ fn config(steps: u64) -> Config {
             features: 0.0,
             features_every: 1,
             features_crop: 16,
-            temporal: 0.5,
+            flicker: 0.02,
             person_mask: 1.0,
         },
         augment: Augment {
