@@ -115,16 +115,20 @@ fn cut(pair: &LoadedPair, sampling: &Sampling, rng: &mut ChaCha8Rng) -> Crop {
     };
     let x = place(width, face.map(|f| f.x + f.width / 2.0));
     let y = place(height, face.map(|f| f.y + f.height / 2.0));
-    let part = |picture: &RgbImage| -> RgbImage {
-        RgbImage::from_fn(sampling.crop, sampling.crop, |u, v| -> Rgb<u8> {
-            *picture.get_pixel(mirrored(x + i64::from(u), width), mirrored(y + i64::from(v), height))
-        })
-    };
+    let part = |picture: &RgbImage| mirrored_crop(picture, (x, y), sampling.crop);
     let mut weight = vec![1.0; (side * side) as usize];
     for face in &pair.entry.faces {
         weigh_face(&mut weight, face, (x, y), side, sampling.face_weight);
     }
     Crop { photo: part(&pair.photo), target: part(&pair.target), weight }
+}
+
+/// The square of that side at `corner`; what lies outside the picture is mirrored at its edges.
+pub fn mirrored_crop(picture: &RgbImage, corner: (i64, i64), side: u32) -> RgbImage {
+    let (width, height) = (i64::from(picture.width()), i64::from(picture.height()));
+    RgbImage::from_fn(side, side, |u, v| -> Rgb<u8> {
+        *picture.get_pixel(mirrored(corner.0 + i64::from(u), width), mirrored(corner.1 + i64::from(v), height))
+    })
 }
 
 /// Position `at` of an endless row of `length` pixels mirrored at both ends.
