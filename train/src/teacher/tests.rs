@@ -349,26 +349,28 @@ fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
 fn a_damaged_checkpoint_is_named() {
     let folder = tempfile::tempdir().unwrap();
     run(teacher(folder.path(), config(6), true)).unwrap();
+    let latest = std::fs::read_to_string(folder.path().join("checkpoint/latest.json")).unwrap();
+    let mut looked_at = 0;
     for entry in std::fs::read_dir(folder.path().join("checkpoint")).unwrap() {
         let path = entry.unwrap().path();
-        if path.ends_with("good.json") {
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        // The older, good checkpoint is not read here.
+        if stem != "latest" && !latest.contains(&stem) || stem == "good" {
             continue;
         }
+        looked_at += 1;
         let bytes = std::fs::read(&path).unwrap();
         let mut flipped = bytes.clone();
         let at = flipped.len() - 9;
         flipped[at] ^= 1;
         for broken in [&bytes[..bytes.len() / 2], &flipped, b""] {
             std::fs::write(&path, broken).unwrap();
-            // Those of the older, good checkpoint are not read.
-            if let Err(error) = run(teacher(folder.path(), config(6), true)) {
-                assert!(format!("{error:#}").contains("is damaged"), "{error:#}");
-            } else {
-                panic!("{} was not looked at", path.display());
-            }
+            let error = format!("{:#}", run(teacher(folder.path(), config(6), true)).unwrap_err());
+            assert!(error.contains("is damaged"), "{stem}: {error}");
         }
         std::fs::write(&path, bytes).unwrap();
     }
+    assert_eq!(looked_at, 4, "an index and three pieces");
 }
 
 #[test]
