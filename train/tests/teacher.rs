@@ -158,7 +158,9 @@ fn files_become_a_data_set_without_copies_or_broken_ones() {
     image::imageops::resize(&scene(1), 60, 48, image::imageops::FilterType::Lanczos3)
         .save(workshop.at("photos/r-smaller.jpg"))
         .unwrap();
-    RgbImage::from_fn(40, 20, |x, y| Rgb([(x * 5) as u8, (y * 9) as u8, 3])).save(workshop.at("photos/tiny.png")).unwrap();
+    RgbImage::from_fn(40, 20, |x, y| Rgb([(x * 5) as u8, (y * 9) as u8, 3]))
+        .save(workshop.at("photos/tiny.png"))
+        .unwrap();
     let said = good(&mut workshop.prepare("set.zip"));
     let (told, warned) = (text(&said.stdout), text(&said.stderr));
     assert!(told.contains("photos: ") && told.contains("2 held out") && told.contains("7 pictures"), "{told}");
@@ -166,7 +168,8 @@ fn files_become_a_data_set_without_copies_or_broken_ones() {
     assert!(warned.contains("q-copy.png is the same picture as p0.png"), "{warned}");
     assert!(warned.contains("r-smaller.jpg is the same picture as p1.png"), "{warned}");
     let set = Dataset::open(&workshop.at("set.zip")).unwrap();
-    let held_out: Vec<_> = set.pictures(Kind::Photo, Part::HeldOut).unwrap().into_iter().map(|(item, _)| item.source).collect();
+    let held_out: Vec<_> =
+        set.pictures(Kind::Photo, Part::HeldOut).unwrap().into_iter().map(|(item, _)| item.source).collect();
     assert_eq!(held_out, ["p3.png", "p4.png"]);
     let licences: Vec<_> = set.items().iter().map(|item| item.licence.as_deref()).collect();
     assert_eq!(licences.iter().filter(|licence| licence.is_none()).count(), 1, "blue.png has none: {licences:?}");

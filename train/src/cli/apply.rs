@@ -50,7 +50,8 @@ impl Task for Apply<'_> {
         let path = &self.args.teacher;
         // On the back end beneath: nothing is learned here.
         let model = Model::<B::InnerBackend>::load(path, &device)?;
-        let vgg = self.args.vgg.as_deref().map(|path| Vgg::<B::InnerBackend>::load(path, false, &device)).transpose()?;
+        let vgg =
+            self.args.vgg.as_deref().map(|path| Vgg::<B::InnerBackend>::load(path, false, &device)).transpose()?;
         let style = match (&self.reference, vgg) {
             (Some(reference), Some(vgg)) => Some(style_of(&vgg, reference, &device)),
             _ => None,
@@ -61,9 +62,9 @@ impl Task for Apply<'_> {
             Some(_) if wanted == 0 => {
                 Err(Error::Usage(format!("{name} takes no style from a picture: leave --reference out")))
             }
-            None if wanted > 0 => {
-                Err(Error::Usage(format!("{name} takes its style from a picture: name one with --reference, and --vgg")))
-            }
+            None if wanted > 0 => Err(Error::Usage(format!(
+                "{name} takes its style from a picture: name one with --reference, and --vgg"
+            ))),
             Some(style) if style.dims()[1] != wanted => Err(Error::Usage(format!(
                 "{name} was trained with other VGG weights ({wanted} statistics, these give {}): give those",
                 style.dims()[1]
@@ -86,11 +87,8 @@ pub fn run(args: &Args) -> Result<()> {
     let picture = |path: &Path| -> Result<RgbImage> {
         photos::decode(&read_file(path)?).with_context(|| format!("{} is no picture", path.display()))
     };
-    let task = Apply {
-        args,
-        photo: picture(&args.photo)?,
-        reference: args.reference.as_deref().map(picture).transpose()?,
-    };
+    let task =
+        Apply { args, photo: picture(&args.photo)?, reference: args.reference.as_deref().map(picture).transpose()? };
     let made = dispatch(args.device, task)?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     made.write_to(&mut bytes, format).with_context(|| format!("cannot encode {}", args.out.display()))?;

@@ -12,7 +12,7 @@ use nijigen::Error;
 use super::output;
 use crate::data::licences::Licences;
 use crate::data::photos::Sources;
-use crate::dataset::prepare::{Prepared, Preparation};
+use crate::dataset::prepare::{Preparation, Prepared};
 use crate::dataset::{Kind, Part};
 
 /// Options of `prepare`.

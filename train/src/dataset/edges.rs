@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_line_is_smoothed_and_what_is_far_from_it_stays() {
-        let picture = RgbImage::from_fn(40, 30, |x, y| if x == 20 { Rgb([10; 3]) } else { Rgb([200, 180 + y as u8, 190]) });
+        let picture =
+            RgbImage::from_fn(40, 30, |x, y| if x == 20 { Rgb([10; 3]) } else { Rgb([200, 180 + y as u8, 190]) });
         let smooth = smooth_edges(&picture);
         let jump = |p: &RgbImage| i32::from(p[(19, 15)].0[0]) - i32::from(p[(20, 15)].0[0]);
         assert!(jump(&smooth) < jump(&picture) / 2, "{} of {}", jump(&smooth), jump(&picture));

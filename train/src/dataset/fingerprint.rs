@@ -28,8 +28,8 @@ impl Fingerprint {
         let mut gradients = 0;
         for y in 0..8 {
             for x in 0..8 {
-                gradients = gradients << 1 | u128::from(wide[(x, y)] < wide[(x + 1, y)]);
-                gradients = gradients << 1 | u128::from(high[(x, y)] < high[(x, y + 1)]);
+                gradients = (gradients << 1) | u128::from(wide[(x, y)].0 < wide[(x + 1, y)].0);
+                gradients = (gradients << 1) | u128::from(high[(x, y)].0 < high[(x, y + 1)].0);
             }
         }
         Self { gradients, small: imageops::resize(picture, SIDE, SIDE, FilterType::Triangle) }

@@ -124,13 +124,17 @@ impl Dataset {
     /// # Errors
     /// When it cannot be read or is no such file.
     pub fn open(path: &Path) -> Result<Self> {
-        let no_dataset =
-            || format!("{} is no data set: make one with `nijigen-train prepare`", path.display());
+        let no_dataset = || format!("{} is no data set: make one with `nijigen-train prepare`", path.display());
         let file = File::open(path).map_err(|error| nijigen::Error::io("read", path, error))?;
         let mut archive = ZipArchive::new(file).with_context(no_dataset)?;
         let index = entry(&mut archive, INDEX).with_context(no_dataset)?;
         let index: Index = serde_json::from_slice(&index).with_context(no_dataset)?;
-        ensure!(index.version == VERSION, "{} is of version {}, this program reads {VERSION}", path.display(), index.version);
+        ensure!(
+            index.version == VERSION,
+            "{} is of version {}, this program reads {VERSION}",
+            path.display(),
+            index.version
+        );
         Ok(Self { path: path.to_path_buf(), archive: Mutex::new(archive), items: index.items })
     }
 
@@ -167,7 +171,8 @@ impl Dataset {
     }
 
     fn picture(&self, name: &str) -> Result<RgbImage> {
-        let damaged = || format!("{} is damaged: its entry {name} cannot be read; prepare it again", self.path.display());
+        let damaged =
+            || format!("{} is damaged: its entry {name} cannot be read; prepare it again", self.path.display());
         let bytes = {
             // A panic elsewhere leaves the archive as it was.
             let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);

@@ -147,9 +147,9 @@ impl Preparation {
         prepared: &mut Prepared,
     ) -> Result<()> {
         let Ready { name, sha256, picture, fingerprint, smoothed } = ready;
-        let same = hashes.get(&sha256).or_else(|| {
-            known.iter().find(|(_, other)| other.is_like(&fingerprint)).map(|(name, _)| name)
-        });
+        let same = hashes
+            .get(&sha256)
+            .or_else(|| known.iter().find(|(_, other)| other.is_like(&fingerprint)).map(|(name, _)| name));
         if let Some(first) = same {
             self.progress.suspend(|| log::info!("{name} is the same picture as {first}: passed over"));
             prepared.copies += 1;

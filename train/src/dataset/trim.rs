@@ -66,7 +66,11 @@ mod tests {
     #[test]
     fn what_is_transparent_is_cut_off_or_white() {
         let figure = RgbaImage::from_fn(20, 20, |x, y| {
-            Rgba(if (4..10).contains(&x) && (6..9).contains(&y) { [10, 20, 30, if x == 5 { 0 } else { 255 }] } else { [9, 9, 9, 0] })
+            Rgba(if (4..10).contains(&x) && (6..9).contains(&y) {
+                [10, 20, 30, if x == 5 { 0 } else { 255 }]
+            } else {
+                [9, 9, 9, 0]
+            })
         });
         let drawn = opaque(&figure).unwrap();
         assert_eq!(drawn.dimensions(), (6, 3));

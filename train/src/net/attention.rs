@@ -43,15 +43,13 @@ impl<B: Backend> SelfAttention<B> {
     /// Features `[b, c, h, w]` with what each place sees in all others added.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let [b, c, h, w] = x.dims();
-        let seen = if h.max(w) > PLACES {
-            adaptive_avg_pool2d(x.clone(), [h.min(PLACES), w.min(PLACES)])
-        } else {
-            x.clone()
-        };
+        let seen =
+            if h.max(w) > PLACES { adaptive_avg_pool2d(x.clone(), [h.min(PLACES), w.min(PLACES)]) } else { x.clone() };
         let [_, _, seen_h, seen_w] = seen.dims();
         let tokens = |x: Tensor<B, 4>, places| x.permute([0, 2, 3, 1]).reshape([b, places, c]);
         let (from, to) = (tokens(x.clone(), h * w), tokens(seen, seen_h * seen_w));
-        let through = |tokens: &Tensor<B, 3>, weight: &Param<Tensor<B, 2>>| tokens.clone().matmul(weight.val().unsqueeze());
+        let through =
+            |tokens: &Tensor<B, 3>, weight: &Param<Tensor<B, 2>>| tokens.clone().matmul(weight.val().unsqueeze());
         let (query, key, value) = (through(&from, &self.query), through(&to, &self.key), through(&to, &self.value));
         let scale = (query.dims()[2] as f32).sqrt();
         let weights = activation::softmax(query.matmul(key.swap_dims(1, 2)).div_scalar(scale), 2);

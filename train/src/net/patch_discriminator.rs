@@ -61,9 +61,7 @@ impl<B: ConvBackend> PatchDiscriminator<B> {
         let mut network = || {
             let mut ic = input;
             let widths = shape.channels.iter().chain([&1]);
-            widths
-                .map(|&oc| SpectralConv::new((std::mem::replace(&mut ic, oc), oc), rng, device))
-                .collect()
+            widths.map(|&oc| SpectralConv::new((std::mem::replace(&mut ic, oc), oc), rng, device)).collect()
         };
         Self { fine: network(), coarse: network() }
     }
@@ -167,7 +165,8 @@ mod tests {
     #[test]
     fn what_is_forgotten_depends_on_chance_alone() {
         let network = PatchDiscriminator::<B>::new(&shape(), 3, &mut ChaCha8Rng::seed_from_u64(3), &Default::default());
-        let picture: Tensor<B, 4> = Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 1.0), &Default::default());
+        let picture: Tensor<B, 4> =
+            Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 1.0), &Default::default());
         let scores = |seed: u64| {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);
             network.normalised().judge(picture.clone(), Some(Dropout { share: 0.5, rng }))[0].to_data()

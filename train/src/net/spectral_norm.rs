@@ -116,7 +116,8 @@ mod tests {
         let raw = conv.layer.weight.val();
         let gradient = raw.grad(&gradients).map(|g| g.into_data());
         // A larger weight gives the same normalised one: the gradient is orthogonal to the weight.
-        let dot: f64 = gradient.iter().flat_map(|g| g.iter::<f64>()).zip(raw.to_data().iter::<f64>()).map(|(g, w)| g * w).sum();
+        let dot: f64 =
+            gradient.iter().flat_map(|g| g.iter::<f64>()).zip(raw.to_data().iter::<f64>()).map(|(g, w)| g * w).sum();
         assert!(gradient.is_some() && dot.abs() < 1e-4, "{dot}");
         assert!(conv.direction.val().grad(&gradients).is_none());
     }

@@ -134,11 +134,11 @@ impl<B: ConvBackend> UNet<B> {
     /// The picture `[b, 3, h, w]` in 0..1 (not clamped) for `photo` of the same form, sides multiples of [`MULTIPLE`];
     /// `style` holds the statistics `[b, n]` of style pictures, where the network takes them.
     pub fn forward(&self, photo: Tensor<B, 4>, style: Option<Tensor<B, 2>>) -> Tensor<B, 4> {
-        let run = |layer: &ConvLayer<B>, x: Tensor<B, 4>, shape| {
-            block(x, layer.weight.val(), layer.bias.val(), None, shape)
+        let run =
+            |layer: &ConvLayer<B>, x: Tensor<B, 4>, shape| block(x, layer.weight.val(), layer.bias.val(), None, shape);
+        let residual = |layer: &ConvLayer<B>, x: Tensor<B, 4>| {
+            block(x.clone(), layer.weight.val(), layer.bias.val(), Some(x), ACTIVE)
         };
-        let residual =
-            |layer: &ConvLayer<B>, x: Tensor<B, 4>| block(x.clone(), layer.weight.val(), layer.bias.val(), Some(x), ACTIVE);
         let mut x = run(&self.stem, photo.clone().sub_scalar(0.5), ACTIVE);
         let mut skips = vec![x.clone()];
         for (down, layer) in self.down.iter().zip(&self.encoder) {

@@ -103,8 +103,7 @@ impl Draw {
 
 /// A crop of the real side and the same with smoothed edges.
 fn real_crop(material: &Material, config: &Config, rng: &mut ChaCha8Rng) -> (RgbImage, RgbImage) {
-    let painted =
-        material.art.is_empty() || (material.painted && rng.random::<f32>() < config.adversary.painted_share);
+    let painted = material.art.is_empty() || (material.painted && rng.random::<f32>() < config.adversary.painted_share);
     let side = config.crop;
     if painted {
         let target = &material.pairs[rng.random_range(0..material.pairs.len())].target;

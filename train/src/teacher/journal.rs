@@ -125,22 +125,23 @@ impl Journal {
         let all = [
             panel(
                 "weighted loss",
-                vec![curve("generator", "generator"), curve("discriminator", "discriminator"), curve("validation", "validation")],
+                vec![
+                    curve("generator", "generator"),
+                    curve("discriminator", "discriminator"),
+                    curve("validation", "validation"),
+                ],
             ),
             panel(
                 "discriminator's accuracy",
                 vec![curve("accuracy_real", "on real"), curve("accuracy_fake", "on fake")],
             ),
-            panel("norm of the gradient", vec![
-                curve("generator_gradient", "generator"),
-                curve("discriminator_gradient", "discriminator"),
-            ]),
+            panel(
+                "norm of the gradient",
+                vec![curve("generator_gradient", "generator"), curve("discriminator_gradient", "discriminator")],
+            ),
             panel("PSNR to the target, dB", vec![curve("psnr", "validation pictures")]),
             panel("likeness to the target", vec![curve("ssim", "SSIM"), curve("vgg", "distance in VGG features")]),
-            panel(
-                "diversity, of 255",
-                vec![curve("diversity", "outputs"), curve("diversity_photos", "photos")],
-            ),
+            panel("diversity, of 255", vec![curve("diversity", "outputs"), curve("diversity_photos", "photos")]),
         ];
         let begun = self.entries.last().is_some_and(|e| e.step > warm) && warm > 0;
         panels(path, &all, begun.then_some((warm as f64, "adversary")))

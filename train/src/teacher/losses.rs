@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn a_guided_filter_takes_noise_and_keeps_an_edge() {
         let side = |x: usize| if x < 16 { 0.1 } else { 0.9 };
-        let values: Vec<f32> = (0..32 * 32).map(|i| side(i % 32) + if (i + i / 32) % 2 == 0 { 0.02 } else { -0.02 }).collect();
+        let values: Vec<f32> =
+            (0..32 * 32).map(|i| side(i % 32) + if (i + i / 32) % 2 == 0 { 0.02 } else { -0.02 }).collect();
         let picture = Tensor::<B, 1>::from_floats(values.as_slice(), &Default::default()).reshape([1, 1, 32, 32]);
         let rows: Vec<f32> = guided(picture).narrow(2, 16, 1).into_data().iter().collect();
         assert!((rows[4] - rows[5]).abs() < 0.006, "noise of 0.04 is left at {}", (rows[4] - rows[5]).abs());

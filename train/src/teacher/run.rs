@@ -205,8 +205,14 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         if let Some(reason) = collapse {
             progress.seconds += started.elapsed().as_secs_f64();
             started = Instant::now();
-            (progress, state) =
-                go_back(&teacher, &store, &progress, reason, |step| State::new(&config, statistics, step, device), device)?;
+            (progress, state) = go_back(
+                &teacher,
+                &store,
+                &progress,
+                reason,
+                |step| State::new(&config, statistics, step, device),
+                device,
+            )?;
             teacher.progress.set_position(progress.step);
             journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
             draws = stream(Arc::clone(&material), config.clone(), progress.step);
@@ -349,7 +355,9 @@ impl Teacher {
     fn eyes<B: TrainBackend>(&self, device: &B::Device) -> Result<Option<Eyes<B>>> {
         let Some(path) = &self.vgg else {
             if self.config.loss.want_features() || self.config.warm.features > 0.0 {
-                warn!("no VGG weights were given: features are not compared, though the configuration has weights for them");
+                warn!(
+                    "no VGG weights were given: features are not compared, though the configuration has weights for them"
+                );
             }
             return Ok(None);
         };

@@ -70,7 +70,14 @@ impl<B: TrainBackend> Step<'_, B> {
             let smoothed = draw.smoothed.map(|pictures| pictures.tensor::<B>(self.device));
             let mut chance = Chance::of(config.seed, step);
             if let Some(real) = real.as_ref().filter(|_| config.is_adversarial(step)) {
-                self.teach_adversaries(state, &mut chance, real, &output.clone().detach(), smoothed.as_ref(), &mut scalars);
+                self.teach_adversaries(
+                    state,
+                    &mut chance,
+                    real,
+                    &output.clone().detach(),
+                    smoothed.as_ref(),
+                    &mut scalars,
+                );
             }
             // A reference gives its colours too; else, as in AnimeGAN, texture is taken from the style and colour is not.
             let style = references.or_else(|| real.map(|real| grey(&real, [0.299, 0.587, 0.114]).repeat_dim(1, 3)));
@@ -116,7 +123,8 @@ impl<B: TrainBackend> Step<'_, B> {
         scalars.push("accuracy_real", verdict.real);
         scalars.push("accuracy_fake", verdict.fake);
         let gradients = GradientsParams::from_grads(verdict.loss.backward(), &state.adversaries);
-        scalars.push_inner("discriminator_gradient", gradient_norm::<B, _>(&gradients, &state.adversaries, self.device));
+        scalars
+            .push_inner("discriminator_gradient", gradient_norm::<B, _>(&gradients, &state.adversaries, self.device));
         let rate = self.config.adversary.discriminator_rate * self.rate_factor;
         state.adversaries = state.adversary_optimizer.step(rate, state.adversaries.clone(), gradients);
     }

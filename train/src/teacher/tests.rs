@@ -108,7 +108,8 @@ fn pair(number: u8) -> LoadedPair {
 }
 
 fn art() -> Art {
-    let picture = RgbImage::from_fn(40, 30, |x, y| if (x / 7 + y / 5) % 2 == 0 { Rgb([230, 90, 60]) } else { Rgb([20; 3]) });
+    let picture =
+        RgbImage::from_fn(40, 30, |x, y| if (x / 7 + y / 5) % 2 == 0 { Rgb([230, 90, 60]) } else { Rgb([20; 3]) });
     Art { smoothed: smooth_edges(&picture), picture }
 }
 
@@ -175,7 +176,8 @@ fn every_game_trains_every_part() {
         let text = std::fs::read_to_string(folder.path().join("metrics.csv")).unwrap();
         let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
         let last: Vec<&str> = text.lines().last().unwrap().split(',').collect();
-        for name in ["discriminator", "accuracy_real", "adversarial", "texture", "surface", "painted", "colour", "psnr"] {
+        for name in ["discriminator", "accuracy_real", "adversarial", "texture", "surface", "painted", "colour", "psnr"]
+        {
             let at = header.iter().position(|column| *column == name).unwrap();
             assert!(last[at].parse::<f64>().unwrap().is_finite(), "{game:?}, {name}: {text}");
         }
@@ -388,7 +390,11 @@ fn what_cannot_be_trained_is_said() {
         (Teacher { validation: vec![pair(1)], ..base() }, "fewer than two photos"),
         (Teacher { material: unpainted(), ..base() }, "give --pairs"),
         (
-            Teacher { config: with(&|c| c.loss.painted = 0.0), material: Material { art: vec![], ..unpainted() }, ..base() },
+            Teacher {
+                config: with(&|c| c.loss.painted = 0.0),
+                material: Material { art: vec![], ..unpainted() },
+                ..base()
+            },
             "nothing for the adversary",
         ),
         (Teacher { config: with(&|c| c.generator.reference = true), ..base() }, "wants style pictures"),
@@ -406,7 +412,8 @@ fn a_draw_depends_on_the_step_alone_and_smoothed_pictures_are_twins() {
     assert_ne!(at(3).real, at(4).real);
     assert!(at(1).real.is_none(), "the warm start needs none");
     let draw = at(5);
-    let [real, smoothed] = [draw.real, draw.smoothed].map(|pictures| pictures.unwrap().tensor::<NdArray>(&Default::default()));
+    let [real, smoothed] =
+        [draw.real, draw.smoothed].map(|pictures| pictures.unwrap().tensor::<NdArray>(&Default::default()));
     assert_eq!(real.dims(), [2, 3, 16, 16]);
     let difference = (real - smoothed).abs().mean().into_scalar();
     assert!(difference > 0.0 && difference < 0.2, "{difference}");
