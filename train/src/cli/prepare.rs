@@ -116,7 +116,7 @@ fn report(prepared: &Prepared, out: &Path) -> Result<()> {
         log::info!("{} files are copies of others", prepared.copies);
     }
     let unlicensed: BTreeSet<&str> =
-        prepared.items.iter().filter(|item| item.licence.is_none()).map(|item| item.source.as_str()).collect();
+        prepared.items.iter().filter(|item| item.licence.is_none()).map(|item| item.source_sha256.as_str()).collect();
     if !unlicensed.is_empty() {
         log::info!("{} sources have no licence in the list (--licences)", unlicensed.len());
     }

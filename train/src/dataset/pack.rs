@@ -1,6 +1,6 @@
 //! The file of a data set: writing and reading.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
@@ -84,10 +84,13 @@ impl<'o> Packer<'o> {
     /// # Errors
     /// When they cannot be written.
     pub fn finish(mut self) -> Result<Vec<Item>> {
-        let sources: BTreeMap<&str, Option<&str>> =
-            self.items.iter().map(|item| (item.source.as_str(), item.licence.as_deref())).collect();
-        let lines = sources.iter().map(|(source, licence)| format!("{source},{}\n", licence.unwrap_or("not stated")));
-        let licences: String = std::iter::once("source,licence\n".to_owned()).chain(lines).collect();
+        // Two folders may hold files of the same name: a source is known by its content.
+        let line = |item: &Item| {
+            let licence = item.licence.as_deref().unwrap_or("not stated");
+            format!("{},{},{licence}\n", item.source, item.source_sha256)
+        };
+        let lines: BTreeSet<String> = self.items.iter().map(line).collect();
+        let licences: String = std::iter::once("source,sha256,licence\n".to_owned()).chain(lines).collect();
         self.write(LICENCES, licences.as_bytes())?;
         let index = Index { version: VERSION, items: std::mem::take(&mut self.items) };
         self.write(INDEX, &serde_json::to_vec_pretty(&index)?)?;
