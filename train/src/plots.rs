@@ -79,7 +79,7 @@ fn draw(root: &Area<'_>, title: &str, curves: &[Curve<'_>], mark: Option<(f64, &
         .x_label_area_size(36)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..right, low..high.max(low + 1e-6))?;
-    chart.configure_mesh().x_desc("steps").light_line_style(RGBColor(235, 235, 235)).draw()?;
+    chart.configure_mesh().x_desc("steps").max_light_lines(1).light_line_style(RGBColor(235, 235, 235)).draw()?;
     if let Some((x, name)) = mark {
         chart.draw_series(LineSeries::new([(x, low), (x, high)], BLACK.mix(0.4)))?;
         chart.draw_series([Text::new(name.to_owned(), (x, high * 0.98), ("sans-serif", 14))])?;

@@ -222,7 +222,7 @@ fn a_data_set_becomes_a_teacher_that_draws_photos_of_any_size() {
 fn two_references_give_two_pictures_of_one_photo() {
     let workshop = Workshop::new();
     good(&mut workshop.prepare("set.zip"));
-    workshop.configure("config.toml", 240, 20, true);
+    workshop.configure("config.toml", 300, 20, true);
     good(&mut workshop.teacher("config.toml", "run"));
     // Neither was seen in training.
     drawing([235, 70, 90], 10).save(workshop.at("pink.png")).unwrap();

@@ -20,35 +20,47 @@ pub struct AdaIn<B: Backend> {
     hidden: Param<Tensor<B, 2>>,
     /// `[hidden]`.
     hidden_bias: Param<Tensor<B, 1>>,
-    /// `[hidden, maps · 2 · channels]`.
-    out: Param<Tensor<B, 2>>,
+    /// `[hidden, 2 · channels]` of each map.
+    out: Vec<Param<Tensor<B, 2>>>,
 }
 
 impl<B: Backend> AdaIn<B> {
-    /// Random weights for styles of so many statistics and `maps` feature maps of so many channels.
-    pub fn new(statistics: usize, maps: usize, channels: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+    /// Random weights for styles of so many statistics and feature maps of so many channels each.
+    pub fn new(statistics: usize, maps: &[usize], rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        let deviation = (1.0 / statistics as f32).sqrt();
+        let out_deviation = 0.5 * (1.0 / HIDDEN as f32).sqrt();
         Self {
-            hidden: random_matrix((statistics, HIDDEN), (1.0 / statistics as f32).sqrt(), rng, device),
+            hidden: random_matrix((statistics, HIDDEN), deviation, rng, device),
             hidden_bias: Param::from_tensor(Tensor::zeros([HIDDEN], device)),
-            out: random_matrix((HIDDEN, maps * 2 * channels), 0.5 * (1.0 / HIDDEN as f32).sqrt(), rng, device),
+            out: maps.iter().map(|&map| random_matrix((HIDDEN, 2 * map), out_deviation, rng, device)).collect(),
         }
     }
 
-    /// Scales and shifts `[b, 2 · channels, 1, 1]` of each of the `maps` for statistics `[b, n]`.
-    pub fn styles(&self, statistics: Tensor<B, 2>, maps: usize) -> Vec<Tensor<B, 4>> {
+    /// Scales (less one) and shifts `[b, 2 · channels, 1, 1]` of each map for statistics `[b, n]`.
+    pub fn styles(&self, statistics: Tensor<B, 2>) -> Vec<Tensor<B, 4>> {
         let hidden = statistics.matmul(self.hidden.val()) + self.hidden_bias.val().unsqueeze();
-        let all = activation::leaky_relu(hidden, 0.2).matmul(self.out.val());
-        let [b, values] = all.dims();
-        all.chunk(maps, 1).into_iter().map(|one| one.reshape([b, values / maps, 1, 1])).collect()
+        let hidden = activation::leaky_relu(hidden, 0.2);
+        let of_map = |out: &Param<Tensor<B, 2>>| {
+            let values = hidden.clone().matmul(out.val());
+            let [b, n] = values.dims();
+            values.reshape([b, n, 1, 1])
+        };
+        self.out.iter().map(of_map).collect()
     }
+}
+
+/// `x` with each channel scaled and shifted, its own statistics kept: for the finer scales, where a norm over the picture
+/// would undo what the photo says.
+pub fn modulate<B: Backend>(x: Tensor<B, 4>, style: Tensor<B, 4>) -> Tensor<B, 4> {
+    let channels = x.dims()[1];
+    let scale = style.clone().narrow(1, 0, channels).add_scalar(1.0);
+    x * scale + style.narrow(1, channels, channels)
 }
 
 /// `x` with each channel's mean and deviation over the picture replaced by those of `style`.
 pub fn apply<B: Backend>(x: Tensor<B, 4>, style: Tensor<B, 4>) -> Tensor<B, 4> {
-    let channels = x.dims()[1];
     let (mean, deviation) = moments(x.clone());
-    let scale = style.clone().narrow(1, 0, channels).add_scalar(1.0);
-    (x - mean) / deviation * scale + style.narrow(1, channels, channels)
+    modulate((x - mean) / deviation, style)
 }
 
 /// Mean and deviation of each channel `[b, c, 1, 1]` over the picture.

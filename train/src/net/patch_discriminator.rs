@@ -56,12 +56,17 @@ pub struct Normalised<B: Backend> {
 }
 
 impl<B: ConvBackend> PatchDiscriminator<B> {
-    /// Random weights for pictures of `input` channels.
-    pub fn new(shape: &DiscriminatorShape, input: usize, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+    /// Random weights for pictures of `input` channels; scores begin about `start`.
+    pub fn new(shape: &DiscriminatorShape, input: usize, start: f32, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
         let mut network = || {
             let mut ic = input;
-            let widths = shape.channels.iter().chain([&1]);
-            widths.map(|&oc| SpectralConv::new((std::mem::replace(&mut ic, oc), oc), rng, device)).collect()
+            let mut layers: Vec<SpectralConv<B>> = shape
+                .channels
+                .iter()
+                .map(|&oc| SpectralConv::new((std::mem::replace(&mut ic, oc), oc), rng, device))
+                .collect();
+            layers.push(SpectralConv::new((ic, 1), rng, device).with_bias(start));
+            layers
         };
         Self { fine: network(), coarse: network() }
     }
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn patches_are_judged_at_two_scales() {
         let rng = &mut ChaCha8Rng::seed_from_u64(1);
-        let network = PatchDiscriminator::<B>::new(&shape(), 3, rng, &Default::default());
+        let network = PatchDiscriminator::<B>::new(&shape(), 3, 0.5, rng, &Default::default());
         assert_eq!(network.num_params(), shape().parameters(3));
         let picture = Tensor::random([2, 3, 32, 24], Distribution::Uniform(0.0, 1.0), &Default::default());
         let scores = network.normalised().judge(picture, None).map(|s| s.dims());
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn with_spectral_norm_no_score_runs_away() {
         let rng = &mut ChaCha8Rng::seed_from_u64(2);
-        let mut network = PatchDiscriminator::<B>::new(&shape(), 1, rng, &Default::default());
+        let mut network = PatchDiscriminator::<B>::new(&shape(), 1, 0.5, rng, &Default::default());
         for _ in 0..50 {
             network = network.advance();
         }
@@ -164,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_depends_on_chance_alone() {
-        let network = PatchDiscriminator::<B>::new(&shape(), 3, &mut ChaCha8Rng::seed_from_u64(3), &Default::default());
+        let network =
+            PatchDiscriminator::<B>::new(&shape(), 3, 0.5, &mut ChaCha8Rng::seed_from_u64(3), &Default::default());
         let picture: Tensor<B, 4> =
             Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 1.0), &Default::default());
         let scores = |seed: u64| {

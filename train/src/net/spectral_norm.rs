@@ -33,6 +33,12 @@ impl<B: Backend> SpectralConv<B> {
         }
     }
 
+    /// The same with all biases at `value`.
+    pub fn with_bias(mut self, value: f32) -> Self {
+        self.layer.bias = self.layer.bias.map(|bias| bias.full_like(value).require_grad());
+        self
+    }
+
     /// One step of power iteration; for once per training step.
     pub fn advance(mut self) -> Self {
         let matrix = matrix(self.layer.weight.val().detach());

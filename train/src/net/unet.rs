@@ -1,7 +1,8 @@
 //! The teacher's generator: a U-Net of 3×3 convolutions over four scales.
 //!
 //! No norm over the whole picture stands in it: that would make a colour depend on what else is in view. The exception is
-//! style by reference, which is such a norm by its nature ([`super::adain`]), at the coarsest scale alone.
+//! style by reference, which is such a norm by its nature ([`super::adain`]), at the coarsest scale alone; at the finer ones the style scales and
+//! shifts without a norm, since colours come to them past the coarsest.
 
 use anyhow::{Result, ensure};
 use burn::module::Module;
@@ -126,7 +127,8 @@ impl<B: ConvBackend> UNet<B> {
             network.attention = Some(SelfAttention::new(d, &mut rng, device));
         }
         if shape.reference {
-            network.style = Some(AdaIn::new(statistics, shape.blocks, d, &mut rng, device));
+            let maps = [vec![d; shape.blocks], vec![c, b, a]].concat();
+            network.style = Some(AdaIn::new(statistics, &maps, &mut rng, device));
         }
         network
     }
@@ -147,7 +149,7 @@ impl<B: ConvBackend> UNet<B> {
         }
         x = run(&self.down[self.down.len() - 1], x, HALVING);
         let styles = match (&self.style, style) {
-            (Some(adain), Some(style)) => adain.styles(style, self.middle.len()),
+            (Some(adain), Some(style)) => adain.styles(style),
             _ => Vec::new(),
         };
         let mut styles = styles.into_iter();
@@ -162,7 +164,11 @@ impl<B: ConvBackend> UNet<B> {
         }
         let mut decoder = self.decoder.iter();
         for (up, skip) in self.up.iter().zip(skips.into_iter().rev()) {
-            x = activation::relu(doubled(run(up, x, PLAIN)) + skip);
+            x = doubled(run(up, x, PLAIN)) + skip;
+            if let Some(style) = styles.next() {
+                x = adain::modulate(x, style);
+            }
+            x = activation::relu(x);
             for layer in decoder.by_ref().take(DECODER_BLOCKS) {
                 x = residual(layer, x);
             }

@@ -76,7 +76,8 @@ impl<B: ConvBackend> Adversaries<B> {
     pub fn new(config: &Config, device: &B::Device) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed ^ 0xd15c);
         let mut of = |weight: f32, channels| {
-            (weight > 0.0).then(|| PatchDiscriminator::new(&config.discriminator, channels, &mut rng, device))
+            let start = config.adversary.game.border();
+            (weight > 0.0).then(|| PatchDiscriminator::new(&config.discriminator, channels, start, &mut rng, device))
         };
         let [colour, texture, surface] = config.loss.adversaries();
         Self { colour: of(colour, 3), texture: of(texture, 1), surface: of(surface, 3) }

@@ -1,5 +1,7 @@
 //! The averaged generator on whole pictures of the validation split.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{ElementConversion, Tensor};
 use image::RgbImage;
 
@@ -113,22 +115,21 @@ impl<B: ConvBackend> Examples<'_, B> {
     }
 }
 
-/// Up to `count` of `pairs`, spread over them, of as many sources as there are: two scales of one photo tell little of
-/// diversity.
+/// Up to `count` of `pairs`, spread over them: the largest of each source, and only where sources are too few others of
+/// them, since two scales of one photo tell little of diversity.
 pub fn spread(pairs: &[LoadedPair], count: usize) -> Vec<&LoadedPair> {
-    let mut sources = Vec::new();
-    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    let mut by_source: BTreeMap<&str, Vec<&LoadedPair>> = BTreeMap::new();
     for pair in pairs {
-        if sources.contains(&&pair.entry.source) {
-            rest.push(pair);
-        } else {
-            sources.push(&pair.entry.source);
-            first.push(pair);
-        }
+        by_source.entry(&pair.entry.source).or_default().push(pair);
+    }
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for mut of_source in by_source.into_values() {
+        of_source.sort_by_key(|pair| std::cmp::Reverse(pair.photo.width() * pair.photo.height()));
+        first.push(of_source[0]);
+        rest.extend_from_slice(&of_source[1..]);
     }
     if first.len() >= count {
-        let step = first.len() as f64 / count as f64;
-        return (0..count).map(|i| first[(i as f64 * step) as usize]).collect();
+        return (0..count).map(|i| first[i * first.len() / count]).collect();
     }
     let missing = count - first.len();
     first.extend(rest.into_iter().take(missing));
