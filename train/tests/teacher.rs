@@ -46,7 +46,7 @@ fn scene(number: u32) -> RgbImage {
 
 /// A drawing-like picture of a hue.
 fn drawing(hue: [u8; 3], width: u32) -> RgbImage {
-    RgbImage::from_fn(96, 72, |x, y| if (x / width + y / width) % 2 == 0 { Rgb(hue) } else { Rgb([15; 3]) })
+    RgbImage::from_fn(96, 72, |x, y| if (x / width + y / width).is_multiple_of(2) { Rgb(hue) } else { Rgb([15; 3]) })
 }
 
 /// VGG weights of few channels, made up: they tell colours and edges apart, which is all that is asked of them here.

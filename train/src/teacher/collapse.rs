@@ -55,8 +55,7 @@ impl Watch {
             self.won = count(self.won, real.min(fake) >= limits.won);
             self.lost = count(self.lost, ((real + fake) / 2.0 - 0.5).abs() <= limits.lost);
         }
-        // Not `<`: what is no number has collapsed as well.
-        if !(seen.diversity >= limits.diversity) {
+        if seen.diversity.is_nan() || seen.diversity < limits.diversity {
             Some(Collapse::OnePicture)
         } else if self.won >= limits.evaluations {
             Some(Collapse::Won)

@@ -297,7 +297,7 @@ fn entry_of(config: &Config, progress: &Progress, measured: &Measured) -> Entry 
     Entry::new(progress.step, |name| match name {
         "generator_rate" => Some(config.generator_rate(last) * progress.rate_factor),
         "discriminator_rate" => {
-            config.is_adversarial(last).then(|| config.adversary.discriminator_rate * progress.rate_factor)
+            config.is_adversarial(last).then_some(config.adversary.discriminator_rate * progress.rate_factor)
         }
         "mse" => Some(measured.mse),
         "psnr" => Some(measured.psnr),
