@@ -121,7 +121,7 @@ impl Batch {
                 let shift = (if setting.flip { -shift.0 } else { shift.0 }, shift.1);
                 let photo = pair.next.as_ref().unwrap_or(&pair.photo);
                 let mut standing = match &pair.next {
-                    Some(next) => standing(&crop.photo, &part(next, at, sampling.crop)),
+                    Some(next) => standing(&crop.photo, &mirrored_crop(next, at, sampling.crop)),
                     None => vec![1.0; side * side],
                 };
                 if setting.flip {
@@ -212,14 +212,21 @@ fn cut(pair: &LoadedPair, photo: &RgbImage, at: (i64, i64), sampling: &Sampling)
         weigh_face(&mut weight, face, at, side, sampling.face_weight);
     }
     let mask = match &pair.mask {
-        Some(mask) if sampling.mask => part(mask, at, sampling.crop).iter().map(|&v| f32::from(v) / 255.0).collect(),
+        Some(mask) if sampling.mask => {
+            mirrored_crop(mask, at, sampling.crop).iter().map(|&v| f32::from(v) / 255.0).collect()
+        }
         _ => Vec::new(),
     };
-    Crop { photo: part(photo, at, sampling.crop), target: part(&pair.target, at, sampling.crop), weight, mask }
+    Crop {
+        photo: mirrored_crop(photo, at, sampling.crop),
+        target: mirrored_crop(&pair.target, at, sampling.crop),
+        weight,
+        mask,
+    }
 }
 
-/// A square of `side` pixels of a picture; beyond its edges it is mirrored.
-fn part<P: Pixel + 'static>(
+/// A square of `side` pixels of a picture, from `(x, y)` on; beyond its edges the picture is mirrored.
+pub fn mirrored_crop<P: Pixel + 'static>(
     picture: &ImageBuffer<P, Vec<P::Subpixel>>,
     (x, y): (i64, i64),
     side: u32,
