@@ -82,7 +82,7 @@ fn paint_once(photo: &RgbImage, recipe: &Recipe, faces: &[FaceBox]) -> Painting 
     }
     let mut light = match (&recipe.cel, &recipe.tone) {
         (Some(cel), _) => cel::cel(&flat, cel),
-        (None, Some(tone)) => tone::tone(&flat, tone),
+        (None, Some(tone)) => tone::tone(&flat, &detail, tone),
         (None, None) => flat.l.clone(),
     };
     let mut ink = ink::ink(&lab, &flat, &detail, &recipe.ink);

@@ -49,6 +49,8 @@ pub struct Tone {
     pub local: f32,
     /// Those surroundings.
     pub local_sigma: f32,
+    /// Added to the lightness of faces before the thresholds: features show better on paper than on dots.
+    pub face_lift: f32,
     /// Share of the tones in the result.
     pub strength: f32,
     /// Softening of the borders, in pixels.
@@ -205,6 +207,7 @@ impl Tone {
         within("tone.softness", self.softness, ABOVE_ZERO, 1.0)?;
         within("tone.local", self.local, 0.0, 100.0)?;
         within("tone.local_sigma", self.local_sigma, 0.0, MAX_SIGMA)?;
+        within("tone.face_lift", self.face_lift, 0.0, 1.0)?;
         within("tone.strength", self.strength, 0.0, 1.0)?;
         within("tone.smooth_sigma", self.smooth_sigma, 0.0, MAX_SIGMA)
     }

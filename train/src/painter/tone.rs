@@ -6,11 +6,12 @@
 use super::plane::{Lab, Plane, smoothstep};
 use super::stages::{Spot, Tone};
 
-/// Returns the lightness in the recipe's tones.
-pub fn tone(flat: &Lab, recipe: &Tone) -> Plane {
+/// Returns the lightness in the recipe's tones. `detail` (0..1) is where faces are.
+pub fn tone(flat: &Lab, detail: &Plane, recipe: &Tone) -> Plane {
     let seen = sharpened(&flat.l, recipe.local, recipe.local_sigma);
     let mut out = flat.l.clone();
-    for (out, &seen) in out.values.iter_mut().zip(&seen.values) {
+    for ((out, seen), detail) in out.values.iter_mut().zip(&seen.values).zip(&detail.values) {
+        let seen = seen + recipe.face_lift * detail;
         let steps = recipe.levels.windows(2).zip(&recipe.thresholds);
         let tone = steps.fold(recipe.levels[0], |tone, (levels, &at)| {
             tone + (levels[1] - levels[0]) * smoothstep(at - recipe.softness, at + recipe.softness, seen)
@@ -55,7 +56,7 @@ mod tests {
     }
 
     fn toned(l: f32) -> f32 {
-        tone(&area(l, 0.0), recipe("ink").tone.as_ref().unwrap()).values[100]
+        tone(&area(l, 0.0), &Plane::filled(16, 16, 0.0), recipe("ink").tone.as_ref().unwrap()).values[100]
     }
 
     fn black(l: f32, a: f32, face: f32) -> f32 {
