@@ -38,7 +38,7 @@ pub struct Args {
     /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
     #[arg(required = true, value_name = "PHOTOS")]
     inputs: Vec<PathBuf>,
-    /// The look: a built-in recipe (anime) or a TOML file
+    /// The look: a built-in recipe (anime, film, comic, ink, watercolour, oil) or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "anime")]
     recipe: String,
     /// The folder for the pairs
@@ -154,7 +154,9 @@ fn recipe_text(name: &str) -> anyhow::Result<String> {
         return Ok(text.to_owned());
     }
     if !name.ends_with(".toml") {
-        return Err(Error::Usage(format!("--recipe {name}: want a TOML file or a built-in recipe: anime")).into());
+        let known: Vec<_> = Recipe::builtin_names().collect();
+        let text = format!("--recipe {name}: want a TOML file or a built-in recipe: {}", known.join(", "));
+        return Err(Error::Usage(text).into());
     }
     Ok(read_text(Path::new(name))?)
 }
