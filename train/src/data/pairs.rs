@@ -336,7 +336,7 @@ mod tests {
         assert!(!writer.was_painted(&Pair { recipe_sha256: "s".into(), ..masked.clone() }));
         let mask = GrayImage::new(2, 1);
         writer.add(&masked, Pictures { painted: None, mask: Some(&mask), next: None }).unwrap();
-        assert_eq!(writer.finish("r").unwrap().pairs, [masked.clone()]);
+        assert_eq!(writer.finish("r").unwrap().pairs, std::slice::from_ref(&masked));
         let writer = PairWriter::open(folder.path()).unwrap();
         assert!(writer.has(&masked));
     }

@@ -53,10 +53,8 @@ fn solve(mut a: [[f64; 4]; 4], mut b: [f64; 4]) -> [f64; 4] {
         a.swap(column, pivot);
         b.swap(column, pivot);
         for row in column + 1..4 {
-            let by = a[row][column] / a[column][column];
-            for k in column..4 {
-                a[row][k] -= by * a[column][k];
-            }
+            let (upper, by) = (a[column], a[row][column] / a[column][column]);
+            a[row].iter_mut().zip(upper).for_each(|(value, above)| *value -= by * above);
             b[row] -= by * b[column];
         }
     }

@@ -31,14 +31,14 @@ pub enum Skin {
 }
 
 impl Skin {
-    /// As tables name it.
-    pub fn name(self) -> &'static str {
+    /// What the means of its shifts of lightness and of hue are called.
+    pub fn measures(self) -> (&'static str, &'static str) {
         match self {
-            Self::Light => "light skin",
-            Self::Medium => "medium skin",
-            Self::Dark => "dark skin",
-            Self::DarkPicture => "dark picture",
-            Self::Backlit => "backlit face",
+            Self::Light => ("skin_light_lightness_shift", "skin_light_hue_shift"),
+            Self::Medium => ("skin_medium_lightness_shift", "skin_medium_hue_shift"),
+            Self::Dark => ("skin_dark_lightness_shift", "skin_dark_hue_shift"),
+            Self::DarkPicture => ("dark_picture_lightness_shift", "dark_picture_hue_shift"),
+            Self::Backlit => ("backlit_lightness_shift", "backlit_hue_shift"),
         }
     }
 }
