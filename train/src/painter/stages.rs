@@ -73,6 +73,8 @@ pub struct Spot {
     pub chroma_relief: f32,
     /// Added to the lightness of faces.
     pub face_relief: f32,
+    /// Softening of the border, in pixels.
+    pub smooth_sigma: f32,
 }
 
 /// Numbers of the wash stage.
@@ -220,7 +222,8 @@ impl Spot {
         within("spot.local", self.local, 0.0, 100.0)?;
         within("spot.local_sigma", self.local_sigma, 0.0, MAX_SIGMA)?;
         within("spot.chroma_relief", self.chroma_relief, 0.0, 100.0)?;
-        within("spot.face_relief", self.face_relief, 0.0, 1.0)
+        within("spot.face_relief", self.face_relief, 0.0, 1.0)?;
+        within("spot.smooth_sigma", self.smooth_sigma, 0.0, MAX_SIGMA)
     }
 }
 
