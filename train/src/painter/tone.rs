@@ -23,11 +23,13 @@ pub fn tone(flat: &Lab, detail: &Plane, recipe: &Tone) -> Plane {
 
 /// Fills `ink` where `flat` is dark. Colour and faces (`detail`, 0..1) are reluctant to become black.
 pub fn spot(ink: &mut Plane, flat: &Lab, detail: &Plane, recipe: &Spot) {
-    let mut black = sharpened(&flat.l, recipe.local, recipe.local_sigma);
-    for (i, seen) in black.values.iter_mut().enumerate() {
+    let mut black = flat.l.blurred(recipe.local_sigma);
+    for (i, value) in black.values.iter_mut().enumerate() {
+        let l = flat.l.values[i];
+        let seen = l + (recipe.local + recipe.face_local * detail.values[i]) * (l - *value);
         let chroma = (flat.a.values[i].powi(2) + flat.b.values[i].powi(2)).sqrt();
-        let light = *seen + recipe.chroma_relief * chroma + recipe.face_relief * detail.values[i];
-        *seen = 1.0 - smoothstep(recipe.below - recipe.softness, recipe.below + recipe.softness, light);
+        let light = seen + recipe.chroma_relief * chroma + recipe.face_relief * detail.values[i];
+        *value = 1.0 - smoothstep(recipe.below - recipe.softness, recipe.below + recipe.softness, light);
     }
     let black = black.blurred(recipe.smooth_sigma);
     for (ink, black) in ink.values.iter_mut().zip(&black.values) {
