@@ -12,8 +12,6 @@ use super::stages::Brush;
 const SECTORS: usize = 8;
 /// Half the angle at which a sector's weight has become 0 (γ of the paper).
 const SECTOR_ANGLE: f32 = 3.0 / 8.0 * std::f32::consts::PI;
-/// Fall-off towards the ellipse's border: σ of 0.4 of its radius.
-const FALL_OFF: f32 = 1.0 / (2.0 * 0.4 * 0.4);
 
 /// Paints `picture` in dabs. Where `detail` (0..1) is 1, in faces, `face_keeps` of it stays as it is.
 pub fn brush(picture: &Lab, detail: &Plane, recipe: &Brush) -> Lab {
@@ -90,7 +88,8 @@ fn sums(
             let [uu, vv, pp, qq] = [u, v, p, q].map(|t| zeta - eta * t * t);
             let mut weights = [v + uu, q + pp, u + vv, p + qq, uu - v, pp - q, vv - u, qq - p];
             weights.iter_mut().for_each(|w| *w = w.max(0.0) * w.max(0.0));
-            let near = (-FALL_OFF * far).exp() / weights.iter().sum::<f32>();
+            // Close to the paper's Gaussian, and 0 at the ellipse's border: a tap that enters it moves nothing.
+            let near = (1.0 - far) * (1.0 - far) / weights.iter().sum::<f32>();
             let i = x.wrapping_add_signed(dx);
             let [l, a, b] = rows.map(|row| row[i]);
             let values = [near, near * l, near * a, near * b, near * (l * l + a * a + b * b)];

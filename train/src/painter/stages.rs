@@ -69,10 +69,14 @@ pub struct Spot {
     pub local: f32,
     /// Those surroundings.
     pub local_sigma: f32,
+    /// How much more in faces, whose features are to be black rather than grey.
+    pub face_local: f32,
     /// Added to the lightness of a colour, times its chroma.
     pub chroma_relief: f32,
     /// Added to the lightness of faces.
     pub face_relief: f32,
+    /// Softening of the border, in pixels.
+    pub smooth_sigma: f32,
 }
 
 /// Numbers of the wash stage.
@@ -219,8 +223,10 @@ impl Spot {
         within("spot.softness", self.softness, ABOVE_ZERO, 1.0)?;
         within("spot.local", self.local, 0.0, 100.0)?;
         within("spot.local_sigma", self.local_sigma, 0.0, MAX_SIGMA)?;
+        within("spot.face_local", self.face_local, 0.0, 100.0)?;
         within("spot.chroma_relief", self.chroma_relief, 0.0, 100.0)?;
-        within("spot.face_relief", self.face_relief, 0.0, 1.0)
+        within("spot.face_relief", self.face_relief, 0.0, 1.0)?;
+        within("spot.smooth_sigma", self.smooth_sigma, 0.0, MAX_SIGMA)
     }
 }
 
