@@ -49,7 +49,8 @@ fn drawing(hue: [u8; 3], width: u32) -> RgbImage {
     RgbImage::from_fn(96, 72, |x, y| if (x / width + y / width).is_multiple_of(2) { Rgb(hue) } else { Rgb([15; 3]) })
 }
 
-/// VGG weights of few channels, made up: they tell colours and edges apart, which is all that is asked of them here.
+/// VGG weights of few channels, made up: the first channels pass on from layer to layer, so that the last tell colours,
+/// and the rest mix a little of everything.
 fn vgg(path: &Path) {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let mut add = |name: String, shape: &[usize], values: Vec<f32>| {
@@ -66,9 +67,14 @@ fn vgg(path: &Path) {
     add("0.bias".into(), &[3], vec![0.0; 3]);
     let mut ic = 3;
     for (number, oc) in [(2, 6), (5, 6), (9, 8), (12, 8), (16, 8)] {
-        let value = |i: usize| ((i * 7919 + number * 31) % 199) as f32 / 199.0 - 0.4;
-        add(format!("{number}.weight"), &[oc, ic, 3, 3], (0..oc * ic * 9).map(|i| 0.3 * value(i)).collect());
-        add(format!("{number}.bias"), &[oc], (0..oc).map(|i| 0.05 * i as f32).collect());
+        let mix = |i: usize| {
+            let hash = ((i + number * 1000) as u32).wrapping_mul(2_654_435_761) >> 16;
+            0.2 * ((hash % 1024) as f32 / 1024.0 - 0.5)
+        };
+        let passes = |i: usize| i % 9 == 4 && i / 9 % ic == i / 9 / ic;
+        let weight = (0..oc * ic * 9).map(|i| if passes(i) { 1.0 } else { mix(i) }).collect();
+        add(format!("{number}.weight"), &[oc, ic, 3, 3], weight);
+        add(format!("{number}.bias"), &[oc], vec![0.0; oc]);
         ic = oc;
     }
     std::fs::write(path, archive.finish().unwrap().into_inner()).unwrap();
@@ -107,7 +113,7 @@ impl Workshop {
 
     fn configure(&self, name: &str, steps: u32, warm: u32, reference: bool) {
         let losses = if reference {
-            "adversarial = 0.0\ntexture = 0.0\nsurface = 0.0\ncontent = 0.05\nstructure = 0.0\npainted = 0.0\n\
+            "adversarial = 0.0\ntexture = 0.0\nsurface = 0.0\ncontent = 0.1\nstructure = 0.0\npainted = 0.0\n\
              colour = 0.0\ngram = 0.1\nstatistics = 3.0\ntotal_variation = 0.0\n"
         } else {
             "adversarial = 0.1\ntexture = 0.1\nsurface = 0.0\ncontent = 0.5\nstructure = 0.0\npainted = 0.0\n\
@@ -236,8 +242,8 @@ fn two_references_give_two_pictures_of_one_photo() {
     let (pink, azure) = (with("pink.png", "a.png"), with("azure.png", "b.png"));
     let redness = |p: &RgbImage| p.pixels().map(|p| f64::from(p.0[0]) - f64::from(p.0[2])).sum::<f64>() / 5120.0;
     let difference: f64 = pink.iter().zip(azure.iter()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / 15360.0;
-    assert!(difference > 3.0, "they differ by {difference} of 255");
-    assert!(redness(&pink) > redness(&azure) + 3.0, "{} and {}", redness(&pink), redness(&azure));
+    assert!(difference > 20.0, "they differ by {difference} of 255");
+    assert!(redness(&pink) > redness(&azure) + 20.0, "{} and {}", redness(&pink), redness(&azure));
     bad(&mut workshop.apply("run/teacher.safetensors", "photos/p2.png", "c.png"), 2, "--reference");
 }
 

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::student::{ConvLayer, normal};
 
-/// Keeps a division by a norm of nought finite.
+/// Keeps a norm of nought from being divided by, and its root from having an endless slope.
 const EPSILON: f32 = 1e-12;
 
 /// A 3×3 convolution's parameters with the direction in which its weight was last seen to be the largest.
@@ -59,7 +59,7 @@ impl<B: Backend> SpectralConv<B> {
         let direction = self.direction.val();
         let [oc] = direction.dims();
         let along = direction.reshape([1, oc]).matmul(matrix(weight.clone()));
-        let largest = (along.clone() * along).sum().sqrt().add_scalar(EPSILON);
+        let largest = (along.clone() * along).sum().add_scalar(EPSILON).sqrt();
         (weight / largest.reshape([1, 1, 1, 1]), self.layer.bias.val())
     }
 }
@@ -70,7 +70,7 @@ fn matrix<B: Backend>(weight: Tensor<B, 4>) -> Tensor<B, 2> {
 }
 
 fn unit<B: Backend>(vector: Tensor<B, 1>) -> Tensor<B, 1> {
-    let length = (vector.clone() * vector.clone()).sum().sqrt().add_scalar(EPSILON);
+    let length = (vector.clone() * vector.clone()).sum().add_scalar(EPSILON).sqrt();
     vector / length
 }
 
