@@ -31,6 +31,8 @@ pub struct Exhibit {
     pub description: String,
     /// What it was trained from: styles of one base can be mixed.
     pub base: Option<String>,
+    /// Whether it knows the person in a picture, so that a part of it can be drawn.
+    pub has_person_mask: bool,
     /// The example in this style, as JPEG.
     pub thumbnail: Option<Bytes>,
     /// Why the style cannot be used.
@@ -126,8 +128,14 @@ fn exhibit(offer: &Offer, opener: &Opener, example: &Picture) -> Result<Exhibit>
     let Card { description, base_sha256: base, .. } = Registry::card(&offer.style)?;
     let mut stylizer = opener(&offer.address())?;
     stylizer.set_strength(1.0);
-    let thumbnail = draw(example, &mut stylizer)?;
-    Ok(Exhibit { description, base, thumbnail: Some(thumbnail.into()), fault: None, edition: offer.edition })
+    Ok(Exhibit {
+        description,
+        base,
+        has_person_mask: stylizer.has_person_mask(),
+        thumbnail: Some(draw(example, &mut stylizer)?.into()),
+        fault: None,
+        edition: offer.edition,
+    })
 }
 
 fn draw(example: &Picture, stylizer: &mut Stylizer) -> Result<Vec<u8>> {
