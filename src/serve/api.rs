@@ -151,11 +151,12 @@ pub async fn styles(State(site): Shared) -> Answer {
         .style_names()
         .into_iter()
         .map(|name| {
-            let Exhibit { description, base, thumbnail, fault, edition } =
+            let Exhibit { description, base, has_person_mask, thumbnail, fault, edition } =
                 site.gallery.exhibit(&name).unwrap_or_default();
             json!({
                 "current": name == current, "name": name, "description": description, "fault": fault,
                 "has_thumbnail": thumbnail.is_some(), "edition": edition, "base": base,
+                "has_person_mask": has_person_mask,
             })
         })
         .collect();

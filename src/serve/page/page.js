@@ -7,7 +7,6 @@ const TEXTS = {
     keeping: "Taking it …", kept: "Kept on the computer as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
     mixWith: "Mixed with", mixShare: "Share of it",
     region: "Drawn part", regionAll: "Everything", regionPerson: "The person", regionBackground: "What is behind",
-    regionHint: "Styles that do not know a person from what is behind draw everything",
     compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
     drawnFrames: "drawn", sourceFrames: "from the source", latency: "Latency in ms", median: "median",
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
@@ -24,7 +23,6 @@ const TEXTS = {
     keeping: "正在拍摄……", kept: "已保存到电脑：{file}", styles: "风格", look: "效果", strength: "强度", stability: "稳定度",
     mixWith: "混合风格", mixShare: "混合比例",
     region: "绘制范围", regionAll: "全部", regionPerson: "人物", regionBackground: "背景",
-    regionHint: "不能区分人物与背景的风格会绘制全部画面",
     compare: "与原图对比", split: "分界位置", fps: "每秒帧数",
     drawnFrames: "已绘制", sourceFrames: "来自输入", latency: "延迟（毫秒）", median: "中位数",
     tail: "95% 低于此值", ago: "60 秒前", now: "现在", photo: "绘制照片", choose: "选择照片",
@@ -182,6 +180,7 @@ function showStyles() {
     list.replaceChildren(...buttons);
   }
   showMixing();
+  $("region-label").hidden = !styles.some((style) => settings && style.name === mixture().main && style.has_person_mask);
 }
 
 /** What the style in the settings is: one alone, or two of which the second has a share. */
