@@ -65,7 +65,9 @@ impl Entry {
 
     fn line(&self) -> String {
         // Rates are small, and half of them smaller.
-        let text = |value: f64| if value.abs() < 1e-3 { format!("{value:.5e}") } else { format!("{value:.6}") };
+        let text = |value: f64| {
+            if value != 0.0 && value.abs() < 1e-3 { format!("{value:.5e}") } else { format!("{value:.6}") }
+        };
         let cells = self.cells.iter().map(|cell| cell.map(text).unwrap_or_default());
         format!("{},{}\n", self.step, cells.collect::<Vec<_>>().join(","))
     }
