@@ -193,7 +193,7 @@ mod tests {
         let (three, four) = (draw(&plain), draw(&masked));
         let colours: Vec<u8> = four.chunks_exact(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
         assert_eq!(three, colours);
-        assert!(four.chunks_exact(4).all(|pixel| pixel[3] == 128), "undecided");
+        assert!(four.chunks_exact(4).all(|pixel| (127..=128).contains(&pixel[3])), "undecided");
         assert_eq!(masked.clone().with_person_mask().network, masked.network);
     }
 

@@ -9,8 +9,7 @@ use nijigen::Error;
 use super::output;
 use crate::data::{photos, read_file, write_whole};
 use crate::device::{Device, Task, TrainBackend, default_device, dispatch};
-use crate::net::vgg::Vgg;
-use crate::teacher::model::{Model, style_of, stylize};
+use crate::teacher::model::{Model, condition, stylize};
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
@@ -50,27 +49,7 @@ impl Task for Apply<'_> {
         let path = &self.args.teacher;
         // On the back end beneath: nothing is learned here.
         let model = Model::<B::InnerBackend>::load(path, &device)?;
-        let vgg =
-            self.args.vgg.as_deref().map(|path| Vgg::<B::InnerBackend>::load(path, false, &device)).transpose()?;
-        let style = match (&self.reference, vgg) {
-            (Some(reference), Some(vgg)) => Some(style_of(&vgg, reference, &device)),
-            _ => None,
-        };
-        let name = path.display();
-        let wanted = model.about.statistics;
-        match &style {
-            Some(_) if wanted == 0 => {
-                Err(Error::Usage(format!("{name} takes no style from a picture: leave --reference out")))
-            }
-            None if wanted > 0 => Err(Error::Usage(format!(
-                "{name} takes its style from a picture: name one with --reference, and --vgg"
-            ))),
-            Some(style) if style.dims()[1] != wanted => Err(Error::Usage(format!(
-                "{name} was trained with other VGG weights ({wanted} statistics, these give {}): give those",
-                style.dims()[1]
-            ))),
-            _ => Ok(()),
-        }?;
+        let style = condition(&model, path, (self.reference.as_ref(), self.args.vgg.as_deref()), &device)?;
         Ok(stylize(&model.network, &self.photo, style, &device))
     }
 }

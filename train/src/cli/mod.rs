@@ -7,6 +7,7 @@ pub mod export;
 mod output;
 pub mod paint;
 pub mod prepare;
+pub mod repaint;
 pub mod teacher;
 
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ pub enum Command {
     Paint(paint::Args),
     /// Check, split and pack photos, art and clips into one file to train on
     Prepare(prepare::Args),
+    /// Paint pairs anew by a teacher: what a student is distilled from
+    Repaint(repaint::Args),
     /// Train a teacher: a generator against adversaries; run again with the same arguments, it goes on where it was
     Teacher(teacher::Args),
 }
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Paint(args) => paint::run(args),
         Command::Prepare(args) => prepare::run(args),
+        Command::Repaint(args) => repaint::run(args),
         Command::Teacher(args) => teacher::run(args),
     };
     match result {

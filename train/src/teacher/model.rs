@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
 use image::RgbImage;
+use nijigen::Error;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,37 @@ pub fn stylize<B: ConvBackend>(
 ) -> RgbImage {
     let bytes = bytes_tensor(photo, MULTIPLE, device);
     picture_of(network.forward(bytes.div_scalar(255.0), style), photo.width(), photo.height())
+}
+
+/// What `model`, read from `path`, is to be conditioned on: the statistics of `reference`, read through the VGG weights at
+/// `vgg`; `None` for a teacher that takes no style from a picture.
+///
+/// # Errors
+/// [`Error::Usage`] where it takes none and is given one, or the other way round, or the weights are not those that it
+/// was trained with; when they cannot be read.
+pub fn condition<B: ConvBackend>(
+    model: &Model<B>,
+    path: &Path,
+    (reference, vgg): (Option<&RgbImage>, Option<&Path>),
+    device: &B::Device,
+) -> Result<Option<Tensor<B, 2>>> {
+    let vgg = vgg.map(|path| Vgg::<B>::load(path, false, device)).transpose()?;
+    let style = reference.zip(vgg).map(|(reference, vgg)| style_of(&vgg, reference, device));
+    let (name, wanted) = (path.display(), model.about.statistics);
+    match &style {
+        Some(_) if wanted == 0 => {
+            Err(Error::Usage(format!("{name} takes no style from a picture: leave --reference out")))
+        }
+        None if wanted > 0 => {
+            Err(Error::Usage(format!("{name} takes its style from a picture: name one with --reference, and --vgg")))
+        }
+        Some(style) if style.dims()[1] != wanted => Err(Error::Usage(format!(
+            "{name} was trained with other VGG weights ({wanted} statistics, these give {}): give those",
+            style.dims()[1]
+        ))),
+        _ => Ok(()),
+    }?;
+    Ok(style)
 }
 
 /// What a style picture is known by, `[1, n]`.
