@@ -38,7 +38,9 @@ fn height(photo: &Lab, flat: &Lab, recipe: &Relief) -> Plane {
     let texture = fine.values.iter().zip(&coarse.values).map(|(f, c)| {
         let band = f - c;
         // Cored: a band of the noise's size all but vanishes.
-        band.powi(3) / (band * band + recipe.bristle_from * recipe.bristle_from)
+        let cored = band.powi(3) / (band * band + recipe.bristle_from * recipe.bristle_from);
+        // A silhouette is no thicker than a strand of hair, or it would get a bright rim.
+        recipe.bristle_limit * (cored / recipe.bristle_limit).tanh()
     });
     let bristles = flow.smoothed(&Plane { values: texture.collect(), ..fine }, recipe.along);
     let form = flat.l.blurred(recipe.ridge_sigma);
