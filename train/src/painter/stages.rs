@@ -171,7 +171,7 @@ pub enum PatternKind {
 pub struct Lift {
     /// Lightness that black becomes.
     pub floor: f32,
-    /// Added to `a` and `b` of black.
+    /// Added to `a` and `b` of black; colours get none.
     pub tint: [f32; 2],
     /// Lightness above which nothing is tinted.
     pub below: f32,
