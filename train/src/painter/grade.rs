@@ -40,7 +40,8 @@ fn colour(l: f32, a: f32, b: f32, recipe: &Grade) -> (f32, f32, f32) {
     );
     match &recipe.lift {
         Some(lift) => {
-            let dark = 1.0 - smoothstep(0.0, lift.below, l);
+            // Dark skin is a colour, and keeps its own.
+            let dark = (1.0 - coloured) * (1.0 - smoothstep(0.0, lift.below, l));
             (lift.floor + (1.0 - lift.floor) * l, a + lift.tint[0] * dark, b + lift.tint[1] * dark)
         }
         None => (l, a, b),

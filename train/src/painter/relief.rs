@@ -25,7 +25,7 @@ pub fn relief(picture: &mut Rgb, photo: &Lab, flat: &Lab, detail: &Plane, recipe
             let lit = thick * (recipe.strength * slope).tanh();
             for plane in picture.iter_mut() {
                 let v = &mut plane.values[i];
-                *v += if lit > 0.0 { recipe.shine * lit * (1.0 - *v) * (0.3 + *v) } else { recipe.shade * lit * *v };
+                *v += if lit > 0.0 { 2.0 * recipe.shine * lit * (1.0 - *v) * *v } else { recipe.shade * lit * *v };
             }
         }
     }
@@ -38,7 +38,9 @@ fn height(photo: &Lab, flat: &Lab, recipe: &Relief) -> Plane {
     let texture = fine.values.iter().zip(&coarse.values).map(|(f, c)| {
         let band = f - c;
         // Cored: a band of the noise's size all but vanishes.
-        band * band * band.abs() / (band * band + recipe.bristle_from * recipe.bristle_from)
+        let cored = band.powi(3) / (band * band + recipe.bristle_from * recipe.bristle_from);
+        // A silhouette is no thicker than a strand of hair, or it would get a bright rim.
+        recipe.bristle_limit * (cored / recipe.bristle_limit).tanh()
     });
     let bristles = flow.smoothed(&Plane { values: texture.collect(), ..fine }, recipe.along);
     let form = flat.l.blurred(recipe.ridge_sigma);

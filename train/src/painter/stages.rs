@@ -117,6 +117,8 @@ pub struct Relief {
     pub bristle_sigma: f32,
     /// Contrast below which texture gives none.
     pub bristle_from: f32,
+    /// Contrast from which stronger texture gives no deeper ones.
+    pub bristle_limit: f32,
     /// Length of a furrow.
     pub along: f32,
     /// Height of bristles, times the texture's contrast.
@@ -169,7 +171,7 @@ pub enum PatternKind {
 pub struct Lift {
     /// Lightness that black becomes.
     pub floor: f32,
-    /// Added to `a` and `b` of black.
+    /// Added to `a` and `b` of black; colours get none.
     pub tint: [f32; 2],
     /// Lightness above which nothing is tinted.
     pub below: f32,
@@ -249,6 +251,7 @@ impl Relief {
         within("relief.flow_sigma", self.flow_sigma, 0.0, MAX_SIGMA)?;
         within("relief.bristle_sigma", self.bristle_sigma, 0.1, MAX_SIGMA / 2.5)?;
         within("relief.bristle_from", self.bristle_from, ABOVE_ZERO, 1.0)?;
+        within("relief.bristle_limit", self.bristle_limit, ABOVE_ZERO, 1.0)?;
         within("relief.along", self.along, 0.1, MAX_SIGMA)?;
         within("relief.bristles", self.bristles, 0.0, 1000.0)?;
         within("relief.ridges", self.ridges, 0.0, 1000.0)?;

@@ -96,7 +96,7 @@ mod tests {
             let row = out.a.row(32);
             (0..SIDE).filter(|&x| row[x] > 0.01 && row[x] < 0.04).count()
         };
-        let (weak, strong) = (width(two((0.6, 0.0), (0.6, 0.05))), width(two((0.5, 0.0), (0.9, 0.05))));
+        let (weak, strong) = (width(two((0.6, 0.0), (0.6, 0.05))), width(two((0.3, 0.0), (0.7, 0.05))));
         assert!(weak > 5 && strong < 3, "{weak} and {strong} pixels of transition");
     }
 
