@@ -222,6 +222,39 @@ fn a_data_set_becomes_a_teacher_that_draws_photos_of_any_size() {
     bad(&mut workshop.apply(teacher, "config.toml", "other.png"), 1, "config.toml is no picture");
     bad(&mut workshop.apply(teacher, "odd.png", "other.txt"), 2, "other.txt");
     assert!(!workshop.at("other.png").exists());
+
+    repainted(&workshop, teacher);
+}
+
+/// What a student is distilled from: the painted pairs with what the teacher makes of their photos.
+fn repainted(workshop: &Workshop, teacher: &str) {
+    let mut paint = train("paint");
+    paint.arg(workshop.at("photos")).args(["--scales", "1", "--hold-out", "p3", "-o"]).arg(workshop.at("pairs"));
+    good(&mut paint);
+    let repaint = |teacher: &str, out: &str| {
+        let mut command = train("repaint");
+        command.arg("--pairs").arg(workshop.at("pairs")).arg("--teacher").arg(workshop.at(teacher));
+        command.arg("-o").arg(workshop.at(out));
+        command
+    };
+    assert!(text(&good(&mut repaint(teacher, "taught")).stdout).contains("(1 held out), 5 of them painted now"));
+    assert!(text(&good(&mut repaint(teacher, "taught")).stdout).contains("0 of them painted now"));
+    let files = |folder: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(workshop.at(folder)).unwrap();
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    let (painted, taught) = (files("pairs/target"), files("taught/target"));
+    assert_eq!((painted.len(), taught.len()), (5, 5));
+    for (painted, taught) in painted.iter().zip(&taught) {
+        let (painted, taught) = (open(painted.clone()), open(taught.clone()));
+        assert_eq!(painted.dimensions(), taught.dimensions());
+        assert_ne!(painted, taught);
+    }
+    assert_eq!(open(files("pairs/photo")[0].clone()), open(files("taught/photo")[0].clone()));
+    bad(&mut repaint(teacher, "pairs"), 2, "name another one");
+    bad(&mut repaint("config.toml", "other"), 1, "config.toml does not hold a teacher");
 }
 
 #[test]
