@@ -176,6 +176,10 @@ def main():
         slide = "(() => {{ const e = document.querySelector('#{0}'); e.value = {1}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
         page.run(slide.format("strength", 0.5))
         becomes("the strength slides", "strength", 0.5)
+        page.run("(() => { const e = document.querySelector('#region'); e.value = 'person'; e.dispatchEvent(new Event('change')); })()")
+        becomes("only the person is drawn", "region", "person")
+        page.run("(() => { const e = document.querySelector('#region'); e.value = 'all'; e.dispatchEvent(new Event('change')); })()")
+        becomes("and everything again", "region", "all")
         page.click("#compare")
         becomes("the comparison is on", "split", 0.5)
         page.run(slide.format("split", 0.25))

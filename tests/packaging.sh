@@ -79,7 +79,7 @@ contains() {
         '-rw-r--r-- ./usr/lib/sysusers.d/nijigen.conf' '-rw-r--r-- ./usr/share/man/man1/nijigen-run.1.gz' \
         '-rw-r--r-- ./usr/share/bash-completion/completions/nijigen' '-rw-r--r-- ./usr/share/doc/nijigen/kiosk.md' \
         '-rw-r--r-- ./usr/share/doc/nijigen/copyright'; do
-        awk '{print $1, $6}' /tmp/contents | grep -qxF -- "$line" || { echo "without $line"; return 1; }
+        awk '{print $1, $6}' /tmp/contents | grep -xF -- "$line" >/dev/null || { echo "without $line"; return 1; }
     done
 }
 
@@ -91,7 +91,7 @@ has_user() { getent passwd nijigen | grep -q ":$state:/usr/sbin/nologin$"; }
 is_enabled() { [[ -e /etc/systemd/system/multi-user.target.wants/$unit ]]; }
 is_not_enabled() { ! is_enabled; }
 shows_settings() { as nijigen nijigen config show --preset kiosk --config "$config" | grep -F "$1" | grep -F "# $config"; }
-prints_manual() { zcat /usr/share/man/man1/nijigen-run.1.gz | grep -q 'full.-screen'; }
+prints_manual() { zcat /usr/share/man/man1/nijigen-run.1.gz | grep 'full.-screen' >/dev/null; }
 is_there() { [[ -e $1 ]]; }
 verifies() { [[ -z $(systemd-analyze verify --man=no "$unit" 2>&1 | grep -F "${unit%.service}" | tee /dev/stderr) ]]; }
 named() { find /etc /usr /var /run -xdev -name '*nijigen*' | sort; }

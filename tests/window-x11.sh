@@ -15,7 +15,8 @@ has_tools() {
         command -v "$tool" >/dev/null || return 1
     done
     for library in libX11 libXcursor libwayland-client libxkbcommon; do
-        /sbin/ldconfig -p | grep -q "$library\.so\." || return 1
+        # Not grep -q: it ends at the first match, and who still writes to it then fails.
+        /sbin/ldconfig -p | grep "$library\.so\." >/dev/null || return 1
     done
 }
 if ! has_tools; then

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::{self, StyleConfig};
 use crate::engine::kernels::Isa;
+use crate::engine::region::Region;
 use crate::engine::{Options, Which};
 use crate::error::Result;
 use crate::style::{Registry, Stylizer};
@@ -19,6 +20,10 @@ pub struct StyleOptions {
     /// How much of the style: 0 is the photo, 1 the style alone
     #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = strength, allow_negative_numbers = true)]
     pub strength: f32,
+    /// Which part is drawn, where the style knows the person in a picture: person, background or all; the rest stays
+    /// the photo
+    #[arg(long, value_name = "PART", default_value_t)]
+    pub region: Region,
     /// A further folder to look for styles in
     #[arg(long, value_name = "DIR")]
     pub styles: Option<PathBuf>,
@@ -62,6 +67,7 @@ impl StyleOptions {
         StyleConfig {
             style: self.style.clone(),
             strength: self.strength,
+            region: self.region,
             folder: self.styles.clone(),
             engine: Options {
                 threads: self.threads.map_or_else(config::default_threads, usize::from),

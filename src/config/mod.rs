@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy;
 
 use crate::engine::Options;
+use crate::engine::region::Region;
 use crate::frame::{Rate, Size};
 use crate::live::{KioskConfig, SnapshotConfig};
 pub use choice::{Detail, FrameRate, SinkChoice, SourceChoice};
@@ -32,6 +33,8 @@ pub struct StyleConfig {
     pub style: String,
     /// 0 is the photo, 1 the style alone.
     pub strength: f32,
+    /// Which part of the picture is drawn.
+    pub region: Region,
     /// Where to look for styles before anywhere else.
     pub folder: Option<PathBuf>,
     /// What runs it, on how many threads.

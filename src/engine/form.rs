@@ -19,9 +19,14 @@ pub enum Layout {
 impl Layout {
     /// The shape of an image of 3 channels.
     pub(super) fn shape(self, height: usize, width: usize) -> [usize; 4] {
+        self.shape_of(3, height, width)
+    }
+
+    /// The shape of an image of so many channels.
+    pub(super) fn shape_of(self, channels: usize, height: usize, width: usize) -> [usize; 4] {
         match self {
-            Self::Nchw => [1, 3, height, width],
-            Self::Nhwc => [1, height, width, 3],
+            Self::Nchw => [1, channels, height, width],
+            Self::Nhwc => [1, height, width, channels],
         }
     }
 

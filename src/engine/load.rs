@@ -10,6 +10,7 @@ use super::graph::{Graph, called, declared_shape};
 use super::guard::guarded;
 use super::kernels::Isa;
 use super::lower::{Lowered, lower};
+use super::mix::mix;
 use super::tract::{FUSED_NODE, Form, Network, TractGenerator};
 use super::{Generator, checks, field};
 use crate::error::{Error, Result};
@@ -126,12 +127,13 @@ fn load_checked(onnx: &[u8], stated: Stated, options: Options) -> std::result::R
     let side = 64 * multiple as usize;
     let (height, width) = fixed.map_or((side, side), |size| (size.height as usize, size.width as usize));
     let shapes = network.shapes(layout.shape(height, width)).map_err(cannot_run)?;
-    let output_layout = output_layout(&shapes.output, layout, height, width)?;
+    let (output_layout, output_channels) = output_form(&shapes.output, layout, height, width)?;
     let field = field::reach(&graph, &input.name, &output.name, &shapes.heights);
     let shown = (form::input_range(&graph, &input.name), form::output_range(&graph, &output.name));
     let form = Form {
         input_layout: layout,
         output_layout,
+        output_channels,
         input_range: Range::Signed,
         output_range: Range::Signed,
         multiple: field.map_or(multiple, |field| common_multiple(multiple, field.coarsest)),
@@ -153,6 +155,37 @@ fn load_checked(onnx: &[u8], stated: Stated, options: Options) -> std::result::R
         remarks: remarks.into_iter().collect(),
         obstacle: Some(obstacle),
     })
+}
+
+/// Loads a mixture of networks, each from the bytes of its ONNX file and with its share (above 0). All of them must be such
+/// that the fused engine runs them as a whole.
+///
+/// # Errors
+/// [`Error::Style`] with a clause that goes on from "the styles NAME and NAME …".
+pub fn load_mixed(files: &[(&[u8], f32)], options: Options) -> Result<Box<dyn Generator>> {
+    let read = |onnx: &[u8]| {
+        let model = checks::parse(onnx)?;
+        let graph = Graph::new(model.graph.as_ref().ok_or("holds no network")?);
+        let (input, output) = ends(&graph)?;
+        let lowered =
+            lower(&graph).map_err(|why| format!("cannot be mixed, since one is not quantized as ours: {why}"))?;
+        if (&lowered.input, &lowered.output) != (&input.name, &output.name) {
+            return Err("cannot be mixed, since one has steps around its generator".to_owned());
+        }
+        Ok(lowered.network)
+    };
+    let mixed = || -> std::result::Result<Box<dyn Generator>, String> {
+        if options.engine == Which::Tract {
+            return Err("are mixed by the fused engine alone: leave --engine out".into());
+        }
+        let networks = files.iter().map(|(onnx, _)| read(onnx)).collect::<std::result::Result<Vec<_>, _>>()?;
+        let parts: Vec<_> = networks.iter().zip(files).map(|(network, (_, share))| (network, *share)).collect();
+        let network = mix(&parts).map_err(|why| format!("cannot be mixed: {why}"))?;
+        let isa = options.isa.unwrap_or_else(Isa::best);
+        let generator = FusedGenerator::new(&network, isa, options.threads).map_err(|error| error.to_string())?;
+        Ok(Box::new(generator))
+    };
+    mixed().map_err(Error::Style)
 }
 
 /// A generator found in a file, ready to run.
@@ -299,18 +332,21 @@ fn find_multiple(network: &Network, layout: Layout) -> std::result::Result<u32, 
 }
 
 fn has_size(output: &[i64], height: usize, width: usize) -> bool {
-    output_layout(output, Layout::Nchw, height, width).is_ok()
+    output_form(output, Layout::Nchw, height, width).is_ok()
 }
 
-fn output_layout(
+/// The order of the output's dimensions, and its channels: 3, or 4 with a person mask.
+fn output_form(
     output: &[i64],
     preferred: Layout,
     height: usize,
     width: usize,
-) -> std::result::Result<Layout, String> {
-    let is = |layout: Layout| layout.shape(height, width).map(|d| d as i64) == output;
+) -> std::result::Result<(Layout, usize), String> {
     let other = if preferred == Layout::Nchw { Layout::Nhwc } else { Layout::Nchw };
-    [preferred, other].into_iter().find(|layout| is(*layout)).ok_or_else(|| size_changed(output, height, width))
+    let forms = [preferred, other].into_iter().flat_map(|layout| [(layout, 3), (layout, 4)]);
+    let is =
+        |(layout, channels): &(Layout, usize)| layout.shape_of(*channels, height, width).map(|d| d as i64) == output;
+    forms.into_iter().find(is).ok_or_else(|| size_changed(output, height, width))
 }
 
 fn size_changed(output: &[i64], height: usize, width: usize) -> String {

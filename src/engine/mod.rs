@@ -12,16 +12,19 @@ mod guard;
 pub mod kernels;
 mod load;
 mod lower;
+mod mix;
 pub mod reach;
 pub mod reference;
+pub mod region;
 pub mod tiles;
 pub mod topology;
 mod tract;
 
 pub use checks::MAX_FILE;
-pub use load::{Guess, Loaded, Options, Stated, Which, load};
+pub use load::{Guess, Loaded, Options, Stated, Which, load, load_mixed};
 
 use crate::engine::fused::FusedGenerator;
+use crate::engine::region::Region;
 use crate::error::Result;
 use crate::frame::Size;
 
@@ -54,4 +57,15 @@ pub trait Generator: Send {
 
     /// Sides of what the network reads are multiples of this.
     fn multiple(&self) -> u32;
+
+    /// Whether the network knows the person in a picture.
+    fn has_person_mask(&self) -> bool {
+        false
+    }
+
+    /// Draws only this part of the next pictures; the rest is the photo. Without [a mask](Self::has_person_mask)
+    /// everything is drawn whatever is asked for.
+    fn set_region(&mut self, region: Region) {
+        let _ = region;
+    }
 }

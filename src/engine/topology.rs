@@ -118,6 +118,21 @@ impl Topology {
         Self { layers: net.layers }
     }
 
+    /// The same network with a fourth output channel beside red, green and blue: how certainly a pixel is of a person
+    /// (0 to 1, in the picture's steps of 1/255). All else stays, so that the weights of one serve the other.
+    #[must_use]
+    pub fn with_person_mask(mut self) -> Self {
+        if let Some(last) = self.layers.last_mut() {
+            last.out_channels = last.out_channels / 3 * 4;
+        }
+        self
+    }
+
+    /// Whether the last layer gives a person mask beside the picture.
+    pub fn has_person_mask(&self) -> bool {
+        self.layers.last().is_some_and(|last| last.stored_channels() == 4)
+    }
+
     /// Checks that the layers fit together and returns every tensor's shape: the image first, then each layer's output.
     ///
     /// # Errors
@@ -255,6 +270,15 @@ mod tests {
         assert!((gmacs(StudentSize::M) - 4.468).abs() < 0.001, "{}", gmacs(StudentSize::M));
         assert!((0.9..1.2).contains(&gmacs(StudentSize::S)), "{}", gmacs(StudentSize::S));
         assert!((9.0..10.1).contains(&gmacs(StudentSize::L)), "{}", gmacs(StudentSize::L));
+    }
+
+    #[test]
+    fn a_person_mask_is_a_fourth_channel_of_the_picture() {
+        let plain = Topology::two_scale(StudentSize::M);
+        let masked = plain.clone().with_person_mask();
+        assert_eq!(masked.tensors().unwrap().last().unwrap().channels, 4);
+        assert_eq!(masked.layers[..masked.layers.len() - 1], plain.layers[..plain.layers.len() - 1]);
+        assert!(masked.has_person_mask() && !plain.has_person_mask());
     }
 
     #[test]

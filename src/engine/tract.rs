@@ -13,6 +13,7 @@ use super::Generator;
 use super::form::{Layout, Range};
 use super::fused_op::FusedOp;
 use super::guard::{guarded, silence_this_thread};
+use super::region::{Region, mix};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::host;
@@ -29,6 +30,8 @@ const KEPT_PLANS: usize = 4;
 pub(super) struct Form {
     pub(super) input_layout: Layout,
     pub(super) output_layout: Layout,
+    /// 3, or 4 with a person mask.
+    pub(super) output_channels: usize,
     pub(super) input_range: Range,
     pub(super) output_range: Range,
     /// Sides are multiples of this.
@@ -51,6 +54,7 @@ pub(super) struct TractGenerator {
     /// Multiply-accumulates of a picture of the second component's area.
     cost: (u64, u64),
     engine: &'static str,
+    region: Region,
 }
 
 /// A parsed network whose input may still have any size.
@@ -149,7 +153,15 @@ impl TractGenerator {
         let size = form.fixed.unwrap_or_else(|| Size::new(64, 64).round_up(form.multiple));
         let macs = guarded(|| network.macs(form.input_layout.shape(size.height as usize, size.width as usize)))?;
         let executor = (threads > 1).then(|| pool(threads)).transpose()?;
-        Ok(Self { network, form, executor, plans: Vec::new(), cost: (macs, size.area() as u64), engine: "tract" })
+        Ok(Self {
+            network,
+            form,
+            executor,
+            plans: Vec::new(),
+            cost: (macs, size.area() as u64),
+            engine: "tract",
+            region: Region::All,
+        })
     }
 
     /// The same network, of which a part is fused.
@@ -169,7 +181,8 @@ impl TractGenerator {
             let input = self.input(pixels, size)?;
             let mut output = plan.run(tvec!(input.into()))?;
             let output = output.pop().ok_or_else(|| TractError::msg("it gave nothing"))?.into_tensor();
-            let expected = self.form.output_layout.shape(size.height as usize, size.width as usize);
+            let Form { output_layout, output_channels, .. } = self.form;
+            let expected = output_layout.shape_of(output_channels, size.height as usize, size.width as usize);
             if output.datum_type() != f32::datum_type() || output.shape() != expected {
                 return Err(TractError::msg(format!("it gave {:?} instead of {expected:?}", output.shape())));
             }
@@ -227,23 +240,25 @@ impl TractGenerator {
         output: &mut [u8],
     ) -> std::result::Result<(), String> {
         let tensor = self.raw(pixels, size)?;
-        let range = self.form.output_range;
+        let Form { output_range: range, output_layout, output_channels: channels, .. } = self.form;
+        let region = if channels == 4 { self.region } else { Region::All };
         guarded(|| {
             let view = tensor.try_as_plain_ram()?;
             let values = view.as_slice::<f32>()?;
             let (width, plane) = (size.width as usize, size.area());
+            // From one value of a pixel to the next, and from one pixel to the next.
+            let (per_channel, per_pixel) = match output_layout {
+                Layout::Nhwc => (1, channels),
+                Layout::Nchw => (plane, 1),
+            };
             for (y, row) in output.chunks_exact_mut(cropped.width as usize * 3).enumerate() {
-                match self.form.output_layout {
-                    Layout::Nhwc => {
-                        let from = &values[y * width * 3..];
-                        row.iter_mut().zip(from).for_each(|(byte, value)| *byte = range.byte(*value));
-                    }
-                    Layout::Nchw => {
-                        let from = |channel: usize| &values[channel * plane + y * width..];
-                        let (r, g, b) = (from(0), from(1), from(2));
-                        for (x, rgb) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                            *rgb = [range.byte(r[x]), range.byte(g[x]), range.byte(b[x])];
-                        }
+                for (x, rgb) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                    let at = (y * width + x) * per_pixel;
+                    let value = |channel: usize| range.byte(values[at + channel * per_channel]);
+                    *rgb = [value(0), value(1), value(2)];
+                    if region != Region::All {
+                        let photo = &pixels[(y * width + x) * 3..];
+                        *rgb = mix([photo[0], photo[1], photo[2]], *rgb, region.share(value(3)));
                     }
                 }
             }
@@ -313,5 +328,13 @@ impl Generator for TractGenerator {
 
     fn multiple(&self) -> u32 {
         self.form.multiple
+    }
+
+    fn has_person_mask(&self) -> bool {
+        self.form.output_channels == 4
+    }
+
+    fn set_region(&mut self, region: Region) {
+        self.region = region;
     }
 }

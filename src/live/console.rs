@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Action, Attendant, Control, Messages, Patch, Recorder, Settings};
 use crate::error::{Error, Result};
+use crate::style::Mixture;
 
 /// Carries out [`Action`]s. It never waits for their end: what comes of them is told by its [`Messages`].
 pub struct Console {
@@ -85,6 +86,8 @@ impl Console {
             Action::Mirror => self.patch(Patch { mirror: Some(!settings.mirror), ..Patch::default() }),
             Action::PreviousStyle => self.change_style(settings.style, |place, count| (place + count - 1) % count),
             Action::NextStyle => self.change_style(settings.style, |place, count| (place + 1) % count),
+            Action::MixMore => self.mix(settings.style, 1.0),
+            Action::MixLess => self.mix(settings.style, -1.0),
             Action::Snapshot => self.snapshot(),
             Action::Record => {
                 if self.recorder.since().is_some() {
@@ -109,17 +112,45 @@ impl Console {
         self.patch(Patch { strength: Some(strength), ..Patch::default() })
     }
 
-    fn change_style(&mut self, current: String, step: impl Fn(usize, usize) -> usize) -> Result<()> {
+    /// The style that is shown or wanted, and the styles that there are.
+    fn from(&self, current: String) -> (String, Vec<String>) {
         let mut styles = self.attendant.styles();
-        if !styles.contains(&self.first) {
+        if !styles.contains(&self.first) && Mixture::parse(&self.first).is_none() {
             styles.insert(0, self.first.clone());
         }
-        let from = lock(&self.wanted).clone().unwrap_or(current);
-        let place = styles.iter().position(|style| *style == from).unwrap_or(0);
+        (lock(&self.wanted).clone().unwrap_or(current), styles)
+    }
+
+    fn change_style(&mut self, current: String, step: impl Fn(usize, usize) -> usize) -> Result<()> {
+        let (from, mut styles) = self.from(current);
+        let alone = Duo::of(&from).main;
+        let place = styles.iter().position(|style| *style == alone).unwrap_or(0);
         let name = styles.swap_remove(step(place, styles.len()));
         if name == from {
             return Err(Error::Usage("there is no other style; put one into the styles folder".into()));
         }
+        self.wear(name)
+    }
+
+    /// Mixes so many tenths more of another style into the one that is worn: of the next one, where there is none yet.
+    fn mix(&mut self, current: String, tenths: f32) -> Result<()> {
+        let (from, styles) = self.from(current);
+        let mut duo = Duo::of(&from);
+        let mut others = styles.iter().cycle().skip_while(|style| **style != duo.main).skip(1).take(styles.len());
+        let other = duo.other.clone().or_else(|| others.find(|style| **style != duo.main && *style != "off").cloned());
+        let Some(other) = other.filter(|_| styles.contains(&duo.main)) else {
+            return Err(Error::Usage("there is no other style to mix; put one into the styles folder".into()));
+        };
+        duo.share = ((duo.share * 10.0 + tenths).round() / 10.0).clamp(0.0, 1.0);
+        duo.other = Some(other);
+        match duo.text() {
+            name if name == from => Ok(()),
+            name => self.wear(name),
+        }
+    }
+
+    /// Has the style `name` loaded and worn.
+    fn wear(&mut self, name: String) -> Result<()> {
         *lock(&self.wanted) = Some(name.clone());
         let (wanted, messages) = (Arc::clone(&self.wanted), self.messages.clone());
         let patch = Patch { style: Some(name.clone()), ..Patch::default() };
@@ -157,6 +188,39 @@ impl Console {
     }
 }
 
+/// A style, and perhaps another one that is mixed into it.
+struct Duo {
+    main: String,
+    other: Option<String>,
+    /// Of the other one, 0 to 1.
+    share: f32,
+}
+
+impl Duo {
+    /// What a setting stands for. Of a mixture of more than two styles the first two are taken.
+    fn of(style: &str) -> Self {
+        match Mixture::parse(style) {
+            Some(Ok(mixture)) => {
+                let mut parts = mixture.parts.into_iter();
+                let main = parts.next().map_or_else(|| style.to_owned(), |(name, _)| name);
+                let (other, share) = parts.next().map_or((None, 0.0), |(name, share)| (Some(name), share));
+                Self { main, other, share }
+            }
+            _ => Self { main: style.to_owned(), other: None, share: 0.0 },
+        }
+    }
+
+    fn text(&self) -> String {
+        match &self.other {
+            Some(other) if self.share >= 1.0 => other.clone(),
+            Some(other) if self.share > 0.0 => {
+                format!("{}:{:.1}+{other}:{:.1}", self.main, 1.0 - self.share, self.share)
+            }
+            _ => self.main.clone(),
+        }
+    }
+}
+
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -170,6 +234,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::region::Region;
     use crate::frame::{Pool, Rate, Size};
     use crate::live::{KioskConfig, SnapshotConfig, Snapshots, StyleList};
     use crate::picture::{Format, Written};
@@ -177,8 +242,15 @@ mod tests {
     use crate::style::Stylizer;
 
     fn console(folder: &Path, styles: &'static [&'static str]) -> Console {
-        let settings =
-            Settings { on: true, style: "b".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        let settings = Settings {
+            on: true,
+            style: "b".into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        };
         let opener = Box::new(|style: &str| match style {
             "broken" => Err(Error::Input("broken is no style".into())),
             _ => Ok(Stylizer::off()),
@@ -259,6 +331,28 @@ mod tests {
         console.perform(Action::NextStyle);
         console.perform(Action::NextStyle);
         assert!(hears(&console, "Style c"));
+    }
+
+    #[test]
+    fn the_next_style_is_mixed_in_by_tenths_and_out_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut console = console(folder.path(), &["a", "b", "off", "c"]);
+        let mut wears = |actions: &[Action], style: &str| {
+            actions.iter().for_each(|action| console.perform(*action));
+            let worn = |_| {
+                thread::sleep(Duration::from_millis(10));
+                console.settings().style == style
+            };
+            assert!((0..500).any(worn), "{actions:?}: {} in place of {style}", console.settings().style);
+        };
+        wears(&[Action::MixMore], "b:0.9+c:0.1");
+        wears(&[Action::MixMore], "b:0.8+c:0.2");
+        wears(&[Action::MixLess], "b:0.9+c:0.1");
+        wears(&[Action::MixLess], "b");
+        wears(&[Action::MixMore; 10], "c");
+        // After the last one comes the first.
+        wears(&[Action::MixMore], "c:0.9+a:0.1");
+        wears(&[Action::NextStyle], "a");
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub enum Action {
     PreviousStyle,
     /// The style after this one in the list.
     NextStyle,
+    /// A tenth more of the style after this one mixed into it.
+    MixMore,
+    /// A tenth less of the other style.
+    MixLess,
     /// A tenth more of the style.
     Stronger,
     /// A tenth less of the style.
@@ -69,6 +73,8 @@ pub fn action(key: Key) -> Option<Action> {
             'c' => Action::Compare,
             's' => Action::Snapshot,
             'r' => Action::Record,
+            '.' => Action::MixMore,
+            ',' => Action::MixLess,
             'm' => Action::Mirror,
             'f' => Action::FullScreen,
             'i' => Action::Figures,
@@ -107,10 +113,11 @@ impl Lock {
 }
 
 /// The keys and what they do, as a help shows them.
-pub const HELP: [(&str, &str); 11] = [
+pub const HELP: [(&str, &str); 12] = [
     ("Space", "style on or off"),
     ("Left, Right", "another style"),
     ("Up, Down", "more or less of it"),
+    (". ,", "more or less of the next style mixed into it"),
     ("c", "compare with the photo; the mouse moves the border"),
     ("m", "mirror"),
     ("s, Enter", "snapshot"),
@@ -129,7 +136,7 @@ mod tests {
     fn every_key_of_the_help_does_something_else() {
         let mut seen = Vec::new();
         for (keys, _) in HELP {
-            for key in keys.split(", ") {
+            for key in keys.split(if keys == ". ," { " " } else { ", " }) {
                 let key = match key {
                     "Space" => Key::Character(' '),
                     "Left" => Key::Left,
@@ -145,7 +152,7 @@ mod tests {
                 seen.push(found);
             }
         }
-        assert_eq!(seen.len(), 15);
+        assert_eq!(seen.len(), 17);
     }
 
     #[test]

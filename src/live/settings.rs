@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::region::Region;
 use crate::error::{Error, Result};
 
 /// How pictures are drawn now.
@@ -14,6 +15,8 @@ pub struct Settings {
     /// How much of the style, 0 (the photo) to 1 (the style alone).
     #[serde(serialize_with = "as_written")]
     pub strength: f32,
+    /// Which part of the picture is drawn, where the style knows the person in it.
+    pub region: Region,
     /// How still the picture is held, 0 (every block is computed) to 1 (what changes little is left as it was).
     #[serde(serialize_with = "as_written")]
     pub stability: f32,
@@ -34,6 +37,8 @@ pub struct Patch {
     pub style: Option<String>,
     /// [`Settings::strength`].
     pub strength: Option<f32>,
+    /// [`Settings::region`].
+    pub region: Option<Region>,
     /// [`Settings::stability`].
     pub stability: Option<f32>,
     /// [`Settings::split`]; `Some(None)`, null in JSON, ends the comparison.
@@ -76,9 +81,10 @@ impl Patch {
 impl Settings {
     /// Takes over what `patch` names, except for the style, which has to be loaded first.
     pub(super) fn apply(&mut self, patch: &Patch) {
-        let Patch { on, style: _, strength, stability, split, mirror } = patch;
+        let Patch { on, style: _, strength, region, stability, split, mirror } = patch;
         self.on = on.unwrap_or(self.on);
         self.strength = strength.unwrap_or(self.strength);
+        self.region = region.unwrap_or(self.region);
         self.stability = stability.unwrap_or(self.stability);
         self.split = split.unwrap_or(self.split);
         self.mirror = mirror.unwrap_or(self.mirror);
@@ -94,11 +100,13 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names() {
         let (style, split) = ("anime".into(), Some(0.5));
-        let before = Settings { on: true, style, strength: 1.0, stability: 0.5, split, mirror: false };
+        let before =
+            Settings { on: true, style, strength: 1.0, region: Region::All, stability: 0.5, split, mirror: false };
         for (json, after) in [
             ("{}", before.clone()),
             (r#"{"split": null}"#, Settings { split: None, ..before.clone() }),
             (r#"{"split": 0.25, "on": false}"#, Settings { split: Some(0.25), on: false, ..before.clone() }),
+            (r#"{"region": "person"}"#, Settings { region: Region::Person, ..before.clone() }),
             (r#"{"stability": 0}"#, Settings { stability: 0.0, ..before.clone() }),
             (r#"{"strength": 0, "mirror": true}"#, Settings { strength: 0.0, mirror: true, ..before.clone() }),
         ] {
@@ -113,7 +121,15 @@ mod tests {
     #[test]
     fn numbers_are_told_as_they_were_given() {
         let style = "anime".to_string();
-        let settings = Settings { on: true, style, strength: 0.7, stability: 0.3, split: None, mirror: false };
+        let settings = Settings {
+            on: true,
+            style,
+            strength: 0.7,
+            region: Region::All,
+            stability: 0.3,
+            split: None,
+            mirror: false,
+        };
         let value = serde_json::to_value(&settings).unwrap();
         assert_eq!((value["strength"].to_string(), value["stability"].to_string()), ("0.7".into(), "0.3".into()));
     }
@@ -130,7 +146,7 @@ mod tests {
             let patch: Patch = serde_json::from_str(json).unwrap();
             assert!(matches!(patch.check(), Err(Error::Usage(_))), "{json}");
         }
-        for json in [r#"{"strenght": 1}"#, r#"{"strength": "much"}"#, "[1]"] {
+        for json in [r#"{"strenght": 1}"#, r#"{"strength": "much"}"#, r#"{"region": "sky"}"#, "[1]"] {
             assert!(serde_json::from_str::<Patch>(json).is_err(), "{json}");
         }
     }

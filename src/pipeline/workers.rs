@@ -210,6 +210,7 @@ impl Stylize {
             }
             let settings = follower.settings();
             self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
+            self.stylizer.set_region(settings.region);
             self.stylizer.set_stability(settings.stability);
         }
         if std::mem::replace(&mut self.mirrored, input.mirrored) != input.mirrored {

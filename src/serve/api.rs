@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::frame::FrameKind;
 use crate::live::Patch;
 use crate::source::SourceStatus;
+use crate::style::Mixture;
 
 /// The largest change of settings in bytes.
 const MAX_PATCH: usize = 16 << 10;
@@ -64,7 +65,8 @@ impl Site {
         self.gallery.want(found);
         let current = self.control.settings().style;
         for name in [current, OFF.into()] {
-            if !names.contains(&name) {
+            // A mixture is chosen by its parts.
+            if !names.contains(&name) && Mixture::parse(&name).is_none() {
                 names.push(name);
             }
         }
@@ -88,6 +90,9 @@ impl Site {
         let names = self.style_names();
         if names.iter().any(|name| name == style) {
             return Ok(());
+        }
+        if let Some(mixture) = Mixture::parse(style) {
+            return mixture.map_err(Refusal::bad)?.parts.iter().try_for_each(|(part, _)| self.check_style(part));
         }
         Err(Refusal::bad(format!("there is no style '{style}'; there are: {}", names.join(", "))))
     }
@@ -146,10 +151,12 @@ pub async fn styles(State(site): Shared) -> Answer {
         .style_names()
         .into_iter()
         .map(|name| {
-            let Exhibit { description, thumbnail, fault, edition } = site.gallery.exhibit(&name).unwrap_or_default();
+            let Exhibit { description, base, has_person_mask, thumbnail, fault, edition } =
+                site.gallery.exhibit(&name).unwrap_or_default();
             json!({
                 "current": name == current, "name": name, "description": description, "fault": fault,
-                "has_thumbnail": thumbnail.is_some(), "edition": edition,
+                "has_thumbnail": thumbnail.is_some(), "edition": edition, "base": base,
+                "has_person_mask": has_person_mask,
             })
         })
         .collect();
@@ -196,14 +203,18 @@ pub async fn snapshot(State(site): Shared) -> Answer {
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))
 }
 
-/// Takes a photo. The query may name a `style` and a `strength` other than the run's.
+/// Takes a photo. The query may name a `style`, a `strength` and a `region` other than the run's.
 pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
-    let (mut style, mut strength) = (None, None);
+    let (mut style, mut strength, mut region) = (None, None, None);
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match &*name {
             "style" => style = Some(value.into_owned()),
             // What is no number is out of range, and said to be.
             "strength" => strength = Some(value.parse().unwrap_or(f32::NAN)),
+            "region" => {
+                let read = value.parse().map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
+                region = Some(read?);
+            }
             _ => {}
         }
     }
@@ -214,7 +225,8 @@ pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: Head
     site.check_style(&style)?;
     let offer = site.shelf.styles().into_iter().find(|offer| offer.style.name == style);
     let (style, edition) = offer.map_or((style, 0), |offer| (offer.address(), offer.edition));
-    let wish = Wish { style, edition, strength: strength.unwrap_or(settings.strength) };
+    let (strength, region) = (strength.unwrap_or(settings.strength), region.unwrap_or(settings.region));
+    let wish = Wish { style, edition, strength, region };
     let photo = site.studio.receive(&headers, body).await?;
     site.studio.draw(photo, wish).await.map(reply::jpeg)
 }

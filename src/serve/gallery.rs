@@ -14,7 +14,7 @@ use crate::frame::Size;
 use crate::live::{Control, Offer, Shelf};
 use crate::picture::{self, Picture};
 use crate::pixels::resize::{Filter, Scaler};
-use crate::style::{Registry, Stylizer};
+use crate::style::{Card, Registry, Stylizer};
 use crate::threads;
 
 /// The photo that is drawn: a part of `examples/woman-street.jpg`.
@@ -29,6 +29,10 @@ pub const OFF: &str = "off";
 pub struct Exhibit {
     /// What it looks like, in one sentence; empty where its card does not say, or was not read yet.
     pub description: String,
+    /// What it was trained from: styles of one base can be mixed.
+    pub base: Option<String>,
+    /// Whether it knows the person in a picture, so that a part of it can be drawn.
+    pub has_person_mask: bool,
     /// The example in this style, as JPEG.
     pub thumbnail: Option<Bytes>,
     /// Why the style cannot be used.
@@ -121,11 +125,17 @@ fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Offer>, wall:
 }
 
 fn exhibit(offer: &Offer, opener: &Opener, example: &Picture) -> Result<Exhibit> {
-    let description = Registry::card(&offer.style)?.description;
+    let Card { description, base_sha256: base, .. } = Registry::card(&offer.style)?;
     let mut stylizer = opener(&offer.address())?;
     stylizer.set_strength(1.0);
-    let thumbnail = draw(example, &mut stylizer)?;
-    Ok(Exhibit { description, thumbnail: Some(thumbnail.into()), fault: None, edition: offer.edition })
+    Ok(Exhibit {
+        description,
+        base,
+        has_person_mask: stylizer.has_person_mask(),
+        thumbnail: Some(draw(example, &mut stylizer)?.into()),
+        fault: None,
+        edition: offer.edition,
+    })
 }
 
 fn draw(example: &Picture, stylizer: &mut Stylizer) -> Result<Vec<u8>> {
@@ -146,14 +156,22 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::engine::region::Region;
     use crate::frame::Pool;
     use crate::live::{Messages, Settings};
     use crate::style::Found;
 
     #[test]
     fn another_edition_is_drawn_from_its_file_again() {
-        let settings =
-            Settings { on: true, style: "off".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        let settings = Settings {
+            on: true,
+            style: "off".into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        };
         let control = Control::new(settings, None).unwrap();
         let trial = Box::new(|_: &str| Ok(Stylizer::off()));
         let shelf = Shelf::start(Registry::discover(None), control.clone(), trial, Messages::default()).unwrap();

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::reply::{self, Refusal};
 use super::{Opener, jpeg};
 use crate::config::DEFAULT_DETAIL;
+use crate::engine::region::Region;
 use crate::error::{Error, Result};
 use crate::picture;
 use crate::style::Stylizer;
@@ -67,6 +68,8 @@ pub struct Wish {
     pub edition: u64,
     /// 0 is the photo, 1 the style alone.
     pub strength: f32,
+    /// Which part of the photo is drawn.
+    pub region: Region,
 }
 
 impl Studio {
@@ -142,6 +145,7 @@ impl Easel {
             }
         };
         opened.stylizer.set_strength(wish.strength);
+        opened.stylizer.set_region(wish.region);
         opened.stylizer.run_in_place(&mut picture.rgb, picture.size, &mut |_| Ok(()))?;
         self.stylizer = Some(opened);
         jpeg::picture(picture)

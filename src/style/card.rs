@@ -64,7 +64,10 @@ pub struct Card {
     /// Cost at 640×480, in 10⁹ multiply-accumulates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gmac_640x480: Option<f64>,
-    /// SHA-256 of the checkpoint that it was trained from.
+    /// SHA-256 of the float weights that it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
+    /// SHA-256 of the weights that its training began with; styles of one base can be mixed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_sha256: Option<String>,
     /// The recipe or configuration of its training.

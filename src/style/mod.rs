@@ -3,12 +3,14 @@
 mod card;
 mod held;
 mod large;
+mod mixture;
 mod registry;
 mod scaled;
 mod stylizer;
 
 pub use card::{Card, DataSource, check_name, sha256};
 pub use held::Work;
+pub use mixture::Mixture;
 pub use registry::{Found, OpenStyle, Registry};
 pub use scaled::{Scale, Scaled};
 pub use stylizer::Stylizer;

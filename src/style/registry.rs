@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, StyleConfig};
 use crate::engine::form::{Layout, Range};
+use crate::engine::region::Region;
 use crate::engine::{self, Generator, Guess, MAX_FILE, Options, Stated};
 use crate::error::{Error, Result};
-use crate::style::{Card, Stylizer};
+use crate::style::{Card, Mixture, Stylizer};
 
 /// The styles that are part of the binary: ONNX file and card.
 const BUILT_IN: &[(&[u8], &str)] =
@@ -98,8 +99,11 @@ impl Registry {
     /// [`Error::Usage`] with the names that exist where there is none of this name, [`Error::Style`] with what is wrong
     /// with its file, [`Error::Io`] where the file cannot be read.
     pub fn open(&self, name_or_path: &str, options: Options) -> Result<OpenStyle> {
+        if let Some(mixture) = Mixture::parse(name_or_path) {
+            return self.open_mixture(name_or_path, &mixture.map_err(Error::Usage)?, options);
+        }
         let path = Path::new(name_or_path);
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1 {
+        if is_path(path) {
             return open_file(path, options);
         }
         let mut faults = Vec::new();
@@ -115,12 +119,68 @@ impl Registry {
         if !faults.is_empty() {
             return Err(faults.swap_remove(0));
         }
+        Err(self.find(name_or_path).map_or_else(
+            |none| none,
+            // It came up between the two looks into the folders.
+            |_| Error::Style(format!("the style {name_or_path} was not there yet; try again")),
+        ))
+    }
+
+    /// Opens several styles as one.
+    fn open_mixture(&self, name: &str, mixture: &Mixture, options: Options) -> Result<OpenStyle> {
+        let mut parts = Vec::new();
+        let mut base: Option<(String, String)> = None;
+        for (part, share) in &mixture.parts {
+            let (onnx, card) = self.read(part)?;
+            let own = card.base_sha256.unwrap_or_default();
+            match &base {
+                Some((first, base)) if own.is_empty() || *base != own => {
+                    return Err(Error::Style(format!(
+                        "the styles {first} and {part} cannot be mixed: only styles that were trained from the same base \
+                         can, and their cards (base_sha256) do not say that"
+                    )));
+                }
+                _ => base = Some((part.clone(), own)),
+            }
+            parts.push((onnx, *share));
+        }
+        let files: Vec<(&[u8], f32)> = parts.iter().map(|(onnx, share)| (onnx.as_slice(), *share)).collect();
+        let fault = |error: Error| Error::Style(format!("the styles of {name} {error}"));
+        let generator = engine::load_mixed(&files, options).map_err(fault)?;
+        let shares: Vec<_> =
+            mixture.parts.iter().map(|(part, share)| format!("{:.0} % {part}", share * 100.0)).collect();
+        let card = Card { name: name.to_owned(), description: shares.join(", "), ..Card::default() };
+        let bytes = files.iter().map(|(onnx, _)| onnx.len()).sum();
+        Ok(OpenStyle { card, generator, bytes, notes: Vec::new(), obstacle: None })
+    }
+
+    /// The file and the card of a style.
+    fn read(&self, name_or_path: &str) -> Result<(Vec<u8>, Card)> {
+        let path = Path::new(name_or_path);
+        let found = if is_path(path) { None } else { Some(self.find(name_or_path)?) };
+        let (onnx, card) = match found.as_ref().map_or(Some(path), |found| found.path.as_deref()) {
+            Some(path) => (read_limited(path, MAX_FILE)?, read_card(path)?.unwrap_or_default()),
+            None => {
+                let own =
+                    BUILT_IN.iter().find(|(_, card)| Card::parse(card).is_ok_and(|card| card.name == name_or_path));
+                let (onnx, card) = own.ok_or_else(|| Error::Style(format!("there is no style '{name_or_path}'")))?;
+                (onnx.to_vec(), Card::parse(card)?)
+            }
+        };
+        card.check(&onnx).map_err(|error| Error::Style(format!("the style {name_or_path} {error}")))?;
+        Ok((onnx, card))
+    }
+
+    /// The first style of this name.
+    fn find(&self, name: &str) -> Result<Found> {
         let found = self.list()?;
-        let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
-        Err(Error::Usage(format!(
-            "there is no style '{name_or_path}'; there are: {}, off. The path of an ONNX file will also do",
-            names.join(", ")
-        )))
+        found.iter().find(|style| style.name == name).cloned().ok_or_else(|| {
+            let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
+            Error::Usage(format!(
+                "there is no style '{name}'; there are: {}, off. The path of an ONNX file will also do",
+                names.join(", ")
+            ))
+        })
     }
 
     /// The card of one of [`Registry::list`]; of a style without one, only the name.
@@ -162,8 +222,21 @@ impl Registry {
             return Ok((Stylizer::off(), Vec::new()));
         }
         let style = self.open(&config.style, config.engine)?;
-        Ok((Stylizer::new(style.card.name, style.generator, config.strength), style.notes))
+        let mut stylizer = Stylizer::new(style.card.name, style.generator, config.strength);
+        if config.region != Region::All && !stylizer.has_person_mask() {
+            return Err(Error::Usage(format!(
+                "the style {} does not know a person from what is behind: leave --region out, or choose another style",
+                stylizer.name()
+            )));
+        }
+        stylizer.set_region(config.region);
+        Ok((stylizer, style.notes))
     }
+}
+
+/// Whether a style is named by its file.
+fn is_path(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1
 }
 
 /// The ONNX files in a folder, by name.

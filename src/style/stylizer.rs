@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::config::Detail;
 use crate::engine::Generator;
+use crate::engine::region::Region;
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
@@ -18,6 +19,7 @@ pub struct Stylizer {
     generator: Option<Box<dyn Generator>>,
     strength: f32,
     stability: f32,
+    region: Region,
     detail: Detail,
     scaled: Scaled,
     /// What is kept of a live picture, while its frames come one after the other.
@@ -39,6 +41,7 @@ impl Stylizer {
             generator: None,
             strength: 0.0,
             stability: 0.0,
+            region: Region::All,
             detail: Detail::Full,
             scaled: Scaled::default(),
             held: None,
@@ -62,6 +65,23 @@ impl Stylizer {
         let strength = strength.clamp(0.0, 1.0);
         if strength != self.strength {
             self.strength = strength;
+            self.start_anew();
+        }
+    }
+
+    /// Whether the style knows the person in a picture, so that a part of it can be drawn.
+    pub fn has_person_mask(&self) -> bool {
+        self.generator.as_ref().is_some_and(|generator| generator.has_person_mask())
+    }
+
+    /// Draws only this part of the pictures from the next one on, where the style [can](Self::has_person_mask); the rest is
+    /// the photo.
+    pub fn set_region(&mut self, region: Region) {
+        if region != self.region {
+            self.region = region;
+            if let Some(generator) = &mut self.generator {
+                generator.set_region(region);
+            }
             self.start_anew();
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod data;
+pub mod dataset;
 pub mod device;
 pub mod distill;
 pub mod eval;
@@ -13,4 +14,5 @@ pub mod painter;
 pub mod plots;
 pub mod quantize;
 pub mod sheet;
+pub mod teacher;
 pub mod weights;

@@ -3,37 +3,68 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 /// One curve: its name and its points (x, y).
 pub type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 
+/// One of several plots in a picture.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    /// What stands above it.
+    pub title: &'a str,
+    /// Its curves.
+    pub curves: Vec<Curve<'a>>,
+}
+
+/// Panels in a row, and the size of each in pixels.
+const IN_A_ROW: usize = 3;
+const PANEL: (u32, u32) = (560, 360);
+
 const COLOURS: [RGBColor; 3] = [RGBColor(140, 140, 150), RGBColor(200, 40, 90), RGBColor(40, 90, 200)];
+
+type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Draws `curves` over training steps into a PNG of 960×540, with a line at `mark`.
 ///
 /// # Errors
 /// When the picture cannot be drawn or written.
 pub fn curves(path: &Path, title: &str, curves: &[Curve<'_>], mark: Option<(f64, &str)>) -> Result<()> {
+    picture(path, (960, 540), |root| draw(root, title, curves, mark))
+}
+
+/// Draws several plots over training steps into one PNG, each with a line at `mark`.
+///
+/// # Errors
+/// As [`curves`].
+pub fn panels(path: &Path, panels: &[Panel<'_>], mark: Option<(f64, &str)>) -> Result<()> {
+    let rows = panels.len().div_ceil(IN_A_ROW);
+    let size = (PANEL.0 * IN_A_ROW as u32, PANEL.1 * rows as u32);
+    picture(path, size, |root| {
+        let areas = root.split_evenly((rows, IN_A_ROW));
+        areas.iter().zip(panels).try_for_each(|(area, panel)| draw(area, panel.title, &panel.curves, mark))
+    })
+}
+
+fn picture(path: &Path, size: (u32, u32), drawing: impl FnOnce(&Area<'_>) -> Drawn) -> Result<()> {
     register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::HACK_REGULAR)
         .map_err(|_| anyhow!("the plots' font cannot be read"))?;
-    let size = (960, 540);
     let mut pixels = vec![0; (size.0 * size.1 * 3) as usize];
-    draw(&mut pixels, size, title, curves, mark).map_err(|e| anyhow!("cannot draw {}: {e}", path.display()))?;
+    let drawn = (|| -> Drawn {
+        let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        drawing(&root)?;
+        Ok(root.present()?)
+    })();
+    drawn.map_err(|e| anyhow!("cannot draw {}: {e}", path.display()))?;
     let picture = image::RgbImage::from_raw(size.0, size.1, pixels).context("a plot of the wrong size")?;
     crate::sheet::save_png(&picture, path)
 }
 
-fn draw(
-    pixels: &mut [u8],
-    size: (u32, u32),
-    title: &str,
-    curves: &[Curve<'_>],
-    mark: Option<(f64, &str)>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let root = BitMapBackend::with_buffer(pixels, size).into_drawing_area();
-    root.fill(&WHITE)?;
+fn draw(root: &Area<'_>, title: &str, curves: &[Curve<'_>], mark: Option<(f64, &str)>) -> Drawn {
     let points = || curves.iter().flat_map(|(_, points)| points.iter().filter(|(_, y)| y.is_finite()));
     let right = points().map(|p| p.0).fold(1.0, f64::max);
     let low = points().map(|p| p.1).fold(f64::INFINITY, f64::min);
@@ -42,13 +73,13 @@ fn draw(
     heights.sort_by(f64::total_cmp);
     let high = heights.get(heights.len() * 9 / 10).map_or(1.0, |h| h * 1.3);
     let low = if low.is_finite() { low * 0.9 } else { 0.0 };
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(root)
         .caption(title, ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(56)
         .build_cartesian_2d(0.0..right, low..high.max(low + 1e-6))?;
-    chart.configure_mesh().x_desc("steps").light_line_style(RGBColor(235, 235, 235)).draw()?;
+    chart.configure_mesh().x_desc("steps").max_light_lines(1).light_line_style(RGBColor(235, 235, 235)).draw()?;
     if let Some((x, name)) = mark {
         chart.draw_series(LineSeries::new([(x, low), (x, high)], BLACK.mix(0.4)))?;
         chart.draw_series([Text::new(name.to_owned(), (x, high * 0.98), ("sans-serif", 14))])?;
@@ -63,6 +94,5 @@ fn draw(
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], *colour));
     }
     chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
-    root.present()?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_li
 use nijigen::engine::topology::Topology;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::data::sha256;
 use crate::distill::config::StudentName;
 
 /// A network with the name of its size and the step at which training left it.
@@ -20,8 +21,42 @@ pub struct Weights {
     pub size: StudentName,
     /// Training steps taken.
     pub step: u64,
+    /// SHA-256 of the weights with which the first training on the way to these began; `None` where it began with random
+    /// ones.
+    pub base: Option<String>,
     /// Weights and scales.
     pub network: FloatNetwork,
+}
+
+impl Weights {
+    /// What styles that are trained from these weights, which lie in a file of this content, have for their base.
+    pub fn as_base(&self, file: &[u8]) -> String {
+        self.base.clone().unwrap_or_else(|| sha256(file))
+    }
+
+    /// The same network with the person mask as a fourth output channel, which is undecided everywhere (one half) until
+    /// it is trained; unchanged where it has one.
+    #[must_use]
+    pub fn with_person_mask(mut self) -> Self {
+        if self.network.topology.has_person_mask() {
+            return self;
+        }
+        self.network.topology = self.network.topology.with_person_mask();
+        if let (Some(shape), Some(layer)) = (self.network.topology.layers.last(), self.network.layers.last_mut()) {
+            let per_channel = shape.in_channels * 9;
+            // A block's pixels lie side by side, each with all of its channels.
+            let widened = |values: &[f32], each: usize, filler: f32| -> Vec<f32> {
+                values
+                    .chunks_exact(3 * each)
+                    .flat_map(|pixel| pixel.iter().copied().chain(std::iter::repeat_n(filler, each)))
+                    .collect()
+            };
+            layer.weight = widened(&layer.weight, per_channel, 0.0);
+            layer.bias = widened(&layer.bias, 1, 0.5);
+            layer.weight_scale = widened(&layer.weight_scale, 1, 1e-3);
+        }
+        self
+    }
 }
 
 /// Writes `weights` beside `path`, then renames.
@@ -38,8 +73,9 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     }
     let scales: Vec<f32> = weights.network.layers.iter().map(|l| l.activation_scale).collect();
     arrays.push(("activation_scales".into(), vec![scales.len()], bytes(&scales)));
-    let metadata =
+    let mut metadata =
         HashMap::from([("size".to_owned(), weights.size.to_string()), ("step".to_owned(), weights.step.to_string())]);
+    metadata.extend(weights.base.clone().map(|base| ("base".to_owned(), base)));
     write(path, &arrays, Dtype::F32, metadata)
 }
 
@@ -106,7 +142,12 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
         }
         Ok(values)
     };
-    let topology = Topology::two_scale(size.into());
+    let mut topology = Topology::two_scale(size.into());
+    let last = format!("layer{:02}.bias", topology.layers.len() - 1);
+    let masked = topology.clone().with_person_mask();
+    if tensors.tensor(&last)?.shape() == [masked.layers[masked.layers.len() - 1].out_channels] {
+        topology = masked;
+    }
     let scales = values("activation_scales", topology.layers.len())?;
     let mut layers = Vec::new();
     for (i, shape) in topology.layers.iter().enumerate() {
@@ -121,7 +162,8 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
             .collect();
         layers.push(FloatLayer { weight, bias, weight_scale: steps, activation_scale: scales[i] });
     }
-    Ok(Weights { size, step, network: FloatNetwork { topology, layers } })
+    let base = metadata.get("base").cloned();
+    Ok(Weights { size, step, base, network: FloatNetwork { topology, layers } })
 }
 
 #[cfg(test)]
@@ -132,7 +174,27 @@ mod tests {
 
     fn weights() -> Weights {
         let network = FloatNetwork::random(Topology::two_scale(StudentName::S.into()), 4);
-        Weights { size: StudentName::S, step: 1234, network }
+        Weights { size: StudentName::S, step: 1234, base: Some("b".into()), network }
+    }
+
+    #[test]
+    fn a_person_mask_is_added_beside_the_same_picture() {
+        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let size = nijigen::frame::Size::new(32, 24);
+        let draw = |weights: &Weights| {
+            nijigen::engine::reference::Reference::new(&weights.network.quantize().unwrap()).run(&photo, size)
+        };
+        let plain = weights();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        save(&path, &plain.clone().with_person_mask()).unwrap();
+        let masked = load(&path).unwrap();
+        assert!(masked.network.topology.has_person_mask());
+        let (three, four) = (draw(&plain), draw(&masked));
+        let colours: Vec<u8> = four.chunks_exact(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
+        assert_eq!(three, colours);
+        assert!(four.chunks_exact(4).all(|pixel| (127..=128).contains(&pixel[3])), "undecided");
+        assert_eq!(masked.clone().with_person_mask().network, masked.network);
     }
 
     #[test]
@@ -142,7 +204,7 @@ mod tests {
         let before = weights();
         save(&path, &before).unwrap();
         let after = load(&path).unwrap();
-        assert_eq!((after.size, after.step), (before.size, before.step));
+        assert_eq!((after.size, after.step, &after.base), (before.size, before.step, &before.base));
         for (a, b) in after.network.layers.iter().zip(&before.network.layers) {
             assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
         }

@@ -103,7 +103,7 @@ fn bad_input_gets_a_sentence() {
     for (input, more, code, words) in [
         (dir.path().join("none"), vec![], 1, "does not exist"),
         (text, vec![], 1, "neither a photo"),
-        (a.clone(), vec!["--recipe", "oil"], 2, "built-in recipe"),
+        (a.clone(), vec!["--recipe", "fresco"], 2, "built-in recipe"),
         (a.clone(), vec!["--recipe", &recipe], 1, "cannot be used"),
         (a.clone(), vec!["--scales", "2"], 2, "at most 1"),
         (a.clone(), vec!["--scales", "0.5,0.501"], 2, "to the hundredth"),

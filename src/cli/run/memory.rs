@@ -96,7 +96,7 @@ impl Memory {
 
 /// The settings of `after` that differ, as a configuration file has them.
 fn changes(before: &Settings, after: &Settings) -> Table {
-    let Settings { on: _, style, strength, stability, split: _, mirror } = after;
+    let Settings { on: _, style, strength, region, stability, split: _, mirror } = after;
     let mut table = Table::new();
     let mut add = |name: &str, changed: bool, value: Value| {
         if changed {
@@ -107,6 +107,7 @@ fn changes(before: &Settings, after: &Settings) -> Table {
     // By its shortest digits: 0.7 and not 0.699999988.
     let digits = |value: f32| value.to_string().parse::<f64>().unwrap_or(1.0);
     add("strength", *strength != before.strength, digits(*strength).into());
+    add("region", *region != before.region, region.name().into());
     add("stability", *stability != before.stability, digits(*stability).into());
     add("mirror", *mirror != before.mirror, (*mirror).into());
     table
@@ -117,13 +118,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::engine::region::Region;
     use crate::live::Patch;
     use crate::style::Stylizer;
 
     #[test]
     fn only_what_was_changed_is_kept() {
-        let before =
-            Settings { on: true, style: "anime".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        let before = Settings {
+            on: true,
+            style: "anime".into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        };
         assert!(changes(&before, &Settings { on: false, split: Some(0.5), ..before.clone() }).is_empty());
         let after = Settings { strength: 0.7, style: "a \"b\"".into(), ..before.clone() };
         assert_eq!(changes(&before, &after).to_string(), "strength = 0.7\nstyle = 'a \"b\"'\n");
@@ -134,8 +143,15 @@ mod tests {
     fn styles_that_take_turns_are_not_remembered_and_a_failure_is_made_up_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/remembered.toml");
-        let settings =
-            Settings { on: true, style: "a".into(), strength: 1.0, stability: 0.0, split: None, mirror: false };
+        let settings = Settings {
+            on: true,
+            style: "a".into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        };
         let control = Control::new(settings.clone(), Some(Box::new(|_| Ok(Stylizer::off())))).unwrap();
         let mut memory = Memory {
             path: path.clone(),

@@ -20,6 +20,7 @@ use super::serving::{Served, Serving};
 use super::stream::totals;
 use super::{interrupt, is_quiet, print, say};
 use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
+use crate::engine::region::Region;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::live::{Attendant, Console, Control, Messages, Recorder, Settings, Shelf, Snapshots};
@@ -172,14 +173,16 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
 
 /// How the run begins.
 fn settings(config: &RunConfig) -> Settings {
-    let StyleConfig { style, strength, .. } = &config.style;
+    let StyleConfig { style, strength, region, .. } = &config.style;
     let (stability, mirror) = (config.stability, config.mirror);
-    Settings { on: true, style: style.clone(), strength: *strength, stability, split: None, mirror }
+    let (style, strength, region) = (style.clone(), *strength, *region);
+    Settings { on: true, style, strength, region, stability, split: None, mirror }
 }
 
 /// Opens another style as the first one was opened.
 pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> + Send + Sync + 'static {
-    let config = config.clone();
+    // The run's settings say which part is drawn; a style that knows none is no error then.
+    let config = StyleConfig { region: Region::All, ..config.clone() };
     move |style| {
         let wanted = StyleConfig { style: style.into(), ..config.clone() };
         let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
@@ -192,7 +195,7 @@ pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> 
 
 /// The styles that may be chosen. They are tried on one thread: the run has the others.
 fn shelf(config: &StyleConfig, control: &Control, messages: &Messages) -> Result<Shelf> {
-    let mut of_trial = config.clone();
+    let mut of_trial = StyleConfig { region: Region::All, ..config.clone() };
     of_trial.engine.threads = 1;
     let registry = Registry::discover(config.folder.as_deref());
     let trial = Box::new(move |style: &str| {

@@ -52,7 +52,7 @@ pub(super) fn qdq(net: &QuantizedNetwork) -> Vec<u8> {
             graph.quantize(&layer_name(i), x, net.scales[i + 1], stored)
         },
     );
-    graph.finish(end)
+    graph.finish(end, net.topology.layers[last].stored_channels())
 }
 
 pub(super) fn float(net: &FloatNetwork) -> Vec<u8> {
@@ -74,7 +74,7 @@ pub(super) fn float(net: &FloatNetwork) -> Vec<u8> {
     let lowest = graph.constant("black".into(), tensor(DataType::Float, &[], float_bytes(&[0.0])));
     let highest = graph.constant("white".into(), tensor(DataType::Float, &[], float_bytes(&[1.0])));
     let end = graph.node("Clip", "clip".into(), vec![end, lowest, highest], vec![]);
-    graph.finish(end)
+    graph.finish(end, net.topology.layers.last().map_or(3, LayerShape::stored_channels))
 }
 
 fn layer_name(i: usize) -> String {
@@ -181,8 +181,8 @@ impl Graph {
         name
     }
 
-    /// The file, with `end` renamed to `output`.
-    fn finish(mut self, end: String) -> Vec<u8> {
+    /// The file, with `end`, which has so many channels, renamed to `output`.
+    fn finish(mut self, end: String, channels: usize) -> Vec<u8> {
         for node in &mut self.nodes {
             node.output.iter_mut().filter(|name| **name == end).for_each(|name| *name = "output".into());
         }
@@ -190,8 +190,8 @@ impl Graph {
             name: "nijigen".into(),
             node: self.nodes,
             initializer: self.initializers,
-            input: vec![image("input")],
-            output: vec![image("output")],
+            input: vec![image("input", 3)],
+            output: vec![image("output", channels)],
             ..Default::default()
         };
         let model = ModelProto {
@@ -206,12 +206,12 @@ impl Graph {
     }
 }
 
-/// f32 `[1, 3, height, width]`.
-fn image(name: &str) -> ValueInfoProto {
+/// f32 `[1, channels, height, width]`.
+fn image(name: &str, channels: usize) -> ValueInfoProto {
     let dim = |value| Dimension { denotation: String::new(), value: Some(value) };
     let dims = vec![
         dim(dimension::Value::DimValue(1)),
-        dim(dimension::Value::DimValue(3)),
+        dim(dimension::Value::DimValue(channels as i64)),
         dim(dimension::Value::DimParam("height".into())),
         dim(dimension::Value::DimParam("width".into())),
     ];

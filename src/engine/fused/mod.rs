@@ -28,6 +28,7 @@ use self::plan::Plan;
 use crate::engine::Generator;
 use crate::engine::contract::QuantizedNetwork;
 use crate::engine::kernels::Isa;
+use crate::engine::region::Region;
 use crate::error::{Error, Result};
 use crate::frame::Size;
 
@@ -46,6 +47,7 @@ pub struct FusedGenerator {
     /// multiply-accumulates of the smallest such picture. Those of any other are a multiple of it.
     multiple: u32,
     unit: u64,
+    region: Region,
 }
 
 impl FusedGenerator {
@@ -59,7 +61,16 @@ impl FusedGenerator {
         let driver = Driver::new(Arc::clone(&network), threads)?;
         let multiple = network.topology.multiple();
         let unit = network.topology.macs(Size::new(multiple, multiple));
-        Ok(Self { network, isa, threads, driver, plans: Vec::with_capacity(KEPT_PLANS), multiple, unit })
+        Ok(Self {
+            network,
+            isa,
+            threads,
+            driver,
+            plans: Vec::with_capacity(KEPT_PLANS),
+            multiple,
+            unit,
+            region: Region::All,
+        })
     }
 
     /// Gives back the memory that is kept for each size: frames of another one come from here on.
@@ -68,7 +79,7 @@ impl FusedGenerator {
     }
 
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
-    /// parts that `changed` names. A value that differs from the one kept by no more than `dead_zone` steps (of 127)
+    /// parts that `changed` names; with [`Changed::Only`] the rest of `out` stays as it is. A value that differs from the one kept by no more than `dead_zone` steps (of 127)
     /// stays as it is; with 0 the result is that of a whole run on the pixels taken so far. Returns the
     /// multiply-accumulates that were computed.
     ///
@@ -105,7 +116,7 @@ impl FusedGenerator {
         let Some(Task { plan, macs, .. }) = self.driver.run(task) else {
             return Err(Error::Style(format!("the engine failed on a picture of {size}; please report it")));
         };
-        plan.copy_picture(pass, out);
+        plan.copy_picture(pass, frame, self.region, out);
         self.plans.insert(0, plan);
         Ok(macs)
     }
@@ -138,5 +149,13 @@ impl Generator for FusedGenerator {
 
     fn multiple(&self) -> u32 {
         self.multiple
+    }
+
+    fn has_person_mask(&self) -> bool {
+        self.network.topology.has_person_mask()
+    }
+
+    fn set_region(&mut self, region: Region) {
+        self.region = region;
     }
 }

@@ -9,6 +9,7 @@ use super::layout::{Layout, Reading, padded_channels};
 use super::network::Network;
 use super::tensor::Tensor;
 use crate::engine::kernels::{Isa, TILE};
+use crate::engine::region::{Region, mix};
 use crate::frame::Size;
 
 /// Bands for each thread where everything is computed: neighbouring rows stay in the same core's cache.
@@ -180,15 +181,17 @@ impl Plan {
         work.tiles * planned.tile_macs
     }
 
-    /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed.
-    pub(super) fn copy_picture(&self, pass: Pass, out: &mut [u8]) {
+    /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed; outside of `region` those of `photo`.
+    pub(super) fn copy_picture(&self, pass: Pass, photo: &[u8], region: Region, out: &mut [u8]) {
         let Some(picture) = self.tensors.last() else { return };
         let (width, channels) = (self.size.width as usize, picture.layout.channels);
         if pass == Pass::Only {
             let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
             for (y, (to, from)) in rows.enumerate() {
                 for run in self.only.runs(y..y + 1, width) {
-                    copy_pixels(&mut to[run.start * 3..run.end * 3], &from[run.start * channels..], channels);
+                    let bytes = run.start * 3..run.end * 3;
+                    let photo = &photo[y * width * 3..][bytes.clone()];
+                    copy_pixels(&mut to[bytes], &from[run.start * channels..], channels, photo, region);
                 }
             }
             return;
@@ -198,20 +201,24 @@ impl Plan {
             return;
         }
         let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
-        for (to, from) in rows {
-            copy_pixels(to, from, channels);
+        for ((to, from), photo) in rows.zip(photo.chunks_exact(3 * width)) {
+            copy_pixels(to, from, channels, photo, region);
         }
     }
 }
 
-/// Copies as many pixels as `to` (RGB) has room for.
-fn copy_pixels(to: &mut [u8], from: &[u8], channels: usize) {
+/// Copies as many pixels as `to` (RGB) has room for; outside of `region` from `photo`.
+fn copy_pixels(to: &mut [u8], from: &[u8], channels: usize, photo: &[u8], region: Region) {
     if channels == 3 {
         to.copy_from_slice(&from[..to.len()]);
+        return;
+    }
+    let pixels = to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0);
+    if region == Region::All {
+        pixels.for_each(|(to, [r, g, b, _])| *to = [*r, *g, *b]);
     } else {
-        // A fourth channel is not a colour.
-        for (to, from) in to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0) {
-            to.copy_from_slice(&from[..3]);
+        for ((to, [r, g, b, person]), photo) in pixels.zip(photo.as_chunks::<3>().0) {
+            *to = mix(*photo, [*r, *g, *b], region.share(*person));
         }
     }
 }

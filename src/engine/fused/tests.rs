@@ -6,7 +6,9 @@ use super::*;
 use crate::engine::contract::FloatNetwork;
 use crate::engine::kernels::tests::Numbers;
 use crate::engine::reference::Reference;
+use crate::engine::region::Region;
 use crate::engine::topology::{LayerShape, StudentSize, Topology};
+use crate::engine::{Options, Stated, Which, load};
 
 /// Any network of the contract's operators: strides, blocks, shortcuts from anywhere, up to 70 channels.
 pub(in crate::engine) fn random_topology(seed: u64) -> Topology {
@@ -303,6 +305,49 @@ fn an_engine_costs_what_its_topology_says() {
             assert_eq!(engine.macs(size), topology.macs(size), "{topology:?} at {size}");
         }
     }
+}
+
+#[test]
+fn outside_of_its_region_the_picture_is_the_photo() {
+    let net = network(Topology::two_scale(StudentSize::S).with_person_mask(), 3);
+    let size = Size::new(70, 50);
+    let frame = noise(size, 1);
+    let drawn = Reference::new(&net).run(&frame, size);
+    let people: Vec<u8> = drawn.chunks_exact(4).map(|pixel| pixel[3]).collect();
+    assert!(people.iter().min() != people.iter().max(), "the random network takes all for the same");
+    let shown = |region: Region, frame: &[u8]| -> Vec<u8> {
+        let pixels = drawn.chunks_exact(4).zip(frame.chunks_exact(3));
+        pixels
+            .flat_map(|(drawn, photo)| {
+                let share = f64::from(region.share(drawn[3])) / 255.0;
+                [0, 1, 2].map(|c| (f64::from(photo[c]) * (1.0 - share) + f64::from(drawn[c]) * share).round() as u8)
+            })
+            .collect()
+    };
+    let mut engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
+    let mut tract =
+        load(&net.to_qdq_onnx(), Stated::default(), Options { engine: Which::Tract, ..Options::threads(1) }).unwrap();
+    assert!(engine.has_person_mask() && tract.generator.has_person_mask());
+    for region in Region::EACH {
+        let mut out = vec![0; size.rgb_len()];
+        engine.set_region(region);
+        engine.run(&frame, size, &mut out).unwrap();
+        assert!(out == shown(region, &frame), "{region}");
+        let mut in_floats = vec![0; size.rgb_len()];
+        tract.generator.set_region(region);
+        tract.generator.run(&frame, size, &mut in_floats).unwrap();
+        let apart = out.iter().zip(&in_floats).filter(|(a, b)| a.abs_diff(**b) > 2).count();
+        assert!(apart * 100 < out.len(), "{region}: {apart} bytes are another in floats");
+    }
+    // Of blocks that are drawn alone, too.
+    let blocks = random_mask(size, &mut Numbers(5));
+    let mut out = vec![7; size.rgb_len()];
+    engine.set_region(Region::Person);
+    engine.run(&frame, size, &mut vec![0; size.rgb_len()]).unwrap();
+    engine.run_changed(&frame, size, Changed::Only(&blocks), 0, &mut out).unwrap();
+    let mut expected = vec![7; size.rgb_len()];
+    take(&mut expected, &shown(Region::Person, &frame), size, &blocks);
+    assert!(out == expected);
 }
 
 #[test]

@@ -5,6 +5,8 @@ const TEXTS = {
     on: "On", off: "Off", mirror: "Mirror", download: "Download", downloadHint: "The picture, onto this device",
     keep: "Snapshot", keepHint: "Keep the picture in the snapshots folder of the computer that nijigen runs on",
     keeping: "Taking it …", kept: "Kept on the computer as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
+    mixWith: "Mixed with", mixShare: "Share of it",
+    region: "Drawn part", regionAll: "Everything", regionPerson: "The person", regionBackground: "What is behind",
     compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
     drawnFrames: "drawn", sourceFrames: "from the source", latency: "Latency in ms", median: "median",
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
@@ -19,6 +21,8 @@ const TEXTS = {
     on: "已开启", off: "已关闭", mirror: "镜像", download: "下载", downloadHint: "把画面保存到这台设备",
     keep: "快照", keepHint: "把画面保存到运行 nijigen 的电脑的快照文件夹",
     keeping: "正在拍摄……", kept: "已保存到电脑：{file}", styles: "风格", look: "效果", strength: "强度", stability: "稳定度",
+    mixWith: "混合风格", mixShare: "混合比例",
+    region: "绘制范围", regionAll: "全部", regionPerson: "人物", regionBackground: "背景",
     compare: "与原图对比", split: "分界位置", fps: "每秒帧数",
     drawnFrames: "已绘制", sourceFrames: "来自输入", latency: "延迟（毫秒）", median: "中位数",
     tail: "95% 低于此值", ago: "60 秒前", now: "现在", photo: "绘制照片", choose: "选择照片",
@@ -138,6 +142,7 @@ function showSettings() {
   $("on").textContent = text(settings.on ? "on" : "off");
   $("mirror").setAttribute("aria-pressed", settings.mirror);
   slide("strength", settings.strength);
+  $("region").value = settings.region;
   $("stability-label").hidden = typeof settings.stability !== "number";
   if (typeof settings.stability === "number") slide("stability", settings.stability);
   $("compare").checked = settings.split !== null;
@@ -167,13 +172,52 @@ function showStyles() {
     button.lastChild.textContent = style.name === "off" ? text("plain") : style.name;
     button.title = style.fault ?? style.description;
     button.disabled = Boolean(style.fault);
-    button.setAttribute("aria-pressed", settings !== null && settings.style === style.name);
+    button.setAttribute("aria-pressed", settings !== null && mixture().main === style.name);
     return button;
   });
   // Moved only where they differ, so that the one with the focus keeps it.
   if (buttons.some((button, n) => list.children[n] !== button) || list.children.length !== buttons.length) {
     list.replaceChildren(...buttons);
   }
+  showMixing();
+  $("region-label").hidden = !styles.some((style) => settings && style.name === mixture().main && style.has_person_mask);
+}
+
+/** What the style in the settings is: one alone, or two of which the second has a share. */
+function mixture() {
+  const parts = settings.style.split("+").map((part) => /^(.*):([0-9.]+)$/.exec(part));
+  if (parts.length !== 2 || parts.includes(null)) return { main: settings.style, other: null, share: 0 };
+  const [[, main, first], [, other, second]] = parts;
+  return { main, other, share: Number(second) / (Number(first) + Number(second)) };
+}
+
+/** The styles that the one that is worn can be mixed with. */
+function partners() {
+  const base = (name) => styles.find((style) => style.name === name)?.base ?? null;
+  const { main } = mixture();
+  const own = base(main);
+  return own === null ? [] : styles.filter((style) => style.base === own && style.name !== main && !style.fault);
+}
+
+function showMixing() {
+  if (!settings) return;
+  const { other, share } = mixture();
+  const names = partners().map((style) => style.name);
+  $("mixing").hidden = names.length === 0;
+  const list = $("other");
+  if ([...list.options].map((option) => option.value).join() !== names.join()) {
+    const chosen = list.value;
+    list.replaceChildren(...names.map((name) => new Option(name)));
+    if (names.includes(chosen)) list.value = chosen;
+  }
+  if (other !== null) list.value = other;
+  slide("share", share);
+}
+
+function mix() {
+  const { main } = mixture();
+  const [other, share] = [$("other").value, Number($("share").value)];
+  change({ style: share === 0 ? main : `${main}:${(1 - share).toFixed(2)}+${other}:${share.toFixed(2)}` });
 }
 
 async function loadStyles() {
@@ -362,6 +406,12 @@ $("language").addEventListener("click", () => {
 $("on").addEventListener("click", () => settings && change({ on: !settings.on }));
 $("mirror").addEventListener("click", () => settings && change({ mirror: !settings.mirror }));
 $("compare").addEventListener("change", (event) => change({ split: event.target.checked ? Number($("split").value) : null }));
+$("share").addEventListener("input", () => {
+  $("share-value").textContent = percent(Number($("share").value));
+  mix();
+});
+$("other").addEventListener("change", () => mixture().other !== null && mix());
+$("region").addEventListener("change", (event) => change({ region: event.target.value }));
 for (const id of ["strength", "stability", "split"]) {
   $(id).addEventListener("input", (event) => {
     const value = Number(event.target.value);

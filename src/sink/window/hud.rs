@@ -229,6 +229,7 @@ fn whole(line: f32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::region::Region;
     use crate::frame::Size;
 
     fn readings() -> Readings {
@@ -240,6 +241,7 @@ mod tests {
                 on: true,
                 style: "styles/anime.onnx".into(),
                 strength: 0.7,
+                region: Region::All,
                 stability: 0.0,
                 split: None,
                 mirror: false,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use nijigen::engine::topology::Topology;
 
 use super::output;
 use crate::data::pairs::{self, Split};
@@ -55,7 +54,7 @@ pub fn run(args: &Args) -> Result<()> {
     ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
     let progress = output::progress_bar(config.steps).with_style(crate::distill::progress_style());
     let task = Distillation {
-        topology: Topology::two_scale(config.size.into()),
+        topology: config.topology(),
         config,
         train,
         held_out,

@@ -10,7 +10,7 @@ use super::output;
 use crate::data::pairs::Split;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
-use crate::eval::{ClipFlicker, Evaluation};
+use crate::eval::{ClipFlicker, Evaluation, features};
 use crate::{sheet, weights};
 
 /// Options of `eval`.
@@ -35,6 +35,10 @@ pub struct Args {
     /// through ffmpeg)
     #[arg(long = "clip", value_name = "FILE")]
     clips: Vec<PathBuf>,
+    /// Eyes and mouths marked in a frame of the clips: a CSV of source,frame,feature,x,y,width,height in fractions of the
+    /// picture; it is measured what is left of them
+    #[arg(long, value_name = "FILE")]
+    marked: Option<PathBuf>,
     /// Write photo, target and output side by side here (PNG)
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
@@ -65,6 +69,7 @@ pub fn run(args: &Args) -> Result<()> {
             held_out: training_set::load(&args.pairs, Split::HeldOut)?,
             vgg: args.vgg.as_deref(),
             clips: &args.clips,
+            marked: args.marked.as_deref().map(features::read).transpose()?.unwrap_or_default(),
         },
     )?;
     // What is to be kept first: the reader of the numbers may go away.

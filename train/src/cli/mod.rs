@@ -1,10 +1,14 @@
 //! The command line of `nijigen-train`: one file per subcommand.
 
+pub mod apply;
 pub mod distill;
 pub mod eval;
 pub mod export;
 mod output;
 pub mod paint;
+pub mod prepare;
+pub mod repaint;
+pub mod teacher;
 
 use std::process::ExitCode;
 
@@ -28,6 +32,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Put a photo through a teacher
+    Apply(apply::Args),
     /// Train a student on painted pairs; run again with the same arguments, it goes on where it was
     Distill(distill::Args),
     /// Measure a style: held-out pairs, features, flicker
@@ -36,6 +42,12 @@ pub enum Command {
     Export(export::Args),
     /// Paint photos and clips in a style: pairs of photo and target to train on
     Paint(paint::Args),
+    /// Check, split and pack photos, art and clips into one file to train on
+    Prepare(prepare::Args),
+    /// Paint pairs anew by a teacher: what a student is distilled from
+    Repaint(repaint::Args),
+    /// Train a teacher: a generator against adversaries; run again with the same arguments, it goes on where it was
+    Teacher(teacher::Args),
 }
 
 /// Runs the program and turns its result into an exit status: 0, 1 (failed) or 2 (wrong usage).
@@ -55,10 +67,14 @@ pub fn main() -> ExitCode {
         .format_timestamp(None)
         .init();
     let result = match &cli.command {
+        Command::Apply(args) => apply::run(args),
         Command::Distill(args) => distill::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
         Command::Paint(args) => paint::run(args),
+        Command::Prepare(args) => prepare::run(args),
+        Command::Repaint(args) => repaint::run(args),
+        Command::Teacher(args) => teacher::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

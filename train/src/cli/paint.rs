@@ -7,16 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use image::RgbImage;
+use image::imageops::FilterType;
+use image::{GrayImage, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use nijigen::Error;
 use rayon::prelude::*;
 
 use super::output;
-use crate::data::clips::Frames;
+use crate::data::clips::{Frame, Frames};
 use crate::data::face_list::FaceList;
 use crate::data::licences::Licences;
-use crate::data::pairs::{Filled, Pair, PairWriter, Split};
+use crate::data::pairs::{Filled, Pair, PairWriter, Pictures, Split};
 use crate::data::person_mask::PersonMask;
 use crate::data::photos::{self, Sources};
 use crate::data::{read_text, sha256};
@@ -37,7 +38,7 @@ pub struct Args {
     /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
     #[arg(required = true, value_name = "PHOTOS")]
     inputs: Vec<PathBuf>,
-    /// The look: a built-in recipe (anime) or a TOML file
+    /// The look: a built-in recipe (anime, film, comic, ink, watercolour, oil) or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "anime")]
     recipe: String,
     /// The folder for the pairs
@@ -46,7 +47,8 @@ pub struct Args {
     /// Where the faces are: a CSV of source,frame,x,y,width,height in fractions of the picture
     #[arg(long, value_name = "FILE")]
     faces: Option<PathBuf>,
-    /// A person segmentation model (ONNX, 1x256x256x3 in 0..1) to find heads where no face is listed
+    /// A person segmentation model (ONNX, 1x256x256x3 in 0..1): its mask is kept beside each photo, and shows where
+    /// the head is where no face is listed
     #[arg(long, value_name = "FILE")]
     person_mask: Option<PathBuf>,
     /// What the sources stand under: a CSV of beginning-of-name,licence; noted in the index
@@ -152,7 +154,9 @@ fn recipe_text(name: &str) -> anyhow::Result<String> {
         return Ok(text.to_owned());
     }
     if !name.ends_with(".toml") {
-        return Err(Error::Usage(format!("--recipe {name}: want a TOML file or a built-in recipe: anime")).into());
+        let known: Vec<_> = Recipe::builtin_names().collect();
+        let text = format!("--recipe {name}: want a TOML file or a built-in recipe: {}", known.join(", "));
+        return Err(Error::Usage(text).into());
     }
     Ok(read_text(Path::new(name))?)
 }
@@ -174,6 +178,10 @@ struct Source<'a> {
     frame: Option<u32>,
     sha256: &'a str,
     split: Split,
+    /// Where a person is in it, where that is asked for.
+    mask: Option<&'a GrayImage>,
+    /// The clip's next frame.
+    next: Option<&'a RgbImage>,
 }
 
 /// One run of the command.
@@ -229,7 +237,9 @@ impl Job<'_> {
         };
         let name = file_name(path);
         let split = if self.is_held_out(path) { Split::HeldOut } else { Split::of_photo(&name) };
-        let source = Source { picture: &picture, name: &name, frame: None, sha256, split };
+        let mask = self.mask_of(&picture)?;
+        let source =
+            Source { picture: &picture, name: &name, frame: None, sha256, split, mask: mask.as_ref(), next: None };
         scales.iter().try_for_each(|&scale| self.pair(&source, self.args.max_side, scale))
     }
 
@@ -254,8 +264,10 @@ impl Job<'_> {
             }
             let scales = &self.args.clip_scales;
             self.bar.inc_length((some.len() * scales.len()) as u64);
-            some.par_iter().try_for_each(|(number, picture)| {
-                let source = Source { picture, name: &name, frame: Some(*number), sha256, split };
+            some.par_iter().try_for_each(|Frame { number, picture, next }| {
+                let mask = self.mask_of(picture)?;
+                let (mask, next) = (mask.as_ref(), next.as_ref());
+                let source = Source { picture, name: &name, frame: Some(*number), sha256, split, mask, next };
                 scales.iter().try_for_each(|&scale| self.pair(&source, self.args.clip_max_side, scale))
             })?;
             // Ctrl-C ends ffmpeg as well: the clip then only seems to be at its end.
@@ -294,13 +306,21 @@ impl Job<'_> {
             recipe: self.recipe.name.clone(),
             recipe_sha256: self.recipe_sha256.clone(),
             split: source.split,
+            mask: source.mask.map(|_| format!("mask/{name}.png")),
+            next: source.next.map(|_| format!("next/{name}.png")),
         };
         if self.writer.has(&pair) {
             self.tally.kept.fetch_add(1, Ordering::Relaxed);
         } else {
-            let target = painter::paint(&photo, &self.recipe, &pair.faces);
-            self.writer.add(&pair, &photo, &target)?;
-            self.tally.painted.fetch_add(1, Ordering::Relaxed);
+            let target = (!self.writer.was_painted(&pair)).then(|| painter::paint(&photo, &self.recipe, &pair.faces));
+            let painted = target.as_ref().map(|target| (&photo, target));
+            let (width, height) = photo.dimensions();
+            let mask = source.mask.map(|mask| image::imageops::resize(mask, width, height, FilterType::Triangle));
+            let next = source.next.map(|next| photos::reduced(next, max_side, scale));
+            let pictures = Pictures { painted, mask: mask.as_ref(), next: next.as_ref() };
+            self.writer.add(&pair, pictures)?;
+            let count = if target.is_some() { &self.tally.painted } else { &self.tally.kept };
+            count.fetch_add(1, Ordering::Relaxed);
         }
         self.bar.inc(1);
         Ok(())
@@ -325,6 +345,11 @@ impl Job<'_> {
             Some(mask) if listed.is_empty() => Ok(mask.face(photo)?.into_iter().collect()),
             _ => Ok(listed),
         }
+    }
+
+    /// Where a person is in a picture, if that is asked for.
+    fn mask_of(&self, picture: &RgbImage) -> anyhow::Result<Option<GrayImage>> {
+        self.person_mask.as_ref().map(|model| model.mask(picture)).transpose()
     }
 
     fn pass_over(&self, path: &Path, reason: &str, pictures: usize) {

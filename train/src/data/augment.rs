@@ -31,15 +31,37 @@ pub struct Augment {
     pub noise_deviation: f32,
 }
 
-/// A crop of a pair with its per-pixel weight.
+/// A crop of a pair with what is known of each pixel, row by row.
 #[derive(Debug, Clone)]
 pub struct Crop {
     /// The photo, as a camera would give it.
     pub photo: RgbImage,
     /// The target.
     pub target: RgbImage,
-    /// One weight per pixel, row by row.
+    /// One weight per pixel.
     pub weight: Vec<f32>,
+    /// How certainly it is of a person, 0..1; empty where that is not learned.
+    pub mask: Vec<f32>,
+}
+
+/// How a scene stands before the camera: the same for all pictures that are taken of it in a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setting {
+    /// Mirrored left to right.
+    pub flip: bool,
+    /// What red, green and blue are multiplied by.
+    gains: [f32; 3],
+}
+
+/// A camera and its faults: the same from one moment to the next, but for the noise itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Camera {
+    /// Deviation of its blur, pixels.
+    blur: Option<f32>,
+    /// Deviation of its sensor's noise, of 255.
+    pub noise: Option<f32>,
+    /// Quality of its JPEG.
+    jpeg: Option<u8>,
 }
 
 impl Augment {
@@ -55,32 +77,54 @@ impl Augment {
         (!(0.0..=255.0).contains(&self.noise_deviation)).then_some("'noise_deviation' lies within 0..255")
     }
 
-    /// Puts faults on `crop`, drawn from `rng`.
-    pub fn apply(&self, crop: &mut Crop, rng: &mut ChaCha8Rng) {
-        if rng.random::<f32>() < self.flip {
-            image::imageops::flip_horizontal_in_place(&mut crop.photo);
-            image::imageops::flip_horizontal_in_place(&mut crop.target);
-            let width = crop.photo.width() as usize;
-            crop.weight.chunks_exact_mut(width).for_each(<[f32]>::reverse);
-        }
+    /// Draws a setting.
+    pub fn setting(&self, rng: &mut ChaCha8Rng) -> Setting {
+        let flip = rng.random::<f32>() < self.flip;
         let dark = if rng.random::<f32>() < self.dark { rng.random_range(self.darkest..1.0) } else { 1.0 };
         let by = if rng.random::<f32>() < self.tint { self.tint_by } else { 0.0 };
         let gains: [f32; 3] = std::array::from_fn(|_| dark * rng.random_range(1.0 - by..=1.0 + by));
         // The same light falls on photo and target; where it would clip the target's whites it is held back.
-        let gains = gains.map(|gain| gain.min(1.0 + by / 2.0));
-        multiply(&mut crop.photo, gains);
-        multiply(&mut crop.target, gains);
-        if rng.random::<f32>() < self.blur {
-            crop.photo = image::imageops::blur(&crop.photo, rng.random_range(0.4..1.0));
+        Setting { flip, gains: gains.map(|gain| gain.min(1.0 + by / 2.0)) }
+    }
+
+    /// Draws a camera.
+    pub fn camera(&self, rng: &mut ChaCha8Rng) -> Camera {
+        Camera {
+            blur: (rng.random::<f32>() < self.blur).then(|| rng.random_range(0.4..1.0)),
+            noise: (rng.random::<f32>() < self.noise).then(|| self.noise_deviation * rng.random::<f32>()),
+            jpeg: (rng.random::<f32>() < self.jpeg).then(|| rng.random_range(35..=95)),
         }
-        if rng.random::<f32>() < self.noise {
-            add_noise(&mut crop.photo, self.noise_deviation * rng.random::<f32>(), rng);
+    }
+}
+
+impl Camera {
+    /// Takes `crop`'s photo; its noise is drawn from `rng`.
+    pub fn take(&self, crop: &mut Crop, rng: &mut ChaCha8Rng) {
+        if let Some(sigma) = self.blur {
+            crop.photo = image::imageops::blur(&crop.photo, sigma);
         }
-        if rng.random::<f32>() < self.jpeg
-            && let Some(photo) = through_jpeg(&crop.photo, rng.random_range(35..=95))
-        {
+        if let Some(deviation) = self.noise {
+            add_noise(&mut crop.photo, deviation, rng);
+        }
+        if let Some(photo) = self.jpeg.and_then(|quality| through_jpeg(&crop.photo, quality)) {
             crop.photo = photo;
         }
+    }
+}
+
+impl Setting {
+    /// Puts `crop` into this setting.
+    pub fn apply(&self, crop: &mut Crop) {
+        if self.flip {
+            image::imageops::flip_horizontal_in_place(&mut crop.photo);
+            image::imageops::flip_horizontal_in_place(&mut crop.target);
+            let width = crop.photo.width() as usize;
+            for plane in [&mut crop.weight, &mut crop.mask] {
+                plane.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            }
+        }
+        multiply(&mut crop.photo, self.gains);
+        multiply(&mut crop.target, self.gains);
     }
 }
 
@@ -144,12 +188,15 @@ mod tests {
             RgbImage::from_fn(32, 32, move |x, y| Rgb(if x < 12 { [dark; 3] } else { [light, 90 + y as u8, 60] }))
         };
         let weight = (0..32 * 32).map(|i| if i % 32 < 12 { 3.0 } else { 1.0 }).collect();
-        Crop { photo: picture(40, 200), target: picture(20, 220), weight }
+        let mask = (0..32 * 32).map(|i| (i % 32) as f32 / 31.0).collect();
+        Crop { photo: picture(40, 200), target: picture(20, 220), weight, mask }
     }
 
     fn applied(augment: &Augment, seed: u64) -> Crop {
         let mut crop = crop();
-        augment.apply(&mut crop, &mut ChaCha8Rng::seed_from_u64(seed));
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        augment.setting(&mut rng).apply(&mut crop);
+        augment.camera(&mut rng).take(&mut crop, &mut rng);
         crop
     }
 
@@ -160,17 +207,19 @@ mod tests {
     #[test]
     fn nothing_asked_for_changes_nothing() {
         let (before, after) = (crop(), applied(&NONE, 1));
-        assert!(before.photo == after.photo && before.target == after.target && before.weight == after.weight);
+        assert!(before.photo == after.photo && before.target == after.target);
+        assert!(before.weight == after.weight && before.mask == after.mask);
     }
 
     #[test]
-    fn a_flip_turns_photo_target_and_weight_alike() {
+    fn a_flip_turns_all_of_a_crop_alike() {
         let (before, after) = (crop(), applied(&Augment { flip: 1.0, ..NONE }, 1));
         for y in 0..32 {
             for x in 0..32 {
                 assert_eq!(after.photo.get_pixel(x, y), before.photo.get_pixel(31 - x, y));
                 assert_eq!(after.target.get_pixel(x, y), before.target.get_pixel(31 - x, y));
-                assert_eq!(after.weight[(y * 32 + x) as usize], before.weight[(y * 32 + 31 - x) as usize]);
+                let (here, there) = ((y * 32 + x) as usize, (y * 32 + 31 - x) as usize);
+                assert_eq!((after.weight[here], after.mask[here]), (before.weight[there], before.mask[there]));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::thread;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use image::{Rgb, RgbImage};
+use image::{ImageBuffer, Pixel, Rgb, RgbImage};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -20,8 +20,14 @@ use crate::painter::FaceBox;
 pub struct Sampling {
     /// Crops per batch.
     pub batch: usize,
+    /// How many of them, the last ones, are twins of the first ones: the same scene a moment later. At most half.
+    pub twins: usize,
     /// Side of a crop, pixels; a multiple of 8.
     pub crop: u32,
+    /// Crops begin at multiples of this: the period of a pattern that is fixed to the pixels, 1 where there is none.
+    pub align: u32,
+    /// Whether the person masks are drawn as well: all pairs must have one then.
+    pub mask: bool,
     /// How often a crop is drawn around a face, where the photo has one.
     pub around_face: f32,
     /// Weight of pixels in a small face, beside 1 elsewhere; faces from `FACE_LARGE` on weigh 1.
@@ -33,6 +39,12 @@ pub struct Sampling {
 /// Faces lower than this get the whole weight, higher than the other none of it; between them it fades. Pixels.
 const FACE_SMALL: f32 = 80.0;
 const FACE_LARGE: f32 = 180.0;
+/// How far a twin is shifted at most, in pixels each way.
+const TWIN_SHIFT: i64 = 3;
+/// How often twins are shifted at all: otherwise their scene stands, as it mostly does before a webcam.
+const TWINS_SHIFTED: f32 = 0.4;
+/// Deviation of the least noise between twins, of 255: that of a good camera.
+const TWIN_NOISE: f32 = 1.0;
 
 /// A batch as plain numbers, pixel by pixel.
 #[derive(Debug)]
@@ -40,43 +52,116 @@ pub struct Batch {
     photos: Vec<f32>,
     targets: Vec<f32>,
     weights: Vec<f32>,
+    masks: Vec<f32>,
+    standing: Vec<f32>,
+    shift: (i64, i64),
     count: usize,
+    twins: usize,
     side: usize,
+}
+
+/// A batch on a device. `b` crops of `s`×`s` pixels.
+#[derive(Debug)]
+pub struct BatchTensors<B: Backend> {
+    /// `[b, 3, s, s]`, numbers 0 ..= 255.
+    pub photos: Tensor<B, 4>,
+    /// `[b, 3, s, s]` in 0..1.
+    pub targets: Tensor<B, 4>,
+    /// `[b, 1, s, s]`, mean about 1.
+    pub weights: Tensor<B, 4>,
+    /// `[b, 1, s, s]` in 0..1, where masks were asked for.
+    pub masks: Option<Tensor<B, 4>>,
+    /// The twins, where there are any.
+    pub twins: Option<Twins<B>>,
+}
+
+/// What is known of the last crops of a batch, which show the scenes of the first ones a moment later.
+#[derive(Debug)]
+pub struct Twins<B: Backend> {
+    /// `[twins, 1, s, s]`: 1 where the scene of a first crop stands still, 0 where it moves.
+    pub standing: Tensor<B, 4>,
+    /// A twin's pixel (x, y) shows what pixel (x, y) + shift of its elder shows.
+    pub shift: (i64, i64),
 }
 
 impl Batch {
     /// The batch of `step`; the same for the same pairs, sampling, seed and step.
     pub fn draw(pairs: &[LoadedPair], sampling: &Sampling, seed: u64, step: u64) -> Self {
         let side = sampling.crop as usize;
-        let count = sampling.batch;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(step + 1);
+        let shift = if sampling.twins > 0 && sampling.align == 1 && rng.random::<f32>() < TWINS_SHIFTED {
+            (rng.random_range(-TWIN_SHIFT..=TWIN_SHIFT), rng.random_range(-TWIN_SHIFT..=TWIN_SHIFT))
+        } else {
+            (0, 0)
+        };
         let mut batch = Self {
             photos: Vec::new(),
             targets: Vec::new(),
-            weights: Vec::with_capacity(count * side * side),
-            count,
+            weights: Vec::with_capacity(sampling.batch * side * side),
+            masks: Vec::new(),
+            standing: Vec::new(),
+            shift,
+            count: sampling.batch,
+            twins: sampling.twins,
             side,
         };
-        for _ in 0..count {
+        let mut later = Vec::new();
+        for number in 0..sampling.batch - sampling.twins {
             let pair = &pairs[rng.random_range(0..pairs.len())];
-            let mut crop = cut(pair, sampling, &mut rng);
-            sampling.augment.apply(&mut crop, &mut rng);
-            batch.photos.extend(crop.photo.iter().map(|&v| f32::from(v)));
-            batch.targets.extend(crop.target.iter().map(|&v| f32::from(v) / 255.0));
-            batch.weights.append(&mut crop.weight);
+            let setting = sampling.augment.setting(&mut rng);
+            let mut camera = sampling.augment.camera(&mut rng);
+            if number < sampling.twins {
+                camera.noise.get_or_insert(TWIN_NOISE);
+            }
+            let at = place(pair, sampling, &mut rng);
+            let mut crop = cut(pair, &pair.photo, at, sampling);
+            if number < sampling.twins {
+                // After a flip what lay to the right lies to the left.
+                let shift = (if setting.flip { -shift.0 } else { shift.0 }, shift.1);
+                let photo = pair.next.as_ref().unwrap_or(&pair.photo);
+                let mut standing = match &pair.next {
+                    Some(next) => standing(&crop.photo, &mirrored_crop(next, at, sampling.crop)),
+                    None => vec![1.0; side * side],
+                };
+                if setting.flip {
+                    standing.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+                }
+                batch.standing.append(&mut standing);
+                let mut twin = cut(pair, photo, (at.0 + shift.0, at.1 + shift.1), sampling);
+                setting.apply(&mut twin);
+                camera.take(&mut twin, &mut rng);
+                later.push(twin);
+            }
+            setting.apply(&mut crop);
+            camera.take(&mut crop, &mut rng);
+            batch.push(crop);
         }
+        later.into_iter().for_each(|twin| batch.push(twin));
         batch
     }
 
-    /// Photos `[b, 3, s, s]` as numbers 0 ..= 255, targets `[b, 3, s, s]` in 0..1, weights `[b, 1, s, s]`;
-    /// all laid out pixel by pixel in memory.
-    pub fn tensors<B: Backend>(self, device: &B::Device) -> (Tensor<B, 4>, Tensor<B, 4>, Tensor<B, 4>) {
-        let (b, s) = (self.count, self.side);
-        let tensor = |values, channels| {
-            Tensor::<B, 4>::from_data(TensorData::new(values, [b, s, s, channels]), device).permute([0, 3, 1, 2])
+    fn push(&mut self, mut crop: Crop) {
+        self.photos.extend(crop.photo.iter().map(|&v| f32::from(v)));
+        self.targets.extend(crop.target.iter().map(|&v| f32::from(v) / 255.0));
+        self.weights.append(&mut crop.weight);
+        self.masks.append(&mut crop.mask);
+    }
+
+    /// The batch on `device`, laid out pixel by pixel in memory.
+    pub fn tensors<B: Backend>(self, device: &B::Device) -> BatchTensors<B> {
+        let s = self.side;
+        let tensor = |values: Vec<f32>, count, channels| {
+            Tensor::<B, 4>::from_data(TensorData::new(values, [count, s, s, channels]), device).permute([0, 3, 1, 2])
         };
-        (tensor(self.photos, 3), tensor(self.targets, 3), tensor(self.weights, 1))
+        BatchTensors {
+            photos: tensor(self.photos, self.count, 3),
+            targets: tensor(self.targets, self.count, 3),
+            weights: tensor(self.weights, self.count, 1),
+            masks: (!self.masks.is_empty()).then(|| tensor(self.masks, self.count, 1)),
+            twins: (self.twins > 0)
+                .then(|| Twins { standing: tensor(self.standing, self.twins, 1), shift: self.shift }),
+        }
     }
 }
 
@@ -94,37 +179,89 @@ pub fn stream(pairs: Arc<Vec<LoadedPair>>, sampling: Sampling, seed: u64, first_
     receiver
 }
 
-/// A crop of `pair`. A picture smaller than the crop is mirrored at its edges.
-fn cut(pair: &LoadedPair, sampling: &Sampling, rng: &mut ChaCha8Rng) -> Crop {
+/// Where a crop of `pair` begins. In a picture smaller than the crop that may be outside of it.
+fn place(pair: &LoadedPair, sampling: &Sampling, rng: &mut ChaCha8Rng) -> (i64, i64) {
     let side = i64::from(sampling.crop);
-    let (width, height) = (i64::from(pair.photo.width()), i64::from(pair.photo.height()));
+    let align = i64::from(sampling.align);
     let faces = &pair.entry.faces;
     let face = match faces.len() {
         1.. if rng.random::<f32>() < sampling.around_face => Some(faces[rng.random_range(0..faces.len())]),
         _ => None,
     };
-    let mut place = |length: i64, face: Option<f32>| -> i64 {
-        match (length - side, face) {
+    let mut along = |length: u32, face: Option<f32>| -> i64 {
+        let start = match (i64::from(length) - side, face) {
             (slack @ ..=0, _) => -rng.random_range(0..=-slack),
             (slack, Some(centre)) => {
                 let jitter = rng.random_range(-side / 3..=side / 3);
                 (centre as i64 - side / 2 + jitter).clamp(0, slack)
             }
             (slack, None) => rng.random_range(0..=slack),
-        }
+        };
+        start.div_euclid(align) * align
     };
-    let x = place(width, face.map(|f| f.x + f.width / 2.0));
-    let y = place(height, face.map(|f| f.y + f.height / 2.0));
-    let part = |picture: &RgbImage| -> RgbImage {
-        RgbImage::from_fn(sampling.crop, sampling.crop, |u, v| -> Rgb<u8> {
-            *picture.get_pixel(mirrored(x + i64::from(u), width), mirrored(y + i64::from(v), height))
-        })
-    };
+    let x = along(pair.photo.width(), face.map(|f| f.x + f.width / 2.0));
+    let y = along(pair.photo.height(), face.map(|f| f.y + f.height / 2.0));
+    (x, y)
+}
+
+/// The crop of `pair` that begins at `at`, with `photo`, which is of the same size, as its photo.
+fn cut(pair: &LoadedPair, photo: &RgbImage, at: (i64, i64), sampling: &Sampling) -> Crop {
+    let side = i64::from(sampling.crop);
     let mut weight = vec![1.0; (side * side) as usize];
     for face in &pair.entry.faces {
-        weigh_face(&mut weight, face, (x, y), side, sampling.face_weight);
+        weigh_face(&mut weight, face, at, side, sampling.face_weight);
     }
-    Crop { photo: part(&pair.photo), target: part(&pair.target), weight }
+    let mask = match &pair.mask {
+        Some(mask) if sampling.mask => {
+            mirrored_crop(mask, at, sampling.crop).iter().map(|&v| f32::from(v) / 255.0).collect()
+        }
+        _ => Vec::new(),
+    };
+    Crop {
+        photo: mirrored_crop(photo, at, sampling.crop),
+        target: mirrored_crop(&pair.target, at, sampling.crop),
+        weight,
+        mask,
+    }
+}
+
+/// A square of `side` pixels of a picture, from `(x, y)` on; beyond its edges the picture is mirrored.
+pub fn mirrored_crop<P: Pixel + 'static>(
+    picture: &ImageBuffer<P, Vec<P::Subpixel>>,
+    (x, y): (i64, i64),
+    side: u32,
+) -> ImageBuffer<P, Vec<P::Subpixel>> {
+    let (width, height) = (i64::from(picture.width()), i64::from(picture.height()));
+    ImageBuffer::from_fn(side, side, |u, v| {
+        *picture.get_pixel(mirrored(x + i64::from(u), width), mirrored(y + i64::from(v), height))
+    })
+}
+
+/// Radius of the window in which two frames are compared, pixels: noise averages out in it.
+const STANDING_RADIUS: usize = 3;
+/// Difference of its mean, of 255, from which on something moves, and from which on nothing of it is taken as standing.
+const STANDING_BELOW: f32 = 4.0;
+const MOVES_ABOVE: f32 = 8.0;
+
+/// Where a scene stands between two frames: 1 where it does, 0 where something moves, one value per pixel.
+fn standing(now: &RgbImage, next: &RgbImage) -> Vec<f32> {
+    let (width, height) = (now.width() as usize, now.height() as usize);
+    let grey = |p: &Rgb<u8>| p.0.iter().map(|&v| f32::from(v)).sum::<f32>() / 3.0;
+    let difference: Vec<f32> = now.pixels().zip(next.pixels()).map(|(a, b)| grey(a) - grey(b)).collect();
+    let mean = |values: &[f32], length: usize, at: &dyn Fn(usize, usize) -> usize, lines: usize| -> Vec<f32> {
+        let mut out = vec![0.0; values.len()];
+        for line in 0..lines {
+            for i in 0..length {
+                let window = i.saturating_sub(STANDING_RADIUS)..(i + STANDING_RADIUS + 1).min(length);
+                let count = window.len() as f32;
+                out[at(line, i)] = window.map(|j| values[at(line, j)]).sum::<f32>() / count;
+            }
+        }
+        out
+    };
+    let rows = mean(&difference, width, &|y, x| y * width + x, height);
+    let both = mean(&rows, height, &|x, y| y * width + x, width);
+    both.iter().map(|d| 1.0 - ((d.abs() - STANDING_BELOW) / (MOVES_ABOVE - STANDING_BELOW)).clamp(0.0, 1.0)).collect()
 }
 
 /// Position `at` of an endless row of `length` pixels mirrored at both ends.
@@ -174,8 +311,10 @@ mod tests {
             recipe: text(),
             recipe_sha256: text(),
             split: Split::Train,
+            mask: None,
+            next: None,
         };
-        LoadedPair { entry, photo, target }
+        LoadedPair { entry, photo, target, mask: None, next: None }
     }
 
     fn sampling(around_face: f32) -> Sampling {
@@ -190,7 +329,7 @@ mod tests {
             noise: 0.0,
             noise_deviation: 0.0,
         };
-        Sampling { batch: 6, crop: 32, around_face, face_weight: 3.0, augment }
+        Sampling { batch: 6, twins: 0, crop: 32, align: 1, mask: false, around_face, face_weight: 3.0, augment }
     }
 
     #[test]
@@ -221,9 +360,66 @@ mod tests {
         let pair = pair(250, 32, vec![face(8.0), face(220.0)]);
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         // The red channel of the upper left pixel says from where a crop was cut.
-        let lefts: Vec<u8> = (0..40).map(|_| cut(&pair, &sampling(1.0), &mut rng).photo[(0, 0)].0[0]).collect();
+        let lefts: Vec<i64> = (0..40).map(|_| place(&pair, &sampling(1.0), &mut rng).0).collect();
         assert!(lefts.iter().any(|&x| x < 40) && lefts.iter().any(|&x| x > 180), "{lefts:?}");
         assert!(lefts.iter().all(|x| !(40..180).contains(x)), "{lefts:?}");
+    }
+
+    #[test]
+    fn crops_keep_to_the_grid_of_a_pattern() {
+        let sampling = Sampling { align: 8, ..sampling(0.3) };
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        for (width, height) in [(100, 60), (32, 32), (20, 90)] {
+            let pair = pair(width, height, vec![FaceBox { x: 3.0, y: 5.0, width: 9.0, height: 9.0 }]);
+            for _ in 0..20 {
+                let (x, y) = place(&pair, &sampling, &mut rng);
+                assert!(x % 8 == 0 && y % 8 == 0, "{x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_twin_shows_its_elders_scene_shifted() {
+        let sampling = Sampling { twins: 2, mask: true, ..sampling(0.0) };
+        let mut pair = pair(120, 90, vec![]);
+        pair.mask = Some(image::GrayImage::from_fn(120, 90, |x, y| image::Luma([(x + y) as u8])));
+        for step in 0..12 {
+            let batch = Batch::draw(std::slice::from_ref(&pair), &sampling, 1, step);
+            assert_eq!(batch.masks.len(), 6 * 32 * 32);
+            assert!(batch.standing.len() == 2 * 32 * 32 && batch.standing.iter().all(|&v| v == 1.0));
+            let (dx, dy) = batch.shift;
+            for (elder, twin) in [(0, 4), (1, 5)] {
+                for (x, y) in [(10, 12), (17, 20)] {
+                    let at = |crop: i64, x: i64, y: i64| ((crop * 32 + y) * 32 + x) as usize;
+                    let (old, new) = (at(elder, x + dx, y + dy), at(twin, x, y));
+                    let noise = |c: usize| (batch.photos[3 * old + c] - batch.photos[3 * new + c]).abs();
+                    assert!((0..3).all(|c| noise(c) < 9.0), "{dx}, {dy}");
+                    assert_eq!(batch.targets[3 * old..][..3], batch.targets[3 * new..][..3]);
+                    assert_eq!(batch.masks[old], batch.masks[new]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_clips_twin_is_its_next_frame_and_what_moves_in_it_does_not_stand() {
+        let wall = |square: u32, noise: u32| {
+            RgbImage::from_fn(64, 64, move |x, y| {
+                let moving = (square..square + 12).contains(&x) && (20..40).contains(&y);
+                Rgb([if moving { 230 } else { 100 + ((x * 7 + y * 13 + noise) % 5) as u8 }; 3])
+            })
+        };
+        let standing = standing(&wall(10, 0), &wall(22, 3));
+        let at = |x: usize, y: usize| standing[y * 64 + x];
+        assert!(at(16, 30) == 0.0 && at(28, 30) == 0.0, "where the square was and is");
+        assert!(at(50, 30) == 1.0 && at(16, 55) == 1.0, "noise stands");
+        let sampling = Sampling { twins: 1, batch: 2, crop: 64, align: 8, ..sampling(0.0) };
+        let mut pair = pair(64, 64, vec![]);
+        (pair.photo, pair.next) = (wall(10, 0), Some(wall(22, 3)));
+        let batch = Batch::draw(std::slice::from_ref(&pair), &sampling, 1, 0);
+        assert_eq!(batch.shift, (0, 0), "a pattern that is fixed to the pixels does not shift");
+        assert_ne!(batch.photos[..64 * 64 * 3], batch.photos[64 * 64 * 3..]);
+        assert_eq!(batch.targets[..64 * 64 * 3], batch.targets[64 * 64 * 3..]);
     }
 
     #[test]

@@ -16,6 +16,18 @@ pub struct Frames {
     said: Option<JoinHandle<String>>,
     next: u32,
     every: u32,
+    /// The frame that was read already, since it is the next one of a frame that was wanted.
+    ahead: Option<RgbImage>,
+}
+
+/// A frame that was wanted.
+pub struct Frame {
+    /// Its number in the clip, from 0 on.
+    pub number: u32,
+    /// What it shows.
+    pub picture: RgbImage,
+    /// The one after it, where the clip goes on.
+    pub next: Option<RgbImage>,
 }
 
 impl Frames {
@@ -46,21 +58,32 @@ impl Frames {
             .take()
             .map(|stderr| thread::Builder::new().name("ffmpeg's errors".into()).spawn(move || tail(stderr)));
         let said = said.transpose().context("cannot start a thread")?;
-        Ok(Self { ffmpeg, pipe, said, next: 0, every: every.max(1) })
+        Ok(Self { ffmpeg, pipe, said, next: 0, every: every.max(1), ahead: None })
     }
 
-    /// The next frame wanted, with its number in the clip; `None` after the last one.
-    pub fn next_frame(&mut self) -> anyhow::Result<Option<(u32, RgbImage)>> {
+    /// The next frame wanted; `None` after the last one.
+    pub fn next_frame(&mut self) -> anyhow::Result<Option<Frame>> {
         loop {
-            let Some(frame) = read_ppm(&mut self.pipe).context("ffmpeg's output cannot be read")? else {
-                return self.end().map(|()| None);
+            let frame = match self.ahead.take() {
+                Some(frame) => frame,
+                None => match self.read()? {
+                    Some(frame) => frame,
+                    None => return self.end().map(|()| None),
+                },
             };
             let number = self.next;
             self.next += 1;
             if number.is_multiple_of(self.every) {
-                return Ok(Some((number, frame)));
+                // Of a clip that is damaged here, the frame itself is whole.
+                self.ahead = self.read().ok().flatten();
+                let next = self.ahead.clone().filter(|next| next.dimensions() == frame.dimensions());
+                return Ok(Some(Frame { number, picture: frame, next }));
             }
         }
+    }
+
+    fn read(&mut self) -> anyhow::Result<Option<RgbImage>> {
+        read_ppm(&mut self.pipe).context("ffmpeg's output cannot be read")
     }
 
     /// Asks ffmpeg how it went. A clip that ends early is its frames until there.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, bail};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use image::{ExtendedColorType, GrayImage, ImageEncoder, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::read_file;
@@ -67,6 +67,23 @@ pub struct Pair {
     pub recipe_sha256: String,
     /// Train or held out.
     pub split: Split,
+    /// How certainly each pixel of the photo is of a person (8 bits, 255 certainly), where that is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mask: Option<String>,
+    /// The clip's next frame, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
+}
+
+/// The pictures of a pair that are to be written, all of one size.
+#[derive(Debug, Clone, Copy)]
+pub struct Pictures<'a> {
+    /// What the student sees, and what it is to make of it.
+    pub painted: Option<(&'a RgbImage, &'a RgbImage)>,
+    /// See [`Pair::mask`].
+    pub mask: Option<&'a GrayImage>,
+    /// See [`Pair::next`].
+    pub next: Option<&'a RgbImage>,
 }
 
 /// Checksum of an index, by which a run knows the pairs that it was made with.
@@ -132,7 +149,7 @@ impl PairWriter {
     /// # Errors
     /// When it cannot be made, or its index cannot be read or written.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
-        for part in ["photo", "target"] {
+        for part in ["photo", "target", "mask", "next"] {
             let part = folder.join(part);
             std::fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         }
@@ -154,23 +171,49 @@ impl PairWriter {
     /// Whether this very pair was painted before and its files are still there; it is then kept, with what `pair` says
     /// of split and licence.
     pub fn has(&self, pair: &Pair) -> bool {
-        let Some(before) = self.before.get(&pair.target) else { return false };
-        let told_anew = Pair { split: pair.split, licence: pair.licence.clone(), ..before.clone() };
-        let same = told_anew == *pair && self.is_there(pair);
+        let same = self.was_painted(pair) && self.is_there(pair);
         if same {
             self.kept().1.insert(pair.target.clone(), pair.clone());
         }
         same
     }
 
-    fn is_there(&self, pair: &Pair) -> bool {
-        [&pair.photo, &pair.target].iter().all(|file| self.folder.join(file).is_file())
+    /// Whether photo and target of this very pair are there, if perhaps not what else belongs to it.
+    pub fn was_painted(&self, pair: &Pair) -> bool {
+        let Some(before) = self.before.get(&pair.target) else { return false };
+        let told_anew = Pair {
+            split: pair.split,
+            licence: pair.licence.clone(),
+            mask: pair.mask.clone(),
+            next: pair.next.clone(),
+            ..before.clone()
+        };
+        told_anew == *pair && self.is_there(before)
     }
 
-    /// Writes the two pictures of a pair, then its line.
-    pub fn add(&self, pair: &Pair, photo: &RgbImage, target: &RgbImage) -> anyhow::Result<()> {
-        write_whole(&self.folder.join(&pair.photo), &png(photo)?)?;
-        write_whole(&self.folder.join(&pair.target), &png(target)?)?;
+    fn is_there(&self, pair: &Pair) -> bool {
+        let files = [Some(&pair.photo), Some(&pair.target), pair.mask.as_ref(), pair.next.as_ref()];
+        files.into_iter().flatten().all(|file| self.folder.join(file).is_file())
+    }
+
+    /// Writes the pictures of a pair, then its line. What [`Pictures`] lacks is there already.
+    pub fn add(&self, pair: &Pair, pictures: Pictures<'_>) -> anyhow::Result<()> {
+        let Pictures { painted, mask, next } = pictures;
+        let write = |name: &str, picture: &RgbImage| {
+            let png = png(picture.as_raw(), picture.dimensions(), ExtendedColorType::Rgb8)?;
+            write_whole(&self.folder.join(name), &png)
+        };
+        if let Some((photo, target)) = painted {
+            write(&pair.photo, photo)?;
+            write(&pair.target, target)?;
+        }
+        if let (Some(name), Some(mask)) = (&pair.mask, mask) {
+            let png = png(mask.as_raw(), mask.dimensions(), ExtendedColorType::L8)?;
+            write_whole(&self.folder.join(name), &png)?;
+        }
+        if let (Some(name), Some(next)) = (&pair.next, next) {
+            write(name, next)?;
+        }
         let line = lines([pair].into_iter())?;
         let mut kept = self.kept();
         kept.0.write_all(&line).context("cannot write the index")?;
@@ -219,10 +262,10 @@ fn lines<'p>(pairs: impl Iterator<Item = &'p Pair>) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Encodes losslessly and fast.
-fn png(picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
+fn png(pixels: &[u8], (width, height): (u32, u32), colour: ExtendedColorType) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
-        .write_image(picture.as_raw(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
+        .write_image(pixels, width, height, colour)
         .context("cannot encode a PNG")?;
     Ok(bytes.into_inner())
 }
@@ -249,6 +292,8 @@ mod tests {
             recipe: "test".into(),
             recipe_sha256: recipe.into(),
             split,
+            mask: None,
+            next: None,
         }
     }
 
@@ -257,7 +302,8 @@ mod tests {
         let writer = PairWriter::open(folder).unwrap();
         let picture = RgbImage::new(2, 1);
         let new: Vec<_> = pairs.iter().filter(|pair| !writer.has(pair)).collect();
-        new.iter().for_each(|pair| writer.add(pair, &picture, &picture).unwrap());
+        let pictures = Pictures { painted: Some((&picture, &picture)), mask: None, next: None };
+        new.iter().for_each(|pair| writer.add(pair, pictures).unwrap());
         (new.len(), writer.finish(recipe).unwrap())
     }
 
@@ -277,6 +323,22 @@ mod tests {
         assert_eq!(read_index(folder.path()).unwrap(), filled.pairs);
         let (_, filled) = fill(folder.path(), "s", &[pair("c", 1.0, Split::Train, "s")]);
         assert_eq!((filled.pairs.len(), filled.dropped), (1, 2), "painted by another recipe");
+    }
+
+    #[test]
+    fn a_painted_pair_can_be_given_a_mask_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = pair("a", 1.0, Split::Train, "r");
+        fill(folder.path(), "r", std::slice::from_ref(&plain));
+        let masked = Pair { mask: Some("mask/a-1.png".into()), ..plain };
+        let writer = PairWriter::open(folder.path()).unwrap();
+        assert!(!writer.has(&masked) && writer.was_painted(&masked));
+        assert!(!writer.was_painted(&Pair { recipe_sha256: "s".into(), ..masked.clone() }));
+        let mask = GrayImage::new(2, 1);
+        writer.add(&masked, Pictures { painted: None, mask: Some(&mask), next: None }).unwrap();
+        assert_eq!(writer.finish("r").unwrap().pairs, std::slice::from_ref(&masked));
+        let writer = PairWriter::open(folder.path()).unwrap();
+        assert!(writer.has(&masked));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Heads found through a person mask, where no list names the faces.
+//! Where a person is in a picture: labels for the student's own mask, and heads where no list names the faces.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use fast_image_resize::FilterType;
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use tract_onnx::prelude::*;
 
 use super::read_file;
@@ -33,17 +33,39 @@ impl PersonMask {
         })
     }
 
-    /// The face of the person in a picture, in its pixels; `None` where no head stands out.
-    pub fn face(&self, picture: &RgbImage) -> anyhow::Result<Option<FaceBox>> {
+    /// How certainly each pixel is of a person: 255 certainly.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn mask(&self, picture: &RgbImage) -> anyhow::Result<GrayImage> {
+        let values = self.probabilities(picture)?;
+        let bytes = values.iter().map(|p| (p.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+        let small = GrayImage::from_raw(SIDE as u32, SIDE as u32, bytes).context("a mask of another size")?;
+        let (width, height) = picture.dimensions();
+        Ok(image::imageops::resize(&small, width, height, image::imageops::FilterType::Triangle))
+    }
+
+    /// The probability of a person, `SIDE`×`SIDE`.
+    fn probabilities(&self, picture: &RgbImage) -> anyhow::Result<Vec<f32>> {
         let small = resized(picture, (SIDE as u32, SIDE as u32), FilterType::Bilinear);
         let input: Vec<f32> = small.as_raw().iter().map(|&v| f32::from(v) / 255.0).collect();
-        let run = || -> TractResult<Vec<bool>> {
+        let run = || -> TractResult<Vec<f32>> {
             let input = Tensor::from_shape(&[1, SIDE, SIDE, 3], &input)?;
             let output = self.0.run(tvec!(input.into()))?;
             let mask = output[0].to_plain_array_view::<f32>()?;
-            Ok(mask.iter().map(|&p| p > 0.5).collect())
+            Ok(mask.iter().copied().collect())
         };
-        let mask = run().context("the person mask cannot be computed")?;
+        let values = run().context("the person mask cannot be computed")?;
+        anyhow::ensure!(values.len() == SIDE * SIDE, "the person mask is of another size than {SIDE}×{SIDE}");
+        Ok(values)
+    }
+
+    /// The face of the person in a picture, in its pixels; `None` where no head stands out.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn face(&self, picture: &RgbImage) -> anyhow::Result<Option<FaceBox>> {
+        let mask: Vec<bool> = self.probabilities(picture)?.iter().map(|&p| p > 0.5).collect();
         let (sx, sy) = (picture.width() as f32 / SIDE as f32, picture.height() as f32 / SIDE as f32);
         Ok(face_in_mask(&mask, SIDE).map(|f| FaceBox {
             x: f.x * sx,

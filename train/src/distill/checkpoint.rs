@@ -31,6 +31,8 @@ pub struct Progress {
     pub sums: Sums,
     /// What it was made from.
     pub origin: Origin,
+    /// See [`crate::weights::Weights::base`].
+    pub base: Option<String>,
 }
 
 /// Losses added up between two evaluations.
@@ -44,6 +46,12 @@ pub struct Sums {
     /// Gradient loss, of 255.
     #[serde(with = "bits")]
     pub gradient: f64,
+    /// Flicker between twins.
+    #[serde(with = "bits")]
+    pub flicker: f64,
+    /// Loss of the person mask.
+    #[serde(with = "bits")]
+    pub person_mask: f64,
     /// Steps at which features were compared.
     pub features_steps: u64,
     /// Feature distance.
@@ -76,7 +84,7 @@ impl Origin {
 }
 
 /// An `f64` as its bits: text would lose infinity, and `serde_json` reads the last bit of others inexactly.
-mod bits {
+pub(crate) mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
@@ -91,12 +99,14 @@ mod bits {
 /// The parts that are stored as Burn records.
 const PARTS: [&str; 3] = ["student", "average", "optimizer"];
 
-fn to_bytes<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>> {
+/// A Burn record as bytes, exactly.
+pub(crate) fn to_bytes<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>> {
     Recorder::<B>::record(&BinBytesRecorder::<FullPrecisionSettings>::default(), record, ())
         .context("cannot serialize a checkpoint")
 }
 
-fn from_bytes<B: Backend, R: Record<B>>(bytes: &[u8], device: &B::Device) -> Result<R> {
+/// What [`to_bytes`] wrote.
+pub(crate) fn from_bytes<B: Backend, R: Record<B>>(bytes: &[u8], device: &B::Device) -> Result<R> {
     Recorder::<B>::load(&BinBytesRecorder::<FullPrecisionSettings>::default(), bytes.to_vec(), device)
         .context("cannot read a checkpoint's record")
 }

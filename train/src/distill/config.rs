@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use nijigen::engine::topology::StudentSize;
+use nijigen::engine::topology::{StudentSize, Topology};
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::Augment;
@@ -73,8 +73,17 @@ pub struct Config {
     pub steps: u64,
     /// Crops per step.
     pub batch: usize,
+    /// How many of them are twins of others: the same scene a moment later, which is to look the same.
+    #[serde(default)]
+    pub twins: usize,
     /// Side of a crop, pixels, a multiple of 8.
     pub crop: u32,
+    /// Crops begin at multiples of this: 8 where the style has a pattern that is fixed to the pixels.
+    #[serde(default = "one")]
+    pub align: u32,
+    /// Whether the student learns the person mask as a fourth channel: all pairs must have one then.
+    #[serde(default)]
+    pub person_mask: bool,
     /// Highest learning rate, above 0 and at most 1; it rises over `warmup` steps and falls to nothing along a cosine.
     pub rate: f64,
     /// Steps until the highest rate.
@@ -103,6 +112,10 @@ pub struct Config {
     pub augment: Augment,
 }
 
+fn one() -> u32 {
+    1
+}
+
 /// Weights of the losses; the pixel loss has weight 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +128,12 @@ pub struct Losses {
     pub features_every: u64,
     /// Side of the part of each crop on which features are compared.
     pub features_crop: usize,
+    /// How much more the picture changes than the photo from one twin to the other, where their scene stands.
+    #[serde(default)]
+    pub flicker: f32,
+    /// L1 of the person mask.
+    #[serde(default)]
+    pub person_mask: f32,
 }
 
 impl Config {
@@ -141,6 +160,13 @@ impl Config {
             self.crop
         );
         ensure!((1..=MAX_BATCH).contains(&self.batch), "'batch' is {}, it must be 1 to {MAX_BATCH}", self.batch);
+        ensure!(
+            self.twins <= self.batch / 2,
+            "'twins' is {}, it must be at most half of 'batch', which is {}",
+            self.twins,
+            self.batch
+        );
+        ensure!(matches!(self.align, 1 | 2 | 4 | 8), "'align' is {}, it must be 1, 2, 4 or 8", self.align);
         ensure!(self.steps > 0 && self.evaluate_every > 0, "'steps' and 'evaluate_every' must be at least 1");
         // The average starts at the random weights: at 1 it would stay there.
         ensure!(self.average < 1.0, "'average' must be below 1");
@@ -153,6 +179,8 @@ impl Config {
         within("face_weight", self.face_weight.into(), 0.0, 1e3)?;
         within("gradient", self.loss.gradient.into(), 0.0, 1e3)?;
         within("features", self.loss.features.into(), 0.0, 1e3)?;
+        within("flicker", self.loss.flicker.into(), 0.0, 1e3)?;
+        within("person_mask", self.loss.person_mask.into(), 0.0, 1e3)?;
         ensure!(self.loss.features_every > 0, "'features_every' must be at least 1");
         let crop = self.loss.features_crop;
         // Below 4 pixels nothing is left behind VGG's two poolings.
@@ -183,11 +211,20 @@ impl Config {
         self.rate * warm * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
     }
 
+    /// The student's network.
+    pub fn topology(&self) -> Topology {
+        let topology = Topology::two_scale(self.size.into());
+        if self.person_mask { topology.with_person_mask() } else { topology }
+    }
+
     /// How crops are drawn.
     pub fn sampling(&self) -> Sampling {
         Sampling {
             batch: self.batch,
+            twins: self.twins,
             crop: self.crop,
+            align: self.align,
+            mask: self.person_mask,
             around_face: self.around_face,
             face_weight: self.face_weight,
             augment: self.augment.clone(),

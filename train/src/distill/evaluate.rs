@@ -24,12 +24,13 @@ pub fn bytes_tensor<B: Backend>(picture: &RgbImage, multiple: u32, device: &B::D
     Tensor::from_data(TensorData::new(values, [1, h as usize, w as usize, 3]), device).permute([0, 3, 1, 2])
 }
 
-/// The upper left part, `width`×`height`, of a picture `[1, 3, h, w]` in 0..1, as bytes.
+/// The upper left part, `width`×`height`, of a picture `[1, 3 or 4, h, w]` in 0..1, as bytes; a fourth channel is left
+/// out.
 pub fn picture_of<B: Backend>(output: Tensor<B, 4>, width: u32, height: u32) -> RgbImage {
-    let stride = output.dims()[3];
+    let [_, channels, _, stride] = output.dims();
     let values: Vec<f32> = output.permute([0, 2, 3, 1]).into_data().iter().collect();
     RgbImage::from_fn(width, height, |x, y| {
-        let at = (y as usize * stride + x as usize) * 3;
+        let at = (y as usize * stride + x as usize) * channels;
         Rgb(std::array::from_fn(|c| (values[at + c] * 255.0).round_ties_even().clamp(0.0, 255.0) as u8))
     })
 }

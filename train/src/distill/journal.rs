@@ -20,6 +20,10 @@ pub struct Entry {
     pub gradient: f64,
     /// Mean feature distance, if features are compared.
     pub features: Option<f64>,
+    /// How much more the picture changes than the photo between twins, where their scene stands, if there are twins.
+    pub flicker: Option<f64>,
+    /// Mean L1 of the person mask, 0..1, if it is learned.
+    pub person_mask: Option<f64>,
     /// L1 on held-out pairs, of 255, averaged weights.
     pub held_out: f64,
     /// Whether fake-quant was on.
@@ -28,7 +32,8 @@ pub struct Entry {
     pub seconds: f64,
 }
 
-const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,held_out_l1,quantized,seconds";
+const HEADER: &str =
+    "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
@@ -88,9 +93,10 @@ impl Journal {
 }
 
 fn format_line(e: &Entry) -> String {
-    let features = e.features.map(|f| format!("{f:.5}")).unwrap_or_default();
+    let [features, flicker, person_mask] =
+        [e.features, e.flicker, e.person_mask].map(|value| value.map(|v| format!("{v:.5}")).unwrap_or_default());
     format!(
-        "{},{:.3e},{:.4},{:.4},{features},{:.4},{},{:.0}\n",
+        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask},{:.4},{},{:.0}\n",
         e.step,
         e.rate,
         e.pixel,
@@ -110,6 +116,8 @@ fn parse(line: &str) -> Option<Entry> {
         pixel: next()?.parse().ok()?,
         gradient: next()?.parse().ok()?,
         features: next()?.parse().ok(),
+        flicker: next()?.parse().ok(),
+        person_mask: next()?.parse().ok(),
         held_out: next()?.parse().ok()?,
         quantized: next()? == "1",
         seconds: next()?.parse().ok()?,
@@ -132,6 +140,8 @@ mod tests {
             pixel: 5.25,
             gradient: 2.5,
             features: (step == 20).then_some(0.5),
+            flicker: Some(1.25),
+            person_mask: None,
             held_out: 6.125,
             quantized: step > 10,
             seconds: 7.0,

@@ -21,7 +21,7 @@ use super::config::Config;
 use super::evaluate::{calibrate, mean_l1};
 use super::journal::{Entry, Journal};
 use super::sample_sheet;
-use crate::data::batches::{Batch, stream};
+use crate::data::batches::{Batch, BatchTensors, Twins, stream};
 use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
@@ -91,6 +91,12 @@ impl Task for Distillation {
         let config = &self.config;
         let topology = &self.topology;
         ensure!(!train.is_empty(), "there are no pairs to train on: all are held out; paint more photos");
+        let without_mask = train.iter().find(|pair| config.person_mask && pair.mask.is_none());
+        ensure!(
+            without_mask.is_none(),
+            "the pair {} has no person mask, which 'person_mask' wants: paint with --person-mask",
+            without_mask.map_or("", |pair| &pair.entry.photo)
+        );
         ensure!(
             !self.held_out.is_empty(),
             "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
@@ -105,9 +111,14 @@ impl Task for Distillation {
         let origin = self.origin()?;
         let checkpoint_path = self.out.join("checkpoint.safetensors");
         let resumes = checkpoint_path.exists();
+        let mut base_sha256 = None;
         let mut student = match &self.base {
             Some(path) if !resumes => {
-                let base = weights::load(path)?;
+                let mut base = weights::load(path)?;
+                base_sha256 = Some(base.as_base(&read_file(path)?));
+                if config.person_mask {
+                    base = base.with_person_mask();
+                }
                 ensure!(
                     base.network.topology == *topology,
                     "{} is of size {}, the configuration says {}: make 'size' the same",
@@ -132,6 +143,7 @@ impl Task for Distillation {
             seconds: 0.0,
             sums: Sums::default(),
             origin: origin.clone(),
+            base: base_sha256,
         };
         if resumes {
             let record;
@@ -172,18 +184,32 @@ impl Task for Distillation {
                 }
             }
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
-            let (photo, target, weight) = batch.tensors::<B>(&device);
+            let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(&device);
             let arithmetic = Arithmetic {
                 half: config.half && step + config.finish < config.steps,
                 activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
             };
-            let output = student.forward(topology, photo, arithmetic).with_context(|| self.diverged())?;
+            let output = student.forward(topology, photos.clone(), arithmetic).with_context(|| self.diverged())?;
+            let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
+            let output = output.narrow(1, 0, 3);
+            let flicker = twins.map(|Twins { standing, shift }| {
+                let (count, first) = (config.twins, config.batch - config.twins);
+                let part = |x: &Tensor<B, 4>, first| x.clone().narrow(0, first, count);
+                let moments = |x: &Tensor<B, 4>| loss::Moments { elders: part(x, 0), twins: part(x, first), shift };
+                loss::flicker(&moments(&output), &moments(&photos), &standing)
+            });
             let pixel = loss::pixel(&output, &target, &weight);
             let gradient = loss::gradient(&output, &target, &weight);
             // Lines come after colours: from the first step on, the gradient loss would flatten the still random
             // picture, and its neurons would not come back.
             let ramp = (step as f32 / config.warmup.max(1) as f32).min(1.0);
             let mut total = pixel.clone() + gradient.clone() * (config.loss.gradient * ramp);
+            if let Some(of_mask) = &of_mask {
+                total = total + of_mask.clone() * config.loss.person_mask;
+            }
+            if let Some(flicker) = &flicker {
+                total = total + flicker.clone() * (config.loss.flicker * ramp);
+            }
             let features = match &vgg {
                 Some(vgg) if step.is_multiple_of(config.loss.features_every) => {
                     let at = config.loss.features_crop;
@@ -207,6 +233,8 @@ impl Task for Distillation {
             let sums = &mut progress.sums;
             sums.pixel += value * 255.0;
             sums.gradient += gradient.into_scalar().elem::<f64>() * 255.0;
+            sums.person_mask += of_mask.map_or(0.0, |of_mask| of_mask.into_scalar().elem());
+            sums.flicker += flicker.map_or(0.0, |flicker| flicker.into_scalar().elem());
             sums.steps += 1;
             if let Some(features) = features {
                 sums.features += features.into_scalar().elem::<f64>();
@@ -245,6 +273,8 @@ impl Task for Distillation {
                     pixel: sums.pixel / n,
                     gradient: sums.gradient / n,
                     features: (sums.features_steps > 0).then(|| sums.features / sums.features_steps as f64),
+                    flicker: (config.twins > 0).then(|| sums.flicker / n),
+                    person_mask: config.person_mask.then(|| sums.person_mask / n),
                     held_out,
                     quantized: quantizing,
                     seconds: progress.seconds,
@@ -256,7 +286,7 @@ impl Task for Distillation {
                 if held_out < progress.best {
                     (progress.best, progress.stale) = (held_out, 0);
                     let network = average.to_network(topology, &progress.activation_scales);
-                    let best = Weights { size: config.size, step: progress.step, network };
+                    let best = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
                     weights::save(&self.out.join(WEIGHTS), &best)?;
                 } else {
                     progress.stale += 1;
@@ -320,6 +350,6 @@ fn calibrate_on<B: crate::net::conv::ConvBackend>(
     device: &B::Device,
 ) -> Result<Vec<f32>> {
     // A stream of its own, so that the batches trained on do not depend on when ranges are looked at.
-    let (photos, _, _) = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
-    calibrate(student, topology, photos)
+    let batch = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
+    calibrate(student, topology, batch.photos)
 }

@@ -21,8 +21,11 @@ fn config(steps: u64) -> Config {
         size: StudentName::S,
         seed: 3,
         steps,
-        batch: 2,
+        batch: 4,
+        twins: 2,
         crop: 16,
+        align: 1,
+        person_mask: false,
         rate: 1e-3,
         warmup: 2,
         quantize_from: 0.5,
@@ -35,7 +38,14 @@ fn config(steps: u64) -> Config {
         patience: 0,
         around_face: 0.5,
         face_weight: 3.0,
-        loss: Losses { gradient: 1.0, features: 0.0, features_every: 1, features_crop: 16 },
+        loss: Losses {
+            gradient: 1.0,
+            features: 0.0,
+            features_every: 1,
+            features_crop: 16,
+            flicker: 0.02,
+            person_mask: 1.0,
+        },
         augment: Augment {
             flip: 0.5,
             tint: 0.5,
@@ -68,8 +78,10 @@ fn pair(number: u8, split: Split) -> LoadedPair {
         recipe: "test".into(),
         recipe_sha256: String::new(),
         split,
+        mask: None,
+        next: None,
     };
-    LoadedPair { entry, photo, target }
+    LoadedPair { entry, photo, target, mask: None, next: None }
 }
 
 /// A very small student for ndarray in `out`; with `stop`, for one step.

@@ -1,17 +1,27 @@
 //! What a finished style is worth: held-out pairs, and clips in which the scene stands.
 
+pub mod colour_fit;
+pub mod edges;
+pub mod features;
 pub mod flicker;
+pub mod line_art;
+pub mod skin;
+pub mod surfaces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Tensor;
 use image::RgbImage;
 use nijigen::engine::Generator;
 use nijigen::frame::Size;
 
-use crate::data::clips::Frames;
+use self::features::MarkedFrame;
+use self::line_art::InkCounts;
+use self::skin::Shift;
+use self::surfaces::Texture;
+use crate::data::clips::{Frame, Frames};
 use crate::data::training_set::LoadedPair;
 use crate::device::{Task, TrainBackend};
 use crate::distill::evaluate::{bytes_tensor, stylize};
@@ -33,6 +43,8 @@ pub struct Evaluation<'a> {
     pub vgg: Option<&'a Path>,
     /// Clips for the flicker.
     pub clips: &'a [PathBuf],
+    /// Eyes and mouths marked in a frame of some of the clips, by their file names.
+    pub marked: BTreeMap<String, MarkedFrame>,
 }
 
 /// What was measured, by name, and pictures to look at.
@@ -83,6 +95,7 @@ impl Task for Evaluation<'_> {
         let vgg = self.vgg.map(|path| Vgg::<B::InnerBackend>::load(path, false, &device)).transpose()?;
         let student = self.weights.as_ref().map(|w| Student::<B::InnerBackend>::from_network(&w.network, &device));
         let mut sums = Sums::default();
+        let mut drawing = Drawing::default();
         let mut rows = Vec::new();
         let every = self.held_out.len().div_ceil(ROWS).max(1);
         for (i, pair) in self.held_out.iter().enumerate() {
@@ -91,6 +104,8 @@ impl Task for Evaluation<'_> {
             sums.add("held_out_mse", metrics::mse(&output, &pair.target));
             sums.add("held_out_psnr_db", metrics::psnr(&output, &pair.target));
             sums.add("held_out_ssim", metrics::ssim(&output, &pair.target));
+            sums.add("left_by_a_colour_filter", colour_fit::residual(&pair.photo, &output));
+            drawing.add(pair, &output, &mut sums);
             if let Some(vgg) = &vgg {
                 let of_output = distance(vgg, &output, &pair.target, &device);
                 let of_photo = distance(vgg, &pair.photo, &pair.target, &device);
@@ -111,21 +126,79 @@ impl Task for Evaluation<'_> {
         }
         let mut clips = Vec::new();
         for clip in self.clips {
-            let Some(flicker) = clip_flicker(self.generator, clip)? else { continue };
+            let name = clip.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let Some(flicker) = clip_flicker(self.generator, clip, self.marked.get(&name), &mut sums)? else {
+                continue;
+            };
             sums.add("flicker_input", flicker.input);
             sums.add("flicker_output", flicker.output);
             clips.push(flicker);
         }
+        drawing.report(&mut sums);
         Ok(Report { metrics: sums.means(), clips, rows })
     }
 }
 
-/// The flicker of the first frames of a clip; `None`, with a warning, where there is none to speak of.
-fn clip_flicker(generator: &mut dyn Generator, clip: &Path) -> Result<Option<ClipFlicker>> {
+/// What is measured of drawn lines, surfaces and edges over all pictures.
+#[derive(Default)]
+struct Drawing {
+    ink: InkCounts,
+    texture: Texture,
+    displacements: Vec<f64>,
+}
+
+impl Drawing {
+    fn add(&mut self, pair: &LoadedPair, output: &RgbImage, sums: &mut Sums) {
+        self.texture.add(output, &pair.photo, &pair.target);
+        // The measure of a line's surroundings suits pictures of about 512 pixels.
+        if pair.entry.scale >= 1.0 {
+            self.ink.add(output, &pair.target);
+        }
+        for face in &pair.entry.faces {
+            let part = |picture: &RgbImage| {
+                let (x, y) = (face.x.max(0.0) as u32, face.y.max(0.0) as u32);
+                image::imageops::crop_imm(picture, x, y, face.width as u32, face.height as u32).to_image()
+            };
+            let (drawn, wanted) = (part(output), part(&pair.target));
+            if drawn.width() >= 16 && drawn.height() >= 16 {
+                self.displacements.append(&mut edges::displacements(&drawn, &wanted));
+            }
+            if let Some(Shift { skin, lightness, hue }) = skin::shift(output, &pair.photo, face) {
+                let (of_lightness, of_hue) = skin.measures();
+                sums.add(of_lightness, lightness.into());
+                sums.add(of_hue, hue.into());
+            }
+        }
+    }
+
+    fn report(mut self, sums: &mut Sums) {
+        if let Some(f1) = self.ink.f1() {
+            sums.add("line_art_f1", f1);
+        }
+        if let Some(left) = self.texture.left() {
+            sums.add("surfaces_variance_over_photo", left);
+        }
+        self.displacements.sort_by(f64::total_cmp);
+        if let Some(median) = self.displacements.get(self.displacements.len() / 2) {
+            sums.add("face_edges_displacement_px", *median);
+        }
+    }
+}
+
+/// The flicker of the first frames of a clip; `None`, with a warning, where there is none to speak of. What is left of the
+/// eyes and mouths `marked` in one of them goes into `sums`.
+fn clip_flicker(
+    generator: &mut dyn Generator,
+    clip: &Path,
+    marked: Option<&MarkedFrame>,
+    sums: &mut Sums,
+) -> Result<Option<ClipFlicker>> {
     let mut frames = Frames::open(clip, 1)?;
     let (mut inputs, mut outputs) = (Vec::<RgbImage>::new(), Vec::new());
     while inputs.len() < CLIP_FRAMES {
-        let Some((_, frame)) = frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))? else {
+        let Some(Frame { picture: frame, .. }) =
+            frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))?
+        else {
             break;
         };
         ensure!(
@@ -135,6 +208,16 @@ fn clip_flicker(generator: &mut dyn Generator, clip: &Path) -> Result<Option<Cli
         );
         outputs.push(run_generator(generator, &frame)?);
         inputs.push(frame);
+    }
+    if let Some(marked) = marked {
+        let at = marked.frame as usize;
+        let Some((photo, picture)) = inputs.get(at).zip(outputs.get(at)) else {
+            bail!("{} has no frame {at}, in which eyes and mouths are marked", clip.display());
+        };
+        for (deviation, correlation) in marked.boxes.iter().filter_map(|place| features::kept(picture, photo, place)) {
+            sums.add("small_features_deviation", deviation);
+            sums.add("small_features_correlation", correlation);
+        }
     }
     if inputs.len() < flicker::WINDOW {
         let (clip, count, wanted) = (clip.display(), inputs.len(), flicker::WINDOW);

@@ -90,7 +90,10 @@ fn picture(photo: &RgbImage, pixels: Vec<u8>) -> Result<RgbImage> {
 
 /// The exact integers.
 pub fn by_reference(network: &QuantizedNetwork, photo: &RgbImage) -> RgbImage {
-    let pixels = Reference::new(network).run(photo.as_raw(), size_of(photo));
+    let mut pixels = Reference::new(network).run(photo.as_raw(), size_of(photo));
+    if network.topology.has_person_mask() {
+        pixels = pixels.chunks_exact(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
+    }
     RgbImage::from_raw(photo.width(), photo.height(), pixels).unwrap_or_default()
 }
 

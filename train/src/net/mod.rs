@@ -1,6 +1,13 @@
-//! Networks: the student, and the fixed VGG features that losses are taken on.
+//! Networks: the student, the teacher (generator and discriminators), and the fixed VGG features that losses are taken
+//! on.
 
+pub mod adain;
+pub mod attention;
 pub mod conv;
+pub mod parameters;
+pub mod patch_discriminator;
 pub mod quantized;
+pub mod spectral_norm;
 pub mod student;
+pub mod unet;
 pub mod vgg;

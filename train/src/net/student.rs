@@ -194,6 +194,16 @@ pub(super) fn finish_layer<B: Backend>(
 }
 
 impl<B: Backend> ConvLayer<B> {
+    /// Normal weights of that deviation for `channels` (in, out), drawn from `rng`; biases of nought.
+    pub(super) fn random(channels: (usize, usize), deviation: f32, rng: &mut ChaCha8Rng, device: &B::Device) -> Self {
+        let (ic, oc) = channels;
+        let weight = (0..oc * ic * 9).map(|_| deviation * normal(rng)).collect::<Vec<f32>>();
+        Self {
+            weight: Param::from_tensor(Tensor::from_data(TensorData::new(weight, [oc, ic, 3, 3]), device)),
+            bias: Param::from_tensor(Tensor::zeros([oc], device)),
+        }
+    }
+
     fn from_values(shape: &LayerShape, weight: Vec<f32>, bias: Vec<f32>, device: &B::Device) -> Self {
         let weight = TensorData::new(weight, [shape.out_channels, shape.in_channels, 3, 3]);
         let bias = TensorData::new(bias, [shape.out_channels]);
@@ -205,7 +215,7 @@ impl<B: Backend> ConvLayer<B> {
 }
 
 /// A standard normal number (Box and Muller 1958).
-fn normal(rng: &mut ChaCha8Rng) -> f32 {
+pub(super) fn normal(rng: &mut ChaCha8Rng) -> f32 {
     let (a, b): (f32, f32) = (1.0 - rng.random::<f32>(), rng.random());
     (-2.0 * a.ln()).sqrt() * (std::f32::consts::TAU * b).cos()
 }

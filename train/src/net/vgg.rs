@@ -76,6 +76,11 @@ impl<B: ConvBackend> Vgg<B> {
         picked
     }
 
+    /// Channels of relu3_1.
+    pub fn channels(&self) -> usize {
+        self.layers.last().map_or(0, |layer| layer.bias.dims()[0])
+    }
+
     /// Mean absolute difference of the features of two pictures, averaged over the three layers: `[1]`.
     pub fn distance(&self, a: Tensor<B, 4>, b: Tensor<B, 4>) -> Tensor<B, 1> {
         let (a, b) = (self.features(a), self.features(b));

@@ -59,7 +59,7 @@ mod tests {
     use crate::painter::Recipe;
 
     fn recipe() -> Cel {
-        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().cel
+        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().cel.unwrap()
     }
 
     /// Lightness that rises by `slope` per pixel from left to right.

@@ -2,18 +2,19 @@
 
 use anyhow::{Result, ensure};
 
-use super::recipe::{Pen, Recipe};
+use super::recipe::{Cel, Pen, Recipe};
+use super::stages::rising;
 
 /// Largest deviation of a blur, pixels: three times as many are read around each pixel.
-const MAX_SIGMA: f32 = 100.0;
+pub(super) const MAX_SIGMA: f32 = 100.0;
 /// A deviation, range or width that is divided by.
-const ABOVE_ZERO: f32 = 1e-4;
+pub(super) const ABOVE_ZERO: f32 = 1e-4;
 
 impl Recipe {
     /// Checks every number.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(!self.name.trim().is_empty(), "'name' is empty");
-        let Self { faces, flatten, cel, ink, grade, glow, .. } = self;
+        let Self { faces, flatten, ink, grade, glow, .. } = self;
         let ranges = [
             ("faces.ideal_height", faces.ideal_height, 16.0, 4096.0),
             ("faces.enlarge_below", faces.enlarge_below, 0.0, 4096.0),
@@ -31,12 +32,6 @@ impl Recipe {
             ("flatten.chroma_weight", flatten.chroma_weight, 0.0, 100.0),
             ("flatten.restore_passes", flatten.restore_passes as f32, 0.0, 64.0),
             ("flatten.flatten_passes", flatten.flatten_passes as f32, 0.0, 64.0),
-            ("cel.steps", cel.steps, 1.0, 1000.0),
-            ("cel.steepness", cel.steepness, 0.01, 1000.0),
-            ("cel.strength", cel.strength, 0.0, 1.0),
-            ("cel.gradient_sigma", cel.gradient_sigma, 0.0, MAX_SIGMA),
-            ("cel.edge_slope", cel.edge_slope, ABOVE_ZERO, 10.0),
-            ("cel.smooth_sigma", cel.smooth_sigma, 0.0, MAX_SIGMA),
             ("ink.flow_sigma", ink.flow_sigma, 0.0, MAX_SIGMA),
             ("ink.dark_threshold", ink.dark_threshold, 0.0, 1.0),
             ("ink.dark_below", ink.dark_below, ABOVE_ZERO, 1.0),
@@ -68,21 +63,46 @@ impl Recipe {
         }
         check_pen("ink.contour", &ink.contour)?;
         check_pen("ink.detail", &ink.detail)?;
-        let rising = [
+        if let Some(bold) = &ink.bold {
+            check_pen("ink.bold", bold)?;
+        }
+        self.check_stages()?;
+        let thresholds = [
             ("faces.feature_from", faces.feature_from, "faces.feature_to", faces.feature_to),
-            ("cel.slope_from", cel.slope_from, "cel.slope_to", cel.slope_to),
             ("ink.crowd_from", ink.crowd_from, "ink.crowd_to", ink.crowd_to),
             ("grade.black", grade.black, "grade.white", grade.white),
             ("grade.neutral_below", grade.neutral_below, "grade.coloured_above", grade.coloured_above),
             ("grade.vivid_from", grade.vivid_from, "grade.vivid_to", grade.vivid_to),
         ];
-        for (from, low, to, high) in rising {
-            within(from, low, 0.0, 2.0)?;
-            within(to, high, 0.0, 2.0)?;
-            ensure!(low < high, "'{from}' is {low}, it must be below '{to}', which is {high}");
-        }
-        Ok(())
+        thresholds.into_iter().try_for_each(|(from, low, to, high)| rising(from, low, to, high))
     }
+
+    /// Checks the stages that may be left out.
+    fn check_stages(&self) -> Result<()> {
+        ensure!(
+            self.cel.is_some() != self.tone.is_some(),
+            "a recipe has either a table 'cel' or a table 'tone', never both"
+        );
+        self.cel.iter().try_for_each(check_cel)?;
+        self.dodge.iter().try_for_each(|stage| stage.check())?;
+        self.brush.iter().try_for_each(|stage| stage.check())?;
+        self.tone.iter().try_for_each(|stage| stage.check())?;
+        self.spot.iter().try_for_each(|stage| stage.check())?;
+        self.wash.iter().try_for_each(|stage| stage.check())?;
+        self.relief.iter().try_for_each(|stage| stage.check())?;
+        self.grade.lift.iter().try_for_each(|lift| lift.check())?;
+        self.pattern.iter().try_for_each(|stage| stage.check())
+    }
+}
+
+fn check_cel(cel: &Cel) -> Result<()> {
+    within("cel.steps", cel.steps, 1.0, 1000.0)?;
+    within("cel.steepness", cel.steepness, 0.01, 1000.0)?;
+    within("cel.strength", cel.strength, 0.0, 1.0)?;
+    within("cel.gradient_sigma", cel.gradient_sigma, 0.0, MAX_SIGMA)?;
+    within("cel.edge_slope", cel.edge_slope, ABOVE_ZERO, 10.0)?;
+    within("cel.smooth_sigma", cel.smooth_sigma, 0.0, MAX_SIGMA)?;
+    rising("cel.slope_from", cel.slope_from, "cel.slope_to", cel.slope_to)
 }
 
 fn check_pen(name: &str, pen: &Pen) -> Result<()> {
@@ -92,7 +112,7 @@ fn check_pen(name: &str, pen: &Pen) -> Result<()> {
     within(&format!("{name}.strength"), pen.strength, 0.0, 1e5)
 }
 
-fn within(name: &str, value: f32, low: f32, high: f32) -> Result<()> {
+pub(super) fn within(name: &str, value: f32, low: f32, high: f32) -> Result<()> {
     // Written so that NaN is refused.
     ensure!((low..=high).contains(&value), "'{name}' is {value}, it must lie within {low} to {high}");
     Ok(())
@@ -104,9 +124,14 @@ mod tests {
 
     use super::*;
 
-    /// What is said of the built-in recipe with one number replaced; the number is found by its table and name.
+    /// What is said of the recipe `anime` with one number replaced; the number is found by its table and name.
     fn said(table: &str, name: &str, value: &str) -> String {
-        let text = Recipe::builtin("anime").unwrap();
+        said_of("anime", table, name, value)
+    }
+
+    /// The same of any built-in recipe.
+    fn said_of(look: &str, table: &str, name: &str, value: &str) -> String {
+        let text = Recipe::builtin(look).unwrap();
         let mut changed: toml::Table = toml::from_str(text).unwrap();
         let keys = table.split('.').filter(|key| !key.is_empty());
         let place = keys.fold(&mut changed, |table, key| table.get_mut(key).unwrap().as_table_mut().unwrap());
@@ -146,6 +171,44 @@ mod tests {
             let error = said(table, name, value);
             assert!(error.contains(name), "{table}.{name} = {value}: {error}");
         }
+    }
+
+    #[test]
+    fn a_number_of_a_stage_that_may_be_left_out_is_named_too() {
+        for (look, table, name, value) in [
+            ("film", "dodge", "towards", "0.0"),
+            ("film", "grade.lift", "tint", "[0.0, 0.5]"),
+            ("film", "grade.lift", "below", "nan"),
+            ("oil", "brush", "radius", "0.0"),
+            ("oil", "brush", "radius", "1e4"),
+            ("oil", "brush", "passes", "1000"),
+            ("oil", "relief", "bristle_sigma", "0.0"),
+            ("oil", "relief", "slope_from", "1.0"),
+            ("comic", "ink.bold", "sigma", "0.0"),
+            ("comic", "spot", "softness", "0.0"),
+            ("comic", "tone", "softness", "inf"),
+            ("ink", "tone", "levels", "[0.5, 0.4, 1.0]"),
+            ("ink", "tone", "levels", "[0.5, 1.0]"),
+            ("ink", "tone", "thresholds", "[0.5, 1.1]"),
+            ("ink", "pattern", "amount", "2.0"),
+            ("ink", "pattern", "kind", "'stripes'"),
+            ("watercolour", "wash", "rim_limit", "0.0"),
+            ("watercolour", "wash", "paper_from", "1.5"),
+        ] {
+            let error = said_of(look, table, name, value);
+            let named = error.contains(name) || error.contains("stripes");
+            assert!(named, "{look}: {table}.{name} = {value}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_look_is_shaded_in_one_way() {
+        let anime = Recipe::builtin("anime").unwrap();
+        let tone = Recipe::builtin("comic").unwrap().split("\n\n").find(|table| table.starts_with("[tone]")).unwrap();
+        let both = Recipe::parse(&format!("{anime}\n{tone}")).unwrap_err().to_string();
+        assert!(both.contains("'cel'") && both.contains("'tone'"), "{both}");
+        let none = Recipe::parse(&Recipe::builtin("comic").unwrap().replace(tone, "")).unwrap_err().to_string();
+        assert!(none.contains("'cel'") && none.contains("'tone'"), "{none}");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! a bilateral filter on the result itself (Winnemöller et al. 2006) then flatten what is left. All weights are smooth
 //! and no pass chooses between candidates, so sensor noise moves the result less than it moves the photo.
 
-use super::plane::{Lab, Plane};
+use image::RgbImage;
+
+use super::plane::{Lab, Plane, srgb};
 use super::recipe::Flatten;
 
 /// Flattens a picture. `detail` (0..1 per pixel) is how much of the small shapes is to be kept: 1 in faces.
@@ -21,6 +23,23 @@ pub fn flatten(photo: &Lab, detail: &Plane, recipe: &Flatten) -> Lab {
         picture = joint_bilateral(&picture, &picture, &range, recipe.radius, recipe.chroma_weight);
     }
     picture
+}
+
+/// Radius of the window, and range, at which a picture is cleaned: finer than anything that is drawn.
+const CLEAN_RADIUS: usize = 3;
+const CLEAN_RANGE: f32 = 0.05;
+
+/// A picture without the faint speckle and hatching that a network leaves on surfaces; its lines stay.
+pub fn cleaned(picture: &RgbImage) -> RgbImage {
+    let lab = Lab::from_rgb(picture);
+    let range = Plane::filled(lab.l.width, lab.l.height, CLEAN_RANGE);
+    let clean = joint_bilateral(&lab, &lab, &range, CLEAN_RADIUS, 1.0);
+    let mut out = picture.clone();
+    for (i, pixel) in out.pixels_mut().enumerate() {
+        let rgb = srgb(clean.l.values[i], clean.a.values[i], clean.b.values[i]);
+        pixel.0 = rgb.map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8);
+    }
+    out
 }
 
 /// `from` where `amount` is 0, `to` where it is 1.
@@ -122,6 +141,19 @@ mod tests {
         }
         let edge = flat.row(24)[26] - flat.row(24)[21];
         assert!(edge > 0.9 * 0.4, "of an edge of 0.4 within five pixels {edge} is left");
+    }
+
+    #[test]
+    fn speckle_is_cleaned_away_and_lines_are_not() {
+        let picture = RgbImage::from_fn(48, 48, |x, y| {
+            let line = (22..24).contains(&x);
+            image::Rgb(if line { [40, 20, 50] } else { [180 + 4 * ((x + y) % 2) as u8, 150, 140] })
+        });
+        let clean = cleaned(&picture);
+        let reds = |x: std::ops::Range<u32>| (12..36).flat_map(move |y| x.clone().map(move |x| (x, y)));
+        let values: Vec<u8> = reds(4..16).map(|(x, y)| clean.get_pixel(x, y).0[0]).collect();
+        assert!(values.iter().max().unwrap() - values.iter().min().unwrap() <= 1, "{values:?}");
+        assert!(reds(22..24).all(|(x, y)| clean.get_pixel(x, y).0[0] < 48));
     }
 
     #[test]

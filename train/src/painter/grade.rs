@@ -33,11 +33,19 @@ fn colour(l: f32, a: f32, b: f32, recipe: &Grade) -> (f32, f32, f32) {
     let lifted = ((l - recipe.black) / (recipe.white - recipe.black)).clamp(0.0, 1.0).powf(recipe.gamma);
     let shadow = coloured * (1.0 - smoothstep(0.0, recipe.shadow_below, lifted));
     let high = coloured * smoothstep(recipe.highlight_above, 1.0, lifted);
-    (
+    let (l, a, b) = (
         lifted,
         a * boost + recipe.shadow_shift[0] * shadow + recipe.highlight_shift[0] * high,
         b * boost + recipe.shadow_shift[1] * shadow + recipe.highlight_shift[1] * high,
-    )
+    );
+    match &recipe.lift {
+        Some(lift) => {
+            // Dark skin is a colour, and keeps its own.
+            let dark = (1.0 - coloured) * (1.0 - smoothstep(0.0, lift.below, l));
+            (lift.floor + (1.0 - lift.floor) * l, a + lift.tint[0] * dark, b + lift.tint[1] * dark)
+        }
+        None => (l, a, b),
+    }
 }
 
 /// Lets what is bright glow: its light, blurred, is added by screening.

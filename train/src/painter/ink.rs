@@ -3,6 +3,7 @@
 //! Flow-based difference of Gaussians (Kang et al. 2007, "Coherent Line Drawing"; Kyprianidis & Kang 2011): across the
 //! edge a difference of two Gaussians, along the edge a smoothing of it, the direction from a structure tensor.
 
+use super::flow::Flow;
 use super::plane::{Lab, Plane, smoothstep};
 use super::recipe::{Ink, Pen};
 
@@ -10,6 +11,10 @@ use super::recipe::{Ink, Pen};
 /// photo, the latter by the recipe's `detail_everywhere` in general and fully where `detail` (0..1) is 1.
 pub fn ink(photo: &Lab, flat: &Lab, detail: &Plane, recipe: &Ink) -> Plane {
     let mut out = lines(flat, &detail.map(|d| d * recipe.face_threshold), &recipe.contour, recipe);
+    if let Some(pen) = &recipe.bold {
+        let bold = lines(flat, &detail.map(|d| d * recipe.face_threshold), pen, recipe);
+        out.values.iter_mut().zip(&bold.values).for_each(|(ink, bold)| *ink = ink.max(*bold));
+    }
     thin_out(&mut out, detail, recipe);
     if recipe.detail_everywhere == 0.0 && detail.values.iter().all(|&d| d == 0.0) {
         return out;
@@ -36,48 +41,12 @@ fn thin_out(lines: &mut Plane, detail: &Plane, recipe: &Ink) {
 fn lines(lab: &Lab, reluctance: &Plane, pen: &Pen, recipe: &Ink) -> Plane {
     let flow = Flow::of(lab, recipe.flow_sigma);
     let across = difference_of_gaussians(&lab.l, &flow, pen.sigma);
-    let mut out = along_flow(&across, &flow, pen.along);
+    let mut out = flow.smoothed(&across, pen.along);
     for ((value, &l), reluctance) in out.values.iter_mut().zip(&lab.l.values).zip(&reluctance.values) {
         let dark = recipe.dark_threshold * (1.0 - smoothstep(0.0, recipe.dark_below, l));
         *value = (pen.strength * (-*value - pen.threshold - dark - reluctance)).max(0.0).tanh();
     }
     out
-}
-
-/// Unit vectors across the edges.
-struct Flow {
-    x: Plane,
-    y: Plane,
-}
-
-impl Flow {
-    /// From the structure tensor of all three channels, smoothed by `sigma`.
-    fn of(lab: &Lab, sigma: f32) -> Self {
-        let (width, height) = (lab.l.width, lab.l.height);
-        let mut tensor: [Plane; 3] = std::array::from_fn(|_| Plane::filled(width, height, 0.0));
-        for plane in [&lab.l, &lab.a, &lab.b] {
-            let padded = plane.padded(1);
-            for y in 0..height {
-                let (above, here, below) = (padded.row(y), padded.row(y + 1), padded.row(y + 2));
-                for x in 0..width {
-                    // Sobel
-                    let dx = above[x + 2] - above[x] + 2.0 * (here[x + 2] - here[x]) + below[x + 2] - below[x];
-                    let dy = below[x] - above[x] + 2.0 * (below[x + 1] - above[x + 1]) + below[x + 2] - above[x + 2];
-                    let i = y * width + x;
-                    tensor[0].values[i] += dx * dx;
-                    tensor[1].values[i] += dx * dy;
-                    tensor[2].values[i] += dy * dy;
-                }
-            }
-        }
-        let [e, f, g] = tensor.each_ref().map(|p| p.blurred(sigma));
-        let mut flow = Self { x: e.clone(), y: e.clone() };
-        for i in 0..width * height {
-            let angle = 0.5 * (2.0 * f.values[i]).atan2(e.values[i] - g.values[i]);
-            (flow.y.values[i], flow.x.values[i]) = angle.sin_cos();
-        }
-        flow
-    }
 }
 
 /// Gaussian of `sigma` minus Gaussian of 1.6 `sigma`, both one-dimensional across the edge: negative on its dark side.
@@ -98,37 +67,6 @@ fn difference_of_gaussians(l: &Plane, flow: &Flow, sigma: f32) -> Plane {
             let (gx, gy) = (flow.x.values[i], flow.y.values[i]);
             out.values[i] =
                 taps.iter().map(|(t, weight)| weight * l.sample(x as f32 + t * gx, y as f32 + t * gy)).sum();
-        }
-    }
-    out
-}
-
-/// Gaussian smoothing of `sigma` pixels along the flow line through each pixel, followed in steps of one pixel.
-fn along_flow(plane: &Plane, flow: &Flow, sigma: f32) -> Plane {
-    let reach = (2.0 * sigma).ceil() as i32;
-    let weights: Vec<f32> = (0..=reach).map(|t| (-((t * t) as f32) / (2.0 * sigma * sigma)).exp()).collect();
-    let total = 2.0 * weights.iter().sum::<f32>() - weights[0];
-    let (right, bottom) = ((plane.width - 1) as f32, (plane.height - 1) as f32);
-    let mut out = Plane::filled(plane.width, plane.height, 0.0);
-    for y in 0..plane.height {
-        for x in 0..plane.width {
-            let i = y * plane.width + x;
-            let mut sum = weights[0] * plane.values[i];
-            for sign in [1.0, -1.0] {
-                let (mut px, mut py) = (x as f32, y as f32);
-                let (mut tx, mut ty) = (-sign * flow.y.values[i], sign * flow.x.values[i]);
-                for weight in &weights[1..] {
-                    px = (px + tx).clamp(0.0, right);
-                    py = (py + ty).clamp(0.0, bottom);
-                    sum += weight * plane.sample(px, py);
-                    let j = (py + 0.5) as usize * plane.width + (px + 0.5) as usize;
-                    let (nx, ny) = (-flow.y.values[j], flow.x.values[j]);
-                    // The flow has no sign of its own: go on in the direction of travel.
-                    let same = if nx * tx + ny * ty < 0.0 { -1.0 } else { 1.0 };
-                    (tx, ty) = (same * nx, same * ny);
-                }
-            }
-            out.values[i] = sum / total;
         }
     }
     out

@@ -3,10 +3,19 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::pattern;
+use super::stages::{Brush, Dodge, Lift, Pattern, Relief, Spot, Tone, Wash};
 use crate::data::parse_toml;
 
-/// The `anime` recipe, compiled in.
-const ANIME: &str = include_str!("../../recipes/anime.toml");
+/// The recipes that are compiled in, by name.
+const BUILTIN: [(&str, &str); 6] = [
+    ("anime", include_str!("../../recipes/anime.toml")),
+    ("film", include_str!("../../recipes/film.toml")),
+    ("comic", include_str!("../../recipes/comic.toml")),
+    ("ink", include_str!("../../recipes/ink.toml")),
+    ("watercolour", include_str!("../../recipes/watercolour.toml")),
+    ("oil", include_str!("../../recipes/oil.toml")),
+];
 
 /// All numbers of a look. Lengths are in pixels of the picture as painted, colours in Oklab unless said otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,14 +27,28 @@ pub struct Recipe {
     pub faces: Faces,
     /// See [`super::flatten`].
     pub flatten: Flatten,
-    /// See [`super::cel`].
-    pub cel: Cel,
+    /// See [`super::cel`]. A recipe has either this or `tone`.
+    pub cel: Option<Cel>,
     /// See [`super::ink`].
     pub ink: Ink,
     /// See [`super::grade`].
     pub grade: Grade,
     /// See [`super::grade::glow`].
     pub glow: Glow,
+    /// See [`super::dodge`].
+    pub dodge: Option<Dodge>,
+    /// See [`super::brush`].
+    pub brush: Option<Brush>,
+    /// See [`super::tone`].
+    pub tone: Option<Tone>,
+    /// See [`super::tone::spot`].
+    pub spot: Option<Spot>,
+    /// See [`super::wash`].
+    pub wash: Option<Wash>,
+    /// See [`super::relief`].
+    pub relief: Option<Relief>,
+    /// See [`super::pattern`]. Pictures with one are to be cropped at multiples of [`Recipe::grid`] only.
+    pub pattern: Option<Pattern>,
 }
 
 /// Small faces are painted enlarged, so that the pens' widths suit them.
@@ -128,6 +151,8 @@ pub struct Ink {
     pub contour: Pen,
     /// Draws fine lines from the photo.
     pub detail: Pen,
+    /// Goes over strong contours once more, from the flattened picture too.
+    pub bold: Option<Pen>,
 }
 
 /// One pen.
@@ -178,6 +203,8 @@ pub struct Grade {
     pub ink_keeps: f32,
     /// How much a full line covers.
     pub ink_opacity: f32,
+    /// Shadows that are not black.
+    pub lift: Option<Lift>,
 }
 
 /// Numbers of the glow.
@@ -195,7 +222,18 @@ pub struct Glow {
 impl Recipe {
     /// The text of a built-in recipe, if there is one of that name.
     pub fn builtin(name: &str) -> Option<&'static str> {
-        (name == "anime").then_some(ANIME)
+        BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
+    /// The names of the built-in recipes.
+    pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|(name, _)| *name)
+    }
+
+    /// Pixels after which the look's pattern repeats, counted from the picture's upper left corner: 1 without one.
+    /// A crop or a shift of a painted picture by anything but a multiple would show a pattern that is never painted.
+    pub fn grid(&self) -> u32 {
+        if self.pattern.is_some() { pattern::PERIOD } else { 1 }
     }
 
     /// Reads a recipe.

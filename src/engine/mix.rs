@@ -1,0 +1,108 @@
+//! Networks mixed by interpolating their weights (Wang et al. 2019, "Deep Network Interpolation for Continuous Imagery
+//! Effect Transition"): what comes of it lies between them, and costs what one of them does. They must have grown from the
+//! same weights: of others the same place does another work, and a mean of both does none.
+
+use super::contract::{FloatLayer, FloatNetwork, QuantizedNetwork, weight_limit, weight_scale};
+
+/// The mean of `parts`, each with its share (above 0; they are brought to a sum of 1): weights are dequantized, averaged
+/// and quantized anew per channel; an activation gets the largest of the parts' ranges.
+///
+/// # Errors
+/// A clause that goes on from "these styles cannot be mixed: ".
+pub(super) fn mix(parts: &[(&QuantizedNetwork, f32)]) -> Result<QuantizedNetwork, String> {
+    let [(first, _), rest @ ..] = parts else { return Err("there are none".into()) };
+    if rest.iter().any(|(network, _)| network.topology != first.topology) {
+        return Err("their networks are of different sizes or shapes".into());
+    }
+    let total: f32 = parts.iter().map(|(_, share)| share).sum();
+    let topology = first.topology.clone();
+    let scale = |tensor: usize| parts.iter().map(|(network, _)| network.scales[tensor]).fold(0.0, f32::max);
+    let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
+        let per_channel = shape.in_channels * 9;
+        let (mut weight, mut bias) = (vec![0.0; shape.weights()], vec![0.0; shape.out_channels]);
+        for (network, share) in parts {
+            let layer = &network.layers[i];
+            for (channel, step) in layer.weight_scale.iter().enumerate() {
+                let share = share / total;
+                let weights = channel * per_channel..(channel + 1) * per_channel;
+                for (sum, quantized) in weight[weights.clone()].iter_mut().zip(&layer.weight[weights]) {
+                    *sum += share * step * f32::from(*quantized);
+                }
+                bias[channel] += share * layer.bias[channel] as f32 * (network.scales[shape.input] * step);
+            }
+        }
+        let (limit, input_scale) = (weight_limit(&topology, i), scale(shape.input));
+        let channels = weight.chunks_exact(per_channel).zip(&bias);
+        let steps = channels.map(|(weights, bias)| weight_scale(weights, limit, *bias, input_scale)).collect();
+        FloatLayer { weight, bias, weight_scale: steps, activation_scale: scale(i + 1) }
+    });
+    let layers = layers.collect();
+    FloatNetwork { topology, layers }.quantize().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::engine::reference::Reference;
+    use crate::engine::topology::{StudentSize, Topology};
+    use crate::frame::Size;
+
+    const SIZE: Size = Size::new(48, 32);
+
+    /// A network, and one that has grown from it.
+    fn kin() -> (FloatNetwork, FloatNetwork) {
+        let base = FloatNetwork::random(Topology::two_scale(StudentSize::S), 5);
+        let mut other = base.clone();
+        for layer in &mut other.layers {
+            for (i, weight) in layer.weight.iter_mut().enumerate() {
+                *weight *= 1.0 + 0.2 * ((i * 7 % 13) as f32 / 6.0 - 1.0);
+            }
+            layer.bias.iter_mut().for_each(|bias| *bias += 0.02);
+            layer.activation_scale *= 1.1;
+        }
+        (base, other)
+    }
+
+    fn drawn(network: &QuantizedNetwork) -> Vec<u8> {
+        let photo: Vec<u8> = (0..SIZE.rgb_len()).map(|i| (i * 31 % 233) as u8).collect();
+        Reference::new(network).run(&photo, SIZE)
+    }
+
+    fn apart(a: &[u8], b: &[u8]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.len() as f64
+    }
+
+    #[test]
+    fn a_mixture_lies_between_its_parts() {
+        let (a, b) = kin();
+        let (a, b) = (a.quantize().unwrap(), b.quantize().unwrap());
+        let (of_a, of_b) = (drawn(&a), drawn(&b));
+        let whole = apart(&of_a, &of_b);
+        assert!(whole > 4.0, "the two draw nearly the same: {whole}");
+        let mut last = 0.0;
+        for share in [0.2, 0.4, 0.6, 0.8_f32] {
+            let mixed = drawn(&mix(&[(&a, 1.0 - share), (&b, share)]).unwrap());
+            let (from_a, from_b) = (apart(&mixed, &of_a), apart(&mixed, &of_b));
+            assert!(from_a > last && from_a < whole && from_b < whole, "at {share}: {from_a} and {from_b} of {whole}");
+            last = from_a;
+        }
+    }
+
+    #[test]
+    fn of_one_style_alone_or_twice_comes_that_style() {
+        let (a, _) = kin();
+        let a = a.quantize().unwrap();
+        assert_eq!(drawn(&mix(&[(&a, 0.3)]).unwrap()), drawn(&a));
+        let twice = mix(&[(&a, 0.3), (&a, 0.7)]).unwrap();
+        assert!(apart(&drawn(&twice), &drawn(&a)) < 0.5);
+    }
+
+    #[test]
+    fn sizes_do_not_mix() {
+        let small = FloatNetwork::random(Topology::two_scale(StudentSize::S), 5).quantize().unwrap();
+        let medium = FloatNetwork::random(Topology::two_scale(StudentSize::M), 5).quantize().unwrap();
+        assert!(mix(&[(&small, 0.5), (&medium, 0.5)]).unwrap_err().contains("different sizes"));
+    }
+}

@@ -1,0 +1,131 @@
+//! `nijigen-train prepare`: photos, art and clips to a data set in one file.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use indicatif::ProgressStyle;
+use nijigen::Error;
+
+use super::output;
+use crate::data::licences::Licences;
+use crate::data::photos::Sources;
+use crate::dataset::prepare::{Preparation, Prepared};
+use crate::dataset::{Kind, Part};
+
+/// Options of `prepare`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nijigen-train prepare photos/ --art art/ --clips clips/ --licences licences.csv -o set.zip
+
+Copies are passed over, also such as were saved anew in another size or quality. The data set is a zip archive that any \
+program opens; index.json and licences.csv in it say what is there and what it stands under.")]
+pub struct Args {
+    /// Photos (JPEG, PNG, WebP), or folders of them
+    #[arg(value_name = "PHOTOS")]
+    photos: Vec<PathBuf>,
+    /// Pictures of the style, or folders of them
+    #[arg(long, value_name = "ART", num_args = 1..)]
+    art: Vec<PathBuf>,
+    /// Clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
+    #[arg(long, value_name = "CLIPS", num_args = 1..)]
+    clips: Vec<PathBuf>,
+    /// The file to write
+    #[arg(short, long, value_name = "DATASET")]
+    out: PathBuf,
+    /// What the sources stand under: a CSV of beginning-of-name,licence
+    #[arg(long, value_name = "FILE")]
+    licences: Option<PathBuf>,
+    /// Longer side to which pictures are reduced, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=4096))]
+    max_side: u32,
+    /// Pass over pictures whose shorter side is then below this, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    min_side: u32,
+    /// Take each Nth frame of a clip
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
+    /// Hold this photo, picture or clip out: its file name without extension (repeatable). About 6 % of the photos, the
+    /// same that `paint` holds out, are held out anyway
+    #[arg(long, value_name = "NAME")]
+    hold_out: Vec<String>,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When nothing can be used, or the file cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    if args.min_side > args.max_side {
+        return Err(Error::Usage("--min-side is above --max-side: nothing would be left".into()).into());
+    }
+    let photos = Sources::find(&args.photos, &args.out)?;
+    let art = Sources::find(&args.art, &args.out)?;
+    let clips = Sources::find(&args.clips, &args.out)?;
+    if let Some(clip) = art.clips.first() {
+        bail!("--art {}: a clip is no picture; take frames out of it first", clip.display());
+    }
+    if let Some(photo) = clips.photos.first().filter(|photo| args.clips.contains(photo)) {
+        bail!("--clips {}: this is a photo; name it before the options", photo.display());
+    }
+    let mut clips = clips.clips;
+    clips.extend(photos.clips);
+    clips.sort();
+    clips.dedup();
+    if photos.photos.is_empty() && art.photos.is_empty() && clips.is_empty() {
+        bail!("no photo, art or clip among what was named");
+    }
+    let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stems: BTreeSet<String> = photos.photos.iter().chain(&art.photos).chain(&clips).map(stem).collect();
+    if let Some(name) = args.hold_out.iter().find(|name| !stems.contains(*name)) {
+        bail!("--hold-out {name}: nothing has this name (want it without folder and extension)");
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let progress = output::progress_bar((photos.photos.len() + art.photos.len() + clips.len()) as u64);
+    let template = "{bar:30} {pos}/{len} files, {eta} left {msg}";
+    progress.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
+    let preparation = Preparation {
+        photos: photos.photos,
+        art: art.photos,
+        clips,
+        out: args.out.clone(),
+        licences: args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default(),
+        max_side: args.max_side,
+        min_side: args.min_side,
+        every: args.every,
+        hold_out: args.hold_out.clone(),
+        stop,
+        progress: progress.clone(),
+    };
+    let prepared = preparation.run()?;
+    progress.finish_and_clear();
+    report(&prepared, &args.out)
+}
+
+/// Says what was packed.
+fn report(prepared: &Prepared, out: &Path) -> Result<()> {
+    let count = |kind, part| prepared.items.iter().filter(|item| (item.kind, item.part) == (kind, part)).count();
+    if prepared.broken > 0 {
+        log::warn!("{} files could not be used", prepared.broken);
+    }
+    if prepared.copies > 0 {
+        log::info!("{} files are copies of others", prepared.copies);
+    }
+    let unlicensed: BTreeSet<&str> =
+        prepared.items.iter().filter(|item| item.licence.is_none()).map(|item| item.source_sha256.as_str()).collect();
+    if !unlicensed.is_empty() {
+        log::info!("{} sources have no licence in the list (--licences)", unlicensed.len());
+    }
+    for (name, kind) in [("photos", Kind::Photo), ("pictures of art", Kind::Art), ("frames", Kind::Frame)] {
+        let [train, validation, held_out] =
+            [Part::Train, Part::Validation, Part::HeldOut].map(|part| count(kind, part));
+        if train + validation + held_out > 0 {
+            output::line(&format!("{name}: {train} to train on, {validation} for validation, {held_out} held out"))?;
+        }
+    }
+    output::line(&format!("{}: {} pictures", out.display(), prepared.items.len()))
+}

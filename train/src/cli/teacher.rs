@@ -1,0 +1,179 @@
+//! `nijigen-train teacher`: photos, painted pairs and art to a generator.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use image::RgbImage;
+use nijigen::Error;
+
+use super::output;
+use crate::data::pairs::{self, Pair, Split};
+use crate::data::training_set::{self, LoadedPair};
+use crate::data::{photos, read_file, sha256};
+use crate::dataset::{Dataset, Item, Kind, Part};
+use crate::device::{Device, default_device, dispatch};
+use crate::teacher::config::Config;
+use crate::teacher::{Material, Teacher, progress_style};
+
+/// Longer side to which style pictures are reduced.
+const REFERENCE_SIDE: u32 = 512;
+/// Share of the pairs that are not held out that is for validation, by their sources.
+const VALIDATION: f64 = 0.06;
+
+/// Options of `teacher`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  nijigen-train teacher --dataset set.zip --pairs pairs --config train/configs/teacher-anime.toml --vgg vgg19.npz -o run
+  nijigen-train teacher --pairs pairs --reference a.jpg --reference b.jpg --config my.toml --vgg vgg19.npz -o run
+
+With --pairs the photos come from there, and the data set gives the art; without, its photos and frames are used. Run \
+again with the same arguments, it goes on where it was.")]
+pub struct Args {
+    /// Data set with art (and photos), made by `nijigen-train prepare`
+    #[arg(long, value_name = "FILE")]
+    dataset: Option<PathBuf>,
+    /// Folder of painted pairs, made by `nijigen-train paint`: the photos to train on and what they warm up to
+    #[arg(long, value_name = "DIR")]
+    pairs: Option<PathBuf>,
+    /// Configuration (TOML); train/configs holds examples
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// A style picture (repeatable): the teacher learns to take its style from a picture beside the photo, also from one
+    /// that it never saw
+    #[arg(long, value_name = "PICTURE")]
+    reference: Vec<PathBuf>,
+    /// Folder of the run: teacher.safetensors, metrics (CSV, PNG), sample sheet, checkpoint
+    #[arg(short, long, value_name = "RUN")]
+    out: PathBuf,
+    /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
+    #[arg(long, value_name = "FILE")]
+    vgg: Option<PathBuf>,
+    /// What computes
+    #[arg(long, value_enum, default_value_t = default_device())]
+    device: Device,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When an input cannot be read, the output cannot be written, or training fails.
+pub fn run(args: &Args) -> Result<()> {
+    if args.dataset.is_none() && args.pairs.is_none() {
+        return Err(Error::Usage("name something to train on: --pairs, --dataset, or both".into()).into());
+    }
+    let mut config = Config::load(&args.config)?;
+    config.generator.reference |= !args.reference.is_empty();
+    let dataset = args.dataset.as_deref().map(Dataset::open).transpose()?;
+    let (mut material, validation) = match (&args.pairs, &dataset) {
+        (Some(pairs), _) => painted(pairs)?,
+        (None, Some(dataset)) => unpainted(dataset)?,
+        (None, None) => Default::default(),
+    };
+    if let Some(dataset) = &dataset {
+        material.art = dataset.art(Part::Train)?;
+    }
+    let mut references_sha256 = Vec::new();
+    for path in &args.reference {
+        let bytes = read_file(path)?;
+        let picture = photos::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?;
+        material.references.push(photos::reduced(&picture, REFERENCE_SIDE, 1.0));
+        references_sha256.push(sha256(&bytes));
+    }
+    if config.generator.reference && args.reference.is_empty() {
+        material.references = material.art.iter().map(|art| art.picture.clone()).collect();
+    }
+    log::info!(
+        "{} photos to train on, {} to choose by, {} pictures of art, {} style pictures, seed {}",
+        material.pairs.len(),
+        validation.len(),
+        material.art.len(),
+        material.references.len(),
+        config.seed
+    );
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let on_signal = Arc::clone(&stop);
+    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let progress = output::progress_bar(config.steps).with_style(progress_style());
+    let task = Teacher {
+        config,
+        material,
+        validation,
+        pairs_sha256: args.pairs.as_deref().map(pairs::index_sha256).transpose()?,
+        dataset_sha256: args.dataset.as_deref().map(|path| read_file(path).map(|bytes| sha256(&bytes))).transpose()?,
+        references_sha256,
+        out: args.out.clone(),
+        vgg: args.vgg.clone(),
+        stop,
+        progress: progress.clone(),
+    };
+    let outcome = dispatch(args.device, task)?;
+    progress.abandon();
+    let ended = if outcome.finished { "finished" } else { "stopped" };
+    let returns = match outcome.rollbacks.len() {
+        0 => String::new(),
+        count => format!(", after {count} returns to an earlier checkpoint"),
+    };
+    output::line(&match &outcome.teacher {
+        Some(teacher) => format!("{ended} at step {}{returns}; teacher in {}", outcome.step, teacher.display()),
+        None => {
+            format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
+        }
+    })
+}
+
+/// Painted pairs to train on, and those to choose by. What `paint` holds out is kept for the end, unless there would be
+/// nothing to choose by.
+fn painted(folder: &Path) -> Result<(Material, Vec<LoadedPair>)> {
+    let all = training_set::load(folder, Split::Train)?;
+    let (mut validation, pairs): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|pair| share(&pair.entry.source_sha256) < VALIDATION);
+    if validation.len() < 2 {
+        log::info!("the pairs are too few to set some apart: those held out are chosen by");
+        validation.extend(training_set::load(folder, Split::HeldOut)?);
+    }
+    Ok((Material { pairs, painted: true, ..Material::default() }, validation))
+}
+
+/// Photos and frames of a data set, each its own target.
+fn unpainted(dataset: &Dataset) -> Result<(Material, Vec<LoadedPair>)> {
+    let of = |part| -> Result<Vec<LoadedPair>> {
+        let photos = dataset.pictures(Kind::Photo, part)?.into_iter();
+        Ok(photos.chain(dataset.pictures(Kind::Frame, part)?).map(|(item, photo)| as_pair(item, photo)).collect())
+    };
+    let mut validation = of(Part::Validation)?;
+    if validation.len() < 2 {
+        log::info!("the data set has too little for validation: what is held out is chosen by");
+        validation.extend(of(Part::HeldOut)?);
+    }
+    Ok((Material { pairs: of(Part::Train)?, ..Material::default() }, validation))
+}
+
+fn as_pair(item: Item, photo: RgbImage) -> LoadedPair {
+    let entry = Pair {
+        photo: item.file.clone(),
+        target: item.file,
+        source: item.source,
+        frame: item.frame,
+        scale: 1.0,
+        width: item.width,
+        height: item.height,
+        faces: Vec::new(),
+        licence: item.licence,
+        source_sha256: item.source_sha256,
+        recipe: String::new(),
+        recipe_sha256: String::new(),
+        split: Split::Train,
+        mask: None,
+        next: None,
+    };
+    LoadedPair { entry, target: photo.clone(), photo, mask: None, next: None }
+}
+
+/// Where in 0..1 a checksum lies.
+fn share(sha256: &str) -> f64 {
+    let hash = u32::from_str_radix(sha256.get(..8).unwrap_or_default(), 16);
+    hash.map_or(1.0, |hash| f64::from(hash) / f64::from(u32::MAX))
+}

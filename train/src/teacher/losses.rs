@@ -1,0 +1,244 @@
+//! What the generator is trained to make small, beside the adversaries' verdict. Pictures are `[b, 3, h, w]` in 0..1.
+
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::{Tensor, activation};
+
+use burn::tensor::backend::Backend;
+
+use super::config::{Game, Losses};
+use crate::net::adain::moments;
+use crate::net::conv::ConvBackend;
+use crate::net::vgg::Vgg;
+
+/// Where the loss on a colour difference turns from square to straight.
+const HUBER: f32 = 0.1;
+/// Radius and regulariser of the guided filter; White-box Cartoonization's 5 and 0.2, the latter for values in 0..1
+/// instead of −1..1.
+const GUIDE_RADIUS: usize = 5;
+const GUIDE_EPSILON: f32 = 0.05;
+
+/// A loss by its name, its weight and its value `[1]`.
+#[derive(Debug)]
+pub struct Term<B: Backend> {
+    /// As in the configuration and in the journal.
+    pub name: &'static str,
+    /// Its weight.
+    pub weight: f32,
+    /// Its value, not weighted.
+    pub value: Tensor<B, 1>,
+}
+
+/// What the output is compared with.
+#[derive(Debug)]
+pub struct Compared<'a, B: Backend> {
+    /// The photo.
+    pub photo: &'a Tensor<B, 4>,
+    /// The painted picture, where there is one.
+    pub painted: Option<&'a Tensor<B, 4>>,
+    /// Weights of pixels `[b, 1, h, w]`, for the comparison with the painted picture.
+    pub weight: &'a Tensor<B, 4>,
+    /// A picture of the style.
+    pub style: Option<&'a Tensor<B, 4>>,
+}
+
+/// All losses with a weight, but the adversaries'. The features of what `output` is compared with carry no gradient.
+pub fn terms<B: ConvBackend>(
+    losses: &Losses,
+    vgg: Option<&Vgg<B>>,
+    compared: &Compared<'_, B>,
+    output: &Tensor<B, 4>,
+) -> Vec<Term<B>> {
+    let mut terms = Vec::new();
+    let mut add = |name, weight: f32, value: &dyn Fn() -> Tensor<B, 1>| {
+        if weight > 0.0 {
+            terms.push(Term { name, weight, value: value() });
+        }
+    };
+    if let Some(painted) = compared.painted {
+        add("painted", losses.painted, &|| crate::loss::pixel(output, painted, compared.weight));
+    }
+    add("colour", losses.colour, &|| colour(output, compared.photo));
+    add("total_variation", losses.total_variation, &|| total_variation(output));
+    let Some(vgg) = vgg.filter(|_| losses.want_features()) else { return terms };
+    let features = vgg.features(output.clone());
+    let mean_difference = |other: &Tensor<B, 4>| (features[2].clone() - other.clone()).abs().mean();
+    add("content", losses.content, &|| mean_difference(&vgg.features(compared.photo.clone())[2]));
+    if let Some(painted) = compared.painted {
+        add("structure", losses.structure, &|| mean_difference(&vgg.features(painted.clone())[2]));
+    }
+    if let Some(style) = compared.style.filter(|_| losses.want_style()) {
+        let of_style = vgg.features(style.clone());
+        add("gram", losses.gram, &|| (gram(features[2].clone()) - gram(of_style[2].clone())).abs().mean());
+        add("statistics", losses.statistics, &|| {
+            let distances = features.iter().zip(&of_style).map(|(a, b)| {
+                let ((a_mean, a_deviation), (b_mean, b_deviation)) = (moments(a.clone()), moments(b.clone()));
+                (a_mean - b_mean).abs().mean() + (a_deviation - b_deviation).abs().mean()
+            });
+            distances.reduce(|a, b| a + b).unwrap_or_else(|| output.clone().mean()).div_scalar(features.len() as f32)
+        });
+    }
+    terms
+}
+
+/// Weighted sum of terms; `None` of none.
+pub fn sum<B: Backend>(terms: &[Term<B>]) -> Option<Tensor<B, 1>> {
+    terms.iter().map(|term| term.value.clone() * term.weight).reduce(|a, b| a + b)
+}
+
+/// Photo and output in YUV (BT.601): L1 on Y, Huber on U and V.
+pub fn colour<B: Backend>(output: &Tensor<B, 4>, photo: &Tensor<B, 4>) -> Tensor<B, 1> {
+    // Linear, so that the difference is turned once.
+    let difference = output.clone() - photo.clone();
+    let channel = |weights: [f32; 3]| grey(&difference, weights);
+    let (y, u, v) =
+        (channel([0.299, 0.587, 0.114]), channel([-0.147, -0.289, 0.436]), channel([0.615, -0.515, -0.100]));
+    y.abs().mean() + huber(u).mean() + huber(v).mean()
+}
+
+/// Half the square up to [`HUBER`], beyond it straight.
+fn huber<B: Backend>(difference: Tensor<B, 4>) -> Tensor<B, 4> {
+    let size = difference.abs();
+    let near = size.clone().clamp_max(HUBER);
+    near.clone() * (size - near.mul_scalar(0.5))
+}
+
+/// The channels' weighted sum, `[b, 1, h, w]`.
+pub fn grey<B: Backend>(picture: &Tensor<B, 4>, weights: [f32; 3]) -> Tensor<B, 4> {
+    let channel = |i: usize| picture.clone().narrow(1, i, 1).mul_scalar(weights[i]);
+    channel(0) + channel(1) + channel(2)
+}
+
+/// Mean squared difference of neighbours.
+pub fn total_variation<B: Backend>(picture: &Tensor<B, 4>) -> Tensor<B, 1> {
+    let [_, _, h, w] = picture.dims();
+    let along = |dim: usize, length: usize| {
+        let step = picture.clone().narrow(dim, 1, length - 1) - picture.clone().narrow(dim, 0, length - 1);
+        (step.clone() * step).mean()
+    };
+    along(3, w) + along(2, h)
+}
+
+/// How often channels fire together, `[b, c, c]`, over places and channels.
+pub fn gram<B: Backend>(features: Tensor<B, 4>) -> Tensor<B, 3> {
+    let [b, c, h, w] = features.dims();
+    let rows = features.reshape([b, c, h * w]);
+    rows.clone().matmul(rows.swap_dims(1, 2)).div_scalar((h * w) as f32)
+}
+
+/// The picture through a guided filter whose guide it is itself (He et al. 2013): surfaces without texture, edges kept.
+pub fn guided<B: Backend>(picture: Tensor<B, 4>) -> Tensor<B, 4> {
+    let mean = boxed(picture.clone());
+    let variance = boxed(picture.clone() * picture.clone()) - mean.clone() * mean.clone();
+    let a = variance.clone() / variance.add_scalar(GUIDE_EPSILON);
+    let b = mean.clone() - a.clone() * mean;
+    boxed(a) * picture + boxed(b)
+}
+
+/// Mean over a window of 2·radius + 1, at the border over what lies inside.
+fn boxed<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    const SIDE: usize = 2 * GUIDE_RADIUS + 1;
+    let rows = avg_pool2d(x, [1, SIDE], [1, 1], [0, GUIDE_RADIUS], false, false);
+    avg_pool2d(rows, [SIDE, 1], [1, 1], [GUIDE_RADIUS, 0], false, false)
+}
+
+impl Game {
+    /// The discriminator's loss on scores of what is real (or is not), `[1]`.
+    pub fn judging<B: Backend>(self, scores: &Tensor<B, 4>, real: bool, smoothing: f32) -> Tensor<B, 1> {
+        let label = if real { 1.0 - smoothing } else { smoothing };
+        match self {
+            Self::Lsgan => scores.clone().sub_scalar(label).powi_scalar(2).mean(),
+            Self::Hinge => {
+                let signed = if real { scores.clone().neg() } else { scores.clone() };
+                activation::relu(signed.add_scalar(1.0)).mean()
+            }
+            Self::CrossEntropy => cross_entropy(scores, label),
+        }
+    }
+
+    /// The generator's loss on scores of its pictures, `[1]`.
+    pub fn deceiving<B: Backend>(self, scores: &Tensor<B, 4>) -> Tensor<B, 1> {
+        match self {
+            Self::Lsgan => scores.clone().sub_scalar(1.0).powi_scalar(2).mean(),
+            Self::Hinge => scores.clone().mean().neg(),
+            Self::CrossEntropy => cross_entropy(scores, 1.0),
+        }
+    }
+
+    /// The score above which a patch is taken for real.
+    pub const fn border(self) -> f32 {
+        match self {
+            Self::Lsgan => 0.5,
+            Self::Hinge | Self::CrossEntropy => 0.0,
+        }
+    }
+}
+
+/// Binary cross-entropy of logits, in a form that does not overflow.
+fn cross_entropy<B: Backend>(scores: &Tensor<B, 4>, label: f32) -> Tensor<B, 1> {
+    let rest = scores.clone().abs().neg().exp().log1p();
+    (activation::relu(scores.clone()) - scores.clone().mul_scalar(label) + rest).mean()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::NdArray;
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    type B = NdArray;
+
+    fn random(dims: [usize; 4]) -> Tensor<B, 4> {
+        Tensor::random(dims, Distribution::Uniform(0.0, 1.0), &Default::default())
+    }
+
+    fn flat(value: f32) -> Tensor<B, 4> {
+        Tensor::full([1, 3, 16, 16], value, &Default::default())
+    }
+
+    #[test]
+    fn a_lighter_grey_costs_luma_alone() {
+        // U and V of a grey are nought but for their coefficients' rounding.
+        assert!((colour(&flat(0.7), &flat(0.4)).into_scalar() - 0.3).abs() < 1e-3);
+        let red = Tensor::cat(vec![flat(0.8).narrow(1, 0, 1), flat(0.4).narrow(1, 1, 2)], 1);
+        let (u, v): (f32, f32) = (0.147 * 0.4, 0.615 * 0.4);
+        let expected = 0.299 * 0.4 + 0.5 * u * u + HUBER * (v - 0.5 * HUBER);
+        assert!((colour(&red, &flat(0.4)).into_scalar() - expected).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_guided_filter_takes_noise_and_keeps_an_edge() {
+        let side = |x: usize| if x < 16 { 0.1 } else { 0.9 };
+        let values: Vec<f32> =
+            (0..32 * 32).map(|i| side(i % 32) + if (i + i / 32) % 2 == 0 { 0.02 } else { -0.02 }).collect();
+        let picture = Tensor::<B, 1>::from_floats(values.as_slice(), &Default::default()).reshape([1, 1, 32, 32]);
+        let rows: Vec<f32> = guided(picture).narrow(2, 16, 1).into_data().iter().collect();
+        assert!((rows[4] - rows[5]).abs() < 0.006, "noise of 0.04 is left at {}", (rows[4] - rows[5]).abs());
+        assert!(rows[17] - rows[14] > 0.5, "{rows:?}");
+    }
+
+    #[test]
+    fn total_variation_and_gram_of_a_flat_picture() {
+        assert_eq!(total_variation(&flat(0.3)).into_scalar(), 0.0);
+        assert!(total_variation(&random([1, 3, 8, 8])).into_scalar() > 0.05);
+        let gram = gram(flat(0.5)).into_data();
+        assert!(gram.iter::<f32>().all(|value| (value - 0.25).abs() < 1e-6));
+    }
+
+    #[test]
+    fn each_game_rewards_the_right_verdict_and_is_lost_by_the_wrong_one() {
+        for game in [Game::Lsgan, Game::Hinge, Game::CrossEntropy] {
+            let scores = |value: f32| Tensor::<B, 4>::full([1, 1, 4, 4], value, &Default::default());
+            let judging = |value: f32, real| game.judging(&scores(value), real, 0.1).into_scalar();
+            let (high, low) = (game.border() + 0.4, game.border() - 0.4);
+            assert!(judging(high, true) < judging(low, true) && judging(low, false) < judging(high, false), "{game:?}");
+            assert!(game.deceiving(&scores(high)).into_scalar() < game.deceiving(&scores(low)).into_scalar());
+            // Scores far out overflow nothing.
+            assert!(judging(-200.0, true).is_finite() && judging(200.0, false).is_finite());
+        }
+        let score = Tensor::<B, 4>::full([1, 1, 1, 1], 0.3, &Default::default());
+        let logistic = 1.0 / (1.0 + (-0.3_f32).exp());
+        let expected = -(0.9 * logistic.ln() + 0.1 * (1.0 - logistic).ln());
+        assert!((Game::CrossEntropy.judging(&score, true, 0.1).into_scalar() - expected).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,20 @@
+//! The teacher: a generator trained against adversaries, from painted pairs and art.
+
+mod adversary;
+mod batches;
+mod checkpoint;
+pub mod collapse;
+pub mod config;
+mod diversity;
+mod evaluate;
+mod journal;
+mod losses;
+pub mod model;
+mod run;
+mod state;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use batches::Material;
+pub use run::{Outcome, Teacher, progress_style};

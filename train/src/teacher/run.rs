@@ -1,0 +1,411 @@
+//! The training loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use indicatif::{ProgressBar, ProgressStyle};
+use log::{info, warn};
+
+use super::batches::{Draw, Material, stream};
+use super::checkpoint::{Origin, Store, Which};
+use super::collapse::{Collapse, Seen};
+use super::config::Config;
+use super::evaluate::{Examples, Measured, spread};
+use super::journal::{Entry, Journal};
+use super::model::{self, About};
+use super::state::{Progress, Rollback, State};
+use super::step::Step;
+use crate::data::training_set::LoadedPair;
+use crate::data::{read_file, sha256, write_whole};
+use crate::device::{Task, TrainBackend};
+use crate::net::vgg::Vgg;
+use crate::sheet;
+
+/// The version of Burn that this crate pins.
+const BURN: &str = "0.21.0";
+/// Rows of the sample sheet, and the side of a picture on it.
+const SHEET_ROWS: usize = 8;
+const SHEET_CELL: u32 = 320;
+/// The file that a run is for.
+const TEACHER: &str = "teacher.safetensors";
+
+/// A training to run or to go on with.
+#[derive(Debug)]
+pub struct Teacher {
+    /// What to do.
+    pub config: Config,
+    /// What to train on.
+    pub material: Material,
+    /// What to measure on.
+    pub validation: Vec<LoadedPair>,
+    /// Checksum of the pairs' index.
+    pub pairs_sha256: Option<String>,
+    /// Checksum of the data set.
+    pub dataset_sha256: Option<String>,
+    /// Checksums of style pictures that were named one by one.
+    pub references_sha256: Vec<String>,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// VGG weights; without them features are not compared.
+    pub vgg: Option<PathBuf>,
+    /// Set from outside to end at the next step, saving first.
+    pub stop: Arc<AtomicBool>,
+    /// Shown while it runs.
+    pub progress: ProgressBar,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Steps taken.
+    pub step: u64,
+    /// Whether all steps were taken (or none helped any more).
+    pub finished: bool,
+    /// How often it went back to an earlier checkpoint.
+    pub rollbacks: Vec<Rollback>,
+    /// The loss on the validation split when it was last measured.
+    pub validation: Option<f64>,
+    /// Where the teacher lies, if it was measured at all.
+    pub teacher: Option<PathBuf>,
+}
+
+/// What a test breaks, so that it can be seen whether it is noticed.
+pub(super) trait Fault {
+    /// Before the step, with what it will look at and what it will change.
+    fn strike<B: TrainBackend>(&mut self, step: u64, draw: &mut Draw, state: &mut State<B>);
+}
+
+/// Nothing is broken.
+struct NoFault;
+
+impl Fault for NoFault {
+    fn strike<B: TrainBackend>(&mut self, _: u64, _: &mut Draw, _: &mut State<B>) {}
+}
+
+/// The bar's look.
+pub fn progress_style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} ETA {eta} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Task for Teacher {
+    type Output = Outcome;
+
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Outcome> {
+        train::<B, _>(self, &device, &mut NoFault)
+    }
+}
+
+/// The features to train by and, in 32 bits, to measure by.
+struct Eyes<B: TrainBackend> {
+    train: Vgg<B>,
+    measure: Vgg<<B as AutodiffBackend>::InnerBackend>,
+}
+
+pub(super) fn train<B: TrainBackend, F: Fault>(
+    mut teacher: Teacher,
+    device: &B::Device,
+    fault: &mut F,
+) -> Result<Outcome> {
+    let material = Arc::new(std::mem::take(&mut teacher.material));
+    let config = teacher.config.clone();
+    teacher.check(&material)?;
+    let eyes = teacher.eyes::<B>(device)?;
+    let statistics = match (&eyes, config.generator.reference) {
+        (Some(eyes), true) => 2 * eyes.train.channels(),
+        (None, true) => bail!("style by reference is read through VGG: give its weights (--vgg)"),
+        (_, false) => 0,
+    };
+    let examples = Examples {
+        pairs: spread(&teacher.validation, config.evaluate_pictures),
+        painted: material.painted,
+        references: if config.generator.reference { material.references.iter().collect() } else { Vec::new() },
+        vgg: eyes.as_ref().map(|eyes| &eyes.measure),
+    };
+    let store = Store::open(teacher.out.join("checkpoint"), teacher.origin()?)?;
+    let mut progress = Progress::new();
+    let mut state;
+    if store.has(Which::Latest) {
+        progress = store.progress(Which::Latest)?;
+        state = store.load(Which::Latest, State::new(&config, statistics, progress.step, device), device)?;
+        info!("going on from step {} of {}", progress.step, teacher.out.display());
+    } else {
+        state = State::<B>::new(&config, statistics, 0, device);
+        // There is always something to go back to.
+        store.save(&progress, &state, true)?;
+    }
+    teacher.write_description::<B>(device)?;
+    let mut journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
+    let mut draws = stream(Arc::clone(&material), config.clone(), progress.step);
+    let mut validation = None;
+    let mut started = Instant::now();
+    teacher.progress.set_length(config.steps);
+    teacher.progress.set_position(progress.step);
+
+    while progress.step < config.steps && !is_exhausted(&config, &progress) {
+        let step = progress.step;
+        if step == config.warm.steps {
+            // Another game: its gradients are of another size, and its losses mean something else.
+            state.generator_optimizer = State::generator_optimizer(&config, step);
+            (progress.best, progress.stale) = (f64::INFINITY, 0);
+        }
+        let waiting = Instant::now();
+        let Ok(mut draw) = draws.recv() else { bail!("the thread that draws batches has died") };
+        let waited = waiting.elapsed().as_secs_f64();
+        fault.strike(step, &mut draw, &mut state);
+        let taken = Step {
+            config: &config,
+            vgg: eyes.as_ref().map(|eyes| &eyes.train),
+            painted: material.painted,
+            step,
+            rate_factor: progress.rate_factor,
+            device,
+        };
+        let figures = taken.take(&mut state, draw)?;
+        let mut collapse = figures.iter().any(|(_, value)| !value.is_finite()).then_some(Collapse::NotFinite);
+        progress.sums.add(&figures);
+        progress.sums.add(&[("waited", waited), ("took", waiting.elapsed().as_secs_f64())]);
+        progress.step += 1;
+        teacher.progress.inc(1);
+
+        let stopping = teacher.stop.load(Ordering::Relaxed);
+        // Only at steps that do not depend on when the run was stopped, so that what it leaves does not either.
+        let evaluating = progress.step == config.steps || progress.step.is_multiple_of(config.evaluate_every);
+        if evaluating && collapse.is_none() {
+            let measured = examples.measure(&config, &state.average, device);
+            progress.seconds += started.elapsed().as_secs_f64();
+            started = Instant::now();
+            let entry = entry_of(&config, &progress, &measured);
+            collapse = look(&config, &mut progress, &entry, &measured);
+            teacher.progress.set_message(message(&entry));
+            info!("step {}: {}", progress.step, message(&entry));
+            journal.push(entry)?;
+            journal.plot(&teacher.out.join("metrics.png"), config.warm.steps)?;
+            let rows = examples.rows(&measured);
+            sheet::save_png(
+                &sheet::compose(&rows[..rows.len().min(SHEET_ROWS)], SHEET_CELL),
+                &teacher.out.join("sheet.png"),
+            )?;
+            if collapse.is_none() {
+                validation = Some(measured.validation);
+                progress.sums = Default::default();
+                let better = measured.validation < progress.best;
+                (progress.best, progress.stale) =
+                    if better { (measured.validation, 0) } else { (progress.best, progress.stale + 1) };
+                if better || config.patience == 0 || step < config.warm.steps {
+                    let about = About { generator: config.generator.clone(), statistics, step: progress.step };
+                    model::save(&teacher.out.join(TEACHER), &about, &state.average)?;
+                }
+            }
+        }
+        if let Some(reason) = collapse {
+            progress.seconds += started.elapsed().as_secs_f64();
+            started = Instant::now();
+            (progress, state) = go_back(
+                &teacher,
+                &store,
+                &progress,
+                reason,
+                |step| State::new(&config, statistics, step, device),
+                device,
+            )?;
+            teacher.progress.set_position(progress.step);
+            journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
+            draws = stream(Arc::clone(&material), config.clone(), progress.step);
+        } else if evaluating || stopping {
+            progress.seconds += started.elapsed().as_secs_f64();
+            started = Instant::now();
+            store.save(&progress, &state, evaluating && progress.watch.is_calm())?;
+        }
+        if stopping {
+            break;
+        }
+    }
+    let kept = teacher.out.join(TEACHER);
+    Ok(Outcome {
+        step: progress.step,
+        finished: is_exhausted(&config, &progress) || progress.step == config.steps,
+        rollbacks: progress.rollbacks,
+        validation,
+        teacher: kept.is_file().then_some(kept),
+    })
+}
+
+/// Whether training ends early because the validation loss has long not fallen.
+fn is_exhausted(config: &Config, progress: &Progress) -> bool {
+    progress.step > config.warm.steps && config.patience > 0 && progress.stale >= config.patience
+}
+
+/// Takes an evaluation into account.
+fn look(config: &Config, progress: &mut Progress, entry: &Entry, measured: &Measured) -> Option<Collapse> {
+    if !measured.validation.is_finite() {
+        return Some(Collapse::NotFinite);
+    }
+    if progress.step <= config.warm.steps {
+        // While it warms up, pictures are still grey.
+        return None;
+    }
+    // Discriminators begin with no verdict at all: until the generator feels them fully they are not judged.
+    let judged = progress.step > config.warm.steps + config.adversary.rise;
+    let accuracy = entry.value("accuracy_real").zip(entry.value("accuracy_fake")).filter(|_| judged);
+    let seen = Seen {
+        accuracy: accuracy.map(|(real, fake)| [real, fake]),
+        diversity: measured.diversity / measured.diversity_photos.max(f64::MIN_POSITIVE),
+    };
+    progress.watch.look(&config.collapse, seen)
+}
+
+/// Back to the last good checkpoint with half the rates, or an end if that was done often enough.
+fn go_back<B: TrainBackend>(
+    teacher: &Teacher,
+    store: &Store,
+    progress: &Progress,
+    reason: Collapse,
+    fresh: impl Fn(u64) -> State<B>,
+    device: &B::Device,
+) -> Result<(Progress, State<B>)> {
+    let at = progress.step;
+    let mut good = store.progress(Which::Good)?;
+    if progress.rollbacks.len() >= teacher.config.collapse.rollbacks as usize {
+        bail!(
+            "training has collapsed at step {at} ({reason}) after {} returns to an earlier checkpoint: lower the rates or \
+             the adversaries' weights and start in another folder (-o). The last good checkpoint, of step {}, is in {}",
+            progress.rollbacks.len(),
+            good.step,
+            teacher.out.display()
+        );
+    }
+    let state = store.load(Which::Good, fresh(good.step), device)?;
+    good.rate_factor = progress.rate_factor / 2.0;
+    good.seconds = progress.seconds;
+    good.rollbacks.clone_from(&progress.rollbacks);
+    good.rollbacks.push(Rollback { from: at, to: good.step, reason });
+    let rates = good.rate_factor;
+    warn!("step {at}: {reason}; back to step {} with rates × {rates}", good.step);
+    store.save(&good, &state, false)?;
+    Ok((good, state))
+}
+
+/// What the journal says of the steps since the last evaluation and of this one.
+fn entry_of(config: &Config, progress: &Progress, measured: &Measured) -> Entry {
+    let last = progress.step - 1;
+    let mean = |name: &str| progress.sums.mean(name);
+    Entry::new(progress.step, |name| match name {
+        "generator_rate" => Some(config.generator_rate(last) * progress.rate_factor),
+        "discriminator_rate" => {
+            config.is_adversarial(last).then_some(config.adversary.discriminator_rate * progress.rate_factor)
+        }
+        "mse" => Some(measured.mse),
+        "psnr" => Some(measured.psnr),
+        "ssim" => Some(measured.ssim),
+        "vgg" => measured.vgg,
+        "diversity" => Some(measured.diversity),
+        "diversity_photos" => Some(measured.diversity_photos),
+        "validation" => Some(measured.validation),
+        "rollbacks" => Some(progress.rollbacks.len() as f64),
+        "photos_per_second" => mean("took").map(|seconds| config.batch as f64 / seconds),
+        "waiting_share" => mean("waited").zip(mean("took")).map(|(waited, took)| waited / took),
+        "seconds" => Some(progress.seconds),
+        _ => mean(name),
+    })
+}
+
+fn message(entry: &Entry) -> String {
+    let figure = |label: &str, name: &str, decimals: usize| {
+        entry.value(name).map(|value| format!("{label} {value:.decimals$}")).unwrap_or_default()
+    };
+    let parts = [
+        figure("G", "generator", 4),
+        figure("D", "discriminator", 3),
+        figure("real", "accuracy_real", 2),
+        figure("fake", "accuracy_fake", 2),
+        figure("PSNR", "psnr", 2),
+        figure("SSIM", "ssim", 3),
+        figure("VGG", "vgg", 4),
+        figure("diversity", "diversity", 1),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+impl Teacher {
+    fn check(&self, material: &Material) -> Result<()> {
+        let config = &self.config;
+        ensure!(!material.pairs.is_empty(), "there are no photos to train on: give --pairs or a --dataset with photos");
+        ensure!(
+            self.validation.len() > 1,
+            "there are fewer than two photos to measure on: paint or prepare more of them, or name some with --hold-out"
+        );
+        ensure!(
+            material.painted || (config.loss.structure == 0.0 && config.loss.painted == 0.0),
+            "'structure' and 'painted' compare with painted pictures: give --pairs, or set both to 0"
+        );
+        ensure!(
+            material.painted || !material.art.is_empty() || !config.wants_real(config.warm.steps),
+            "there is nothing for the adversary to take for real: give --pairs or a --dataset with art"
+        );
+        ensure!(
+            !config.generator.reference || !material.references.is_empty(),
+            "style by reference wants style pictures: give --reference, or a --dataset with art"
+        );
+        Ok(())
+    }
+
+    fn eyes<B: TrainBackend>(&self, device: &B::Device) -> Result<Option<Eyes<B>>> {
+        let Some(path) = &self.vgg else {
+            if self.config.loss.want_features() || self.config.warm.features > 0.0 {
+                warn!(
+                    "no VGG weights were given: features are not compared, though the configuration has weights for them"
+                );
+            }
+            return Ok(None);
+        };
+        let train = Vgg::load(path, self.config.half, device)?;
+        Ok(Some(Eyes { train, measure: Vgg::load(path, false, device)? }))
+    }
+
+    /// What this run is made from.
+    fn origin(&self) -> Result<Origin> {
+        let vgg = self.vgg.as_ref().map(|path| read_file(path));
+        Ok(Origin {
+            config: sha256(toml::to_string(&self.config)?.as_bytes()),
+            pairs: self.pairs_sha256.clone(),
+            dataset: self.dataset_sha256.clone(),
+            references: self.references_sha256.clone(),
+            vgg: vgg.transpose()?.map(|bytes| sha256(&bytes)),
+        })
+    }
+
+    /// Writes down what the run is: configuration with its seed, checksums of what it is made from, versions.
+    fn write_description<B: Backend>(&self, device: &B::Device) -> Result<()> {
+        #[derive(serde::Serialize)]
+        struct Description<'a> {
+            nijigen_train: &'static str,
+            burn: &'static str,
+            backend: String,
+            made_from: Origin,
+            config: &'a Config,
+        }
+        let description = Description {
+            nijigen_train: env!("CARGO_PKG_VERSION"),
+            burn: BURN,
+            backend: B::name(device),
+            made_from: self.origin()?,
+            config: &self.config,
+        };
+        let text = toml::to_string(&description).context("cannot write down the configuration")?;
+        write_whole(&self.out.join("run.toml"), text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_burn_is_the_pinned_one() {
+        let manifest = include_str!("../../Cargo.toml");
+        assert!(manifest.contains(&format!("version = \"={}\"", super::BURN)));
+    }
+}
