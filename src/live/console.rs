@@ -234,7 +234,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::region::Region;
     use crate::frame::{Pool, Rate, Size};
     use crate::live::{KioskConfig, SnapshotConfig, Snapshots, StyleList};
     use crate::picture::{Format, Written};
@@ -242,15 +241,7 @@ mod tests {
     use crate::style::Stylizer;
 
     fn console(folder: &Path, styles: &'static [&'static str]) -> Console {
-        let settings = Settings {
-            on: true,
-            style: "b".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        };
+        let settings = Settings::of_style("b");
         let opener = Box::new(|style: &str| match style {
             "broken" => Err(Error::Input("broken is no style".into())),
             _ => Ok(Stylizer::off()),

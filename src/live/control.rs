@@ -241,19 +241,10 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::engine::region::Region;
     use crate::frame::{Pool, Size};
 
     fn settings() -> Settings {
-        Settings {
-            on: true,
-            style: "off".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        }
+        Settings::of_style("off")
     }
 
     fn opener() -> Opener {

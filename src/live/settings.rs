@@ -79,6 +79,20 @@ impl Patch {
 }
 
 impl Settings {
+    /// A style as it is: what a run begins with that nobody has told otherwise.
+    #[cfg(test)]
+    pub(crate) fn of_style(style: &str) -> Self {
+        Self {
+            on: true,
+            style: style.into(),
+            strength: 1.0,
+            region: Region::All,
+            stability: 0.0,
+            split: None,
+            mirror: false,
+        }
+    }
+
     /// Takes over what `patch` names, except for the style, which has to be loaded first.
     pub(super) fn apply(&mut self, patch: &Patch) {
         let Patch { on, style: _, strength, region, stability, split, mirror } = patch;

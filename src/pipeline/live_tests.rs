@@ -7,7 +7,6 @@ use std::thread;
 
 use super::*;
 use crate::engine::Generator;
-use crate::engine::region::Region;
 use crate::frame::{Frame, Size};
 use crate::live::{Control, Opener, Patch, Settings};
 use crate::sink::Flow;
@@ -96,15 +95,7 @@ impl Live {
             Ok(tone) => Ok(Stylizer::new(name, Box::new(Paint(tone)), 1.0)),
             Err(_) => Err(Error::Usage(format!("there is no style '{name}'"))),
         });
-        let settings = Settings {
-            on: true,
-            style: "100".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        };
+        let settings = Settings::of_style("100");
         let control = Control::new(settings, Some(opener)).unwrap();
         let (wanted, wants) = mpsc::channel();
         let (tell, told) = mpsc::channel();

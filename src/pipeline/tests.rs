@@ -2,7 +2,6 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::engine::Generator;
-use crate::engine::region::Region;
 use crate::frame::{Frame, FrameKind, Size};
 use crate::live::{Control, Settings};
 use crate::sink::Flow;
@@ -326,15 +325,7 @@ fn placeholders_are_shown_as_they_are_and_counted_apart() {
     let source = Box::new(Interrupted(numbered(5, false, Then::End), false));
     let stylizer = Stylizer::new("white", Box::new(White), 1.0);
     // Nor are they mirrored.
-    let settings = Settings {
-        on: true,
-        style: "white".into(),
-        strength: 1.0,
-        region: Region::All,
-        stability: 0.0,
-        split: None,
-        mirror: true,
-    };
+    let settings = Settings { mirror: true, ..Settings::of_style("white") };
     let control = Some(Control::new(settings, None).expect("it needs no thread"));
     let plan = Plan { stylizer, frames: Some(4), control, ..plan(source, vec![Box::new(Looker(Arc::clone(&seen)))]) };
     let summary = go(plan).expect("it runs");

@@ -156,22 +156,13 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::engine::region::Region;
     use crate::frame::Pool;
     use crate::live::{Messages, Settings};
     use crate::style::Found;
 
     #[test]
     fn another_edition_is_drawn_from_its_file_again() {
-        let settings = Settings {
-            on: true,
-            style: "off".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        };
+        let settings = Settings::of_style("off");
         let control = Control::new(settings, None).unwrap();
         let trial = Box::new(|_: &str| Ok(Stylizer::off()));
         let shelf = Shelf::start(Registry::discover(None), control.clone(), trial, Messages::default()).unwrap();

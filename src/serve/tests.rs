@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::engine::region::Region;
 use crate::frame::{Pool, Size};
 use crate::live::{KioskConfig, Messages, Settings, Shelf, SnapshotConfig, Snapshots};
 use crate::picture::{Format, Written};
@@ -36,15 +35,7 @@ impl Site {
 
     fn with_token(token: Option<&str>) -> Self {
         let opener = |_: &str| Ok(Stylizer::off());
-        let settings = Settings {
-            on: true,
-            style: "off".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        };
+        let settings = Settings::of_style("off");
         let control = Control::new(settings, Some(Box::new(opener))).unwrap();
         let config = ServeConfig { address: "127.0.0.1:0".parse().unwrap(), token: token.map(str::to_string) };
         let listener = Listener::bind(&config).unwrap();

@@ -1,39 +1,17 @@
 //! From photos to a style, as a user makes one: `nijigen-train paint`, `distill`, `export`, `eval`.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
 use nijigen::style::Card;
 use tempfile::TempDir;
 
-fn train(command: &str) -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_nijigen-train"));
-    program.arg(command);
-    program
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Runs a command that must succeed.
-fn good(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
-    output
-}
-
-/// Runs a command that must fail with `code`, in one message that holds `words`.
-fn bad(command: &mut Command, code: i32, words: &str) {
-    let output = command.output().unwrap();
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {told}");
-    assert!(told.contains(words), "{command:?}: {told}");
-    assert!(!told.contains("panicked"), "{command:?}: {told}");
-}
+use common::{bad, good, text, train};
 
 /// A folder with painted pairs and a configuration for a run of seconds.
 struct Workshop(TempDir);

@@ -1,40 +1,18 @@
 //! From photos and art to a teacher, and a photo through it: `prepare`, `teacher`, `apply`.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
 use nijigen_train::dataset::{Dataset, Kind, Part};
 use tempfile::TempDir;
 
-fn train(command: &str) -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_nijigen-train"));
-    program.arg(command);
-    program
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Runs a command that must succeed.
-fn good(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
-    output
-}
-
-/// Runs a command that must fail with `code`, in one message that holds `words`.
-fn bad(command: &mut Command, code: i32, words: &str) {
-    let output = command.output().unwrap();
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {told}");
-    assert!(told.contains(words), "{command:?}: {told}");
-    assert!(!told.contains("panicked"), "{command:?}: {told}");
-}
+use common::{bad, good, text, train};
 
 /// A photo-like picture; each number gives another.
 fn scene(number: u32) -> RgbImage {

@@ -118,21 +118,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::engine::region::Region;
     use crate::live::Patch;
     use crate::style::Stylizer;
 
     #[test]
     fn only_what_was_changed_is_kept() {
-        let before = Settings {
-            on: true,
-            style: "anime".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        };
+        let before = Settings::of_style("anime");
         assert!(changes(&before, &Settings { on: false, split: Some(0.5), ..before.clone() }).is_empty());
         let after = Settings { strength: 0.7, style: "a \"b\"".into(), ..before.clone() };
         assert_eq!(changes(&before, &after).to_string(), "strength = 0.7\nstyle = 'a \"b\"'\n");
@@ -143,15 +134,7 @@ mod tests {
     fn styles_that_take_turns_are_not_remembered_and_a_failure_is_made_up_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/remembered.toml");
-        let settings = Settings {
-            on: true,
-            style: "a".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        };
+        let settings = Settings::of_style("a");
         let control = Control::new(settings.clone(), Some(Box::new(|_| Ok(Stylizer::off())))).unwrap();
         let mut memory = Memory {
             path: path.clone(),

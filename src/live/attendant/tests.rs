@@ -5,7 +5,6 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::engine::region::Region;
 use crate::frame::{Frame, Pool, SharedFrame, Size};
 use crate::live::{Settings, SnapshotConfig};
 use crate::picture::{Format, Written};
@@ -14,15 +13,7 @@ use crate::style::Stylizer;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn attendant(folder: &Path, config: KioskConfig) -> Attendant {
-    let settings = Settings {
-        on: true,
-        style: "b".into(),
-        strength: 1.0,
-        region: Region::All,
-        stability: 0.0,
-        split: None,
-        mirror: false,
-    };
+    let settings = Settings::of_style("b");
     let control = Control::new(settings, Some(Box::new(opener))).unwrap();
     let snapshots = Snapshots::start(SnapshotConfig {
         folder: folder.into(),

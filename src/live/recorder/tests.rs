@@ -4,7 +4,6 @@ use std::fs;
 use std::thread;
 
 use super::*;
-use crate::engine::region::Region;
 use crate::ffmpeg;
 use crate::frame::{Pool, SharedFrame, Size};
 use crate::live::Settings;
@@ -13,15 +12,7 @@ use crate::y4m::Header;
 const SIZE: Size = Size::new(32, 16);
 
 fn control() -> Control {
-    let settings = Settings {
-        on: true,
-        style: "off".into(),
-        strength: 1.0,
-        region: Region::All,
-        stability: 0.0,
-        split: None,
-        mirror: false,
-    };
+    let settings = Settings::of_style("off");
     Control::new(settings, None).unwrap()
 }
 

@@ -4,20 +4,11 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::engine::region::Region;
 use crate::frame::Pool;
 use crate::live::Settings;
 
 fn shelf(folder: &Path) -> (Shelf, Control, Messages) {
-    let settings = Settings {
-        on: true,
-        style: "off".into(),
-        strength: 1.0,
-        region: Region::All,
-        stability: 0.0,
-        split: None,
-        mirror: false,
-    };
+    let settings = Settings::of_style("off");
     let control = Control::new(settings, Some(Box::new(|_: &str| Ok(Stylizer::off())))).unwrap();
     let trial: Trial = Box::new(|path: &str| {
         let named = Found { name: path.into(), path: Some(path.into()) };
@@ -216,18 +207,7 @@ fn a_file_that_was_replaced_is_another_edition_and_the_run_takes_it() {
 
 #[test]
 fn a_folder_that_is_missing_is_said_at_the_start() {
-    let control = Control::new(
-        Settings {
-            on: true,
-            style: "off".into(),
-            strength: 1.0,
-            region: Region::All,
-            stability: 0.0,
-            split: None,
-            mirror: false,
-        },
-        None,
-    );
+    let control = Control::new(Settings::of_style("off"), None);
     let registry = Registry::discover(Some(Path::new("/nowhere")));
     let trial: Trial = Box::new(|_: &str| Ok(Stylizer::off()));
     let error = Shelf::start(registry, control.unwrap(), trial, Messages::default()).unwrap_err();

@@ -1,8 +1,6 @@
 //! `nijigen-train distill`: painted pairs to a quantized student.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
@@ -49,9 +47,7 @@ pub fn run(args: &Args) -> Result<()> {
     let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
     log::info!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = Arc::clone(&stop);
-    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let stop = output::stop_on_ctrl_c()?;
     let progress = output::progress_bar(config.steps).with_style(crate::distill::progress_style());
     let task = Distillation {
         topology: config.topology(),

@@ -1,7 +1,11 @@
-//! What the commands print: results on standard output, progress on standard error; with `-q` neither.
+//! What the commands print: results on standard output, progress on standard error; with `-q` neither. And how they hear
+//! that the user wants no more of it.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
 use indicatif::ProgressBar;
 use nijigen::Error;
 
@@ -27,4 +31,15 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 /// A bar of `length` steps.
 pub fn progress_bar(length: u64) -> ProgressBar {
     if quiet() { ProgressBar::hidden() } else { ProgressBar::new(length) }
+}
+
+/// A flag that Ctrl-C sets, in place of ending the program; to be asked for once.
+///
+/// # Errors
+/// When the system does not let it be watched for.
+pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    Ok(stop)
 }

@@ -88,9 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         bail!("no photo (JPEG, PNG, WebP) or clip (MKV, MP4, Y4M, …) among what was named");
     }
     check_held_out(&args.hold_out, &sources)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
-    ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let stop = output::stop_on_ctrl_c()?;
 
     let bar = output::progress_bar((sources.photos.len() * args.scales.len()) as u64);
     let template = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressStyle;
@@ -82,9 +80,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(name) = args.hold_out.iter().find(|name| !stems.contains(*name)) {
         bail!("--hold-out {name}: nothing has this name (want it without folder and extension)");
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
-    ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let stop = output::stop_on_ctrl_c()?;
     let progress = output::progress_bar((photos.photos.len() + art.photos.len() + clips.len()) as u64);
     let template = "{bar:30} {pos}/{len} files, {eta} left {msg}";
     progress.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);

@@ -110,9 +110,7 @@ pub fn run(args: &Args) -> Result<()> {
             Some(photos::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?)
         }
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = Arc::clone(&stop);
-    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let stop = output::stop_on_ctrl_c()?;
     let writer = PairWriter::open(&args.output)?;
     let bar = output::progress_bar(pairs.len() as u64);
     let task =

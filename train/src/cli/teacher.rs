@@ -1,8 +1,6 @@
 //! `nijigen-train teacher`: photos, painted pairs and art to a generator.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use image::RgbImage;
@@ -93,9 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         config.seed
     );
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let on_signal = Arc::clone(&stop);
-    ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
+    let stop = output::stop_on_ctrl_c()?;
     let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Teacher {
         config,

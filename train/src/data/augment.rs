@@ -65,6 +65,20 @@ pub struct Camera {
 }
 
 impl Augment {
+    /// Every fault now and then.
+    #[cfg(test)]
+    pub const OF_TESTS: Self = Self {
+        flip: 0.5,
+        tint: 0.5,
+        tint_by: 0.1,
+        dark: 0.3,
+        darkest: 0.4,
+        jpeg: 0.3,
+        blur: 0.3,
+        noise: 0.5,
+        noise_deviation: 4.0,
+    };
+
     /// What makes no sense among the values, if anything.
     pub fn fault(&self) -> Option<&'static str> {
         let shares = [self.flip, self.tint, self.dark, self.jpeg, self.blur, self.noise];

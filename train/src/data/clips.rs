@@ -16,8 +16,8 @@ pub struct Frames {
     said: Option<JoinHandle<String>>,
     next: u32,
     every: u32,
-    /// The frame that was read already, since it is the next one of a frame that was wanted.
-    ahead: Option<RgbImage>,
+    /// What was read already, since it may be the next one of a frame that was wanted.
+    ahead: Option<anyhow::Result<Option<RgbImage>>>,
 }
 
 /// A frame that was wanted.
@@ -64,19 +64,16 @@ impl Frames {
     /// The next frame wanted; `None` after the last one.
     pub fn next_frame(&mut self) -> anyhow::Result<Option<Frame>> {
         loop {
-            let frame = match self.ahead.take() {
-                Some(frame) => frame,
-                None => match self.read()? {
-                    Some(frame) => frame,
-                    None => return self.end().map(|()| None),
-                },
-            };
+            let read = self.ahead.take().unwrap_or_else(|| self.read());
+            let Some(frame) = read? else { return self.end().map(|()| None) };
             let number = self.next;
             self.next += 1;
             if number.is_multiple_of(self.every) {
-                // Of a clip that is damaged here, the frame itself is whole.
-                self.ahead = self.read().ok().flatten();
-                let next = self.ahead.clone().filter(|next| next.dimensions() == frame.dimensions());
+                // Where the clip is damaged, this frame is whole, and whoever wants the next one is told.
+                let ahead = self.read();
+                let next = ahead.as_ref().ok().and_then(Option::as_ref);
+                let next = next.filter(|next| next.dimensions() == frame.dimensions()).cloned();
+                self.ahead = Some(ahead);
                 return Ok(Some(Frame { number, picture: frame, next }));
             }
         }
@@ -144,7 +141,7 @@ fn read_ppm(stream: &mut impl Read) -> io::Result<Option<RgbImage>> {
     }
     let number = |i: usize| fields[i].parse::<u32>().map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
     let (width, height) = (number(1)?, number(2)?);
-    let bytes = u64::from(width) * u64::from(height) * 3;
+    let bytes = (u64::from(width) * u64::from(height)).saturating_mul(3);
     if fields[0] != "P6" || fields[3] != "255" || bytes > 1 << 30 {
         return Err(io::ErrorKind::InvalidData.into());
     }

@@ -46,17 +46,7 @@ fn config(steps: u64) -> Config {
             flicker: 0.02,
             person_mask: 1.0,
         },
-        augment: Augment {
-            flip: 0.5,
-            tint: 0.5,
-            tint_by: 0.1,
-            dark: 0.3,
-            darkest: 0.4,
-            jpeg: 0.3,
-            blur: 0.3,
-            noise: 0.5,
-            noise_deviation: 4.0,
-        },
+        augment: Augment::OF_TESTS,
     }
 }
 

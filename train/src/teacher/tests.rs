@@ -72,17 +72,7 @@ fn config(steps: u64) -> Config {
             total_variation: 0.1,
         },
         collapse: Limits { evaluations: 2, won: 0.98, lost: 0.0, diversity: 0.0, rollbacks: 2 },
-        augment: Augment {
-            flip: 0.5,
-            tint: 0.5,
-            tint_by: 0.1,
-            dark: 0.3,
-            darkest: 0.4,
-            jpeg: 0.3,
-            blur: 0.3,
-            noise: 0.5,
-            noise_deviation: 4.0,
-        },
+        augment: Augment::OF_TESTS,
     }
 }
 
