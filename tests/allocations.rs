@@ -92,9 +92,12 @@ fn live_picture() {
     let mut frame: Vec<u8> = (0..size.rgb_len()).map(|i| (i * 37 % 256) as u8).collect();
     let (mut out, length) = (vec![0; size.rgb_len()], size.rgb_len());
     let began = Instant::now();
-    for scale in [Scale::Full, Scale::Half] {
-        let engine = FusedGenerator::new(&net, Isa::best(), 2).unwrap();
-        let mut stylizer = Stylizer::new("random", Box::new(engine), 0.8);
+    for (scale, enhanced) in [(Scale::Full, false), (Scale::Half, false), (Scale::Full, true), (Scale::Half, true)] {
+        let engine = || Box::new(FusedGenerator::new(&net, Isa::best(), 2).unwrap());
+        let mut stylizer = Stylizer::new("random", engine(), 0.8);
+        if enhanced {
+            stylizer = stylizer.enhanced_by(engine());
+        }
         stylizer.set_scale(scale);
         stylizer.set_stability(0.5);
         let mut draw = |i: usize| {
@@ -108,6 +111,6 @@ fn live_picture() {
             let computed: u64 = (first..first + FRAMES).map(|i| draw(i).computed).sum();
             assert!(computed > 0);
         };
-        settles(round, &format!("at {scale}"));
+        settles(round, &format!("at {scale}, enhanced: {enhanced}"));
     }
 }

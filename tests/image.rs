@@ -142,6 +142,27 @@ fn one_line_says_where_it_went_and_more_when_asked() {
 }
 
 #[test]
+fn an_enhanced_photo_is_restored_first_by_the_style_of_that_name() {
+    let room = Room::new();
+    let photo = room.photo("photo.png", 200, 120);
+    // Its own style is what restores, so that it is drawn twice.
+    fs::rename(tiny_style(&room.folder.path().join(".")), room.at("restore.onnx")).unwrap();
+    let style = tiny_style(room.folder.path());
+    let styles = ["--styles", room.folder.path().to_str().unwrap(), "--style"];
+    let drawn = |photo: &Path, to: &str, style: &str, rest: &[&str]| {
+        let out = room.at(to);
+        succeeded(&room.run(&[photo], &out, &[&styles[..], &[style], rest].concat()));
+        image::open(out).unwrap().into_rgb8()
+    };
+    let restored = drawn(&photo, "restored.png", "off", &["--enhance"]);
+    assert_eq!(restored, drawn(&photo, "same.png", "restore", &["--detail", "full"]));
+    let once = drawn(&photo, "once.png", style.to_str().unwrap(), &[]);
+    let both = drawn(&photo, "both.png", style.to_str().unwrap(), &["--enhance"]);
+    assert_eq!(both, drawn(&room.at("restored.png"), "after.png", style.to_str().unwrap(), &[]));
+    assert!(both != once && both != restored);
+}
+
+#[test]
 fn strength_mixes_with_the_photo() {
     let room = Room::new();
     let photo = room.photo("in.png", 40, 30);

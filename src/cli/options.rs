@@ -17,6 +17,11 @@ pub struct StyleOptions {
     /// Style: a name from `nijigen styles`, an ONNX file, or "off" for the plain picture
     #[arg(long, value_name = "NAME|FILE.onnx|off", default_value = config::DEFAULT_STYLE)]
     pub style: String,
+    /// Restore the photo before it is drawn: noise, JPEG's blocks, blur, scratches, small holes and low light; --style off
+    /// shows it restored and no more. It is done by the style 'restore'
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, hide_possible_values = true)]
+    pub enhance: bool,
     /// How much of the style: 0 is the photo, 1 the style alone
     #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = strength, allow_negative_numbers = true)]
     pub strength: f32,
@@ -66,6 +71,7 @@ impl StyleOptions {
     pub fn resolve(&self) -> StyleConfig {
         StyleConfig {
             style: self.style.clone(),
+            enhance: self.enhance,
             strength: self.strength,
             region: self.region,
             folder: self.styles.clone(),

@@ -31,6 +31,8 @@ pub fn default_threads() -> usize {
 pub struct StyleConfig {
     /// A style's name, the path of an ONNX file, or "off".
     pub style: String,
+    /// Whether photos are restored before they are drawn.
+    pub enhance: bool,
     /// 0 is the photo, 1 the style alone.
     pub strength: f32,
     /// Which part of the picture is drawn.

@@ -353,7 +353,8 @@ fn size_changed(output: &[i64], height: usize, width: usize) -> String {
     format!("gives {output:?} for a picture of {width}x{height}; a style gives 3 channels at the size it was given")
 }
 
-fn common_multiple(a: u32, b: u32) -> u32 {
+/// The smallest number that both divide.
+pub(crate) fn common_multiple(a: u32, b: u32) -> u32 {
     let (mut x, mut y) = (a.max(1), b.max(1));
     let product = x * y;
     while y != 0 {

@@ -21,9 +21,12 @@ pub mod topology;
 mod tract;
 
 pub use checks::MAX_FILE;
+pub(crate) use load::common_multiple;
 pub use load::{Guess, Loaded, Options, Stated, Which, load, load_mixed};
 
-use crate::engine::fused::FusedGenerator;
+use crate::engine::fused::BlockMask;
+#[cfg(doc)]
+use crate::engine::fused::Changed;
 use crate::engine::region::Region;
 use crate::error::Result;
 use crate::frame::Size;
@@ -47,10 +50,24 @@ pub trait Generator: Send {
     /// The instruction set in statistics.
     fn isa(&self) -> &'static str;
 
-    /// The fused engine itself, where it runs the whole network: it can compute only what changed.
-    fn as_fused(&mut self) -> Option<&mut FusedGenerator> {
-        None
+    /// Whether it keeps what it computed of a picture, so that blocks can be drawn alone.
+    fn draws_blocks(&self) -> bool {
+        false
     }
+
+    /// As [`Generator::run`], but only `blocks` are drawn, as [`Changed::Only`] does, where that
+    /// [can be](Self::draws_blocks); `None` draws the whole picture. Returns the multiply-accumulates that were computed.
+    ///
+    /// # Errors
+    /// As [`Generator::run`]; [`Error::Input`](crate::Error::Input) where the mask is for another size.
+    fn run_blocks(&mut self, input: &[u8], size: Size, blocks: Option<&BlockMask>, output: &mut [u8]) -> Result<u64> {
+        let _ = blocks;
+        self.run(input, size, output)?;
+        Ok(self.macs(size))
+    }
+
+    /// Gives back the memory that is kept for each size: pictures of another one come from here on.
+    fn forget_sizes(&mut self) {}
 
     /// How many pixels around a place can change its output, or `None` where the whole picture can.
     fn halo(&self) -> Option<u32>;

@@ -10,6 +10,7 @@ use super::{Control, Messages, Pair, Patch, Snapshots};
 use crate::error::{Error, Result};
 use crate::frame::FrameKind;
 use crate::source::Rest;
+use crate::style::RESTORER;
 
 /// How often it is looked whether anything moves.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -204,7 +205,8 @@ impl Attendant {
         let styles = self.styles();
         let place = styles.iter().position(|style| *style == turn.followed_by).map_or(0, |place| place + 1);
         let after = styles.iter().cycle().skip(place).take(styles.len());
-        let next = after.into_iter().find(|style| **style != shown)?.clone();
+        // A restored photo is no picture to attract anybody with.
+        let next = after.into_iter().find(|style| **style != shown && *style != RESTORER)?.clone();
         turn.followed_by.clone_from(&next);
         Some(next)
     }

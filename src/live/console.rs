@@ -83,6 +83,7 @@ impl Console {
                 let split = if settings.split.is_some() { None } else { Some(self.border) };
                 self.patch(Patch { split: Some(split), ..Patch::default() })
             }
+            Action::Enhance => self.enhance(!settings.enhance),
             Action::Mirror => self.patch(Patch { mirror: Some(!settings.mirror), ..Patch::default() }),
             Action::PreviousStyle => self.change_style(settings.style, |place, count| (place + count - 1) % count),
             Action::NextStyle => self.change_style(settings.style, |place, count| (place + 1) % count),
@@ -147,6 +148,20 @@ impl Console {
             name if name == from => Ok(()),
             name => self.wear(name),
         }
+    }
+
+    /// Has photos restored before they are drawn, or no longer.
+    fn enhance(&self, enhance: bool) -> Result<()> {
+        let messages = self.messages.clone();
+        let done = move |loaded: Result<Settings>| match loaded {
+            Ok(settings) if settings.enhance == enhance => {
+                messages.say(format!("Restored photos {}", if enhance { "on" } else { "off" }));
+            }
+            // It was changed again meanwhile.
+            Ok(_) => {}
+            Err(error) => messages.complain(error.to_string()),
+        };
+        self.control.patch(&Patch { enhance: Some(enhance), ..Patch::default() }, done)
     }
 
     /// Has the style `name` loaded and worn.
@@ -235,14 +250,14 @@ mod tests {
 
     use super::*;
     use crate::frame::{Pool, Rate, Size};
-    use crate::live::{KioskConfig, SnapshotConfig, Snapshots, StyleList};
+    use crate::live::{KioskConfig, Look, SnapshotConfig, Snapshots, StyleList};
     use crate::picture::{Format, Written};
     use crate::source::Rest;
     use crate::style::Stylizer;
 
     fn console(folder: &Path, styles: &'static [&'static str]) -> Console {
         let settings = Settings::of_style("b");
-        let opener = Box::new(|style: &str| match style {
+        let opener = Box::new(|look: &Look| match look.style.as_str() {
             "broken" => Err(Error::Input("broken is no style".into())),
             _ => Ok(Stylizer::off()),
         });

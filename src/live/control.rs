@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::loader::{Opener, StyleLoader};
+use super::loader::{Look, Opener, StyleLoader};
 use super::settings::{Patch, Settings};
 use crate::error::{Error, Result};
 use crate::frame::SharedFrame;
-use crate::style::Stylizer;
+use crate::style::{RESTORER, Stylizer};
 use crate::threads::guarded;
 
 /// A photo and the picture that was made of it.
@@ -39,13 +39,13 @@ struct Shared {
     loader: Option<StyleLoader>,
 }
 
-/// Which style is wanted: of several wishes the last one counts.
+/// Which look is wanted: of several wishes the last one counts.
 #[derive(Debug, Default)]
 struct Wish {
     /// Counts the wishes of a run.
     number: u64,
-    /// The style that is being loaded.
-    style: Option<String>,
+    /// What is being loaded.
+    look: Option<Look>,
 }
 
 #[derive(Debug, Default)]
@@ -83,51 +83,52 @@ impl Control {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Changes settings. Another style is loaded on a thread of its own, tried on the newest photo, and taken once it has
-    /// been drawn with: until then the old one goes on. Where another is wished for meanwhile, only the last wish is
-    /// carried out. `done` is called, on that thread, with the settings that came of it; without a style in the patch at
-    /// once.
+    /// Changes settings. Another style, or what restores photos, is loaded on a thread of its own, tried on the newest photo,
+    /// and taken once it has been drawn with: until then the old one goes on. Where another is wished for meanwhile, only the
+    /// last wish is carried out. `done` is called, on that thread, with the settings that came of it; without anything to
+    /// load in the patch at once.
     ///
     /// # Errors
     /// [`Error::Usage`] where a value is out of range or this run cannot change its style; nothing is changed then.
     pub fn patch(&self, patch: &Patch, done: impl FnOnce(Result<Settings>) + Send + 'static) -> Result<()> {
         patch.check()?;
-        if self.0.loader.is_none() && patch.style.as_ref().is_some_and(|style| *style != self.settings().style) {
+        if self.0.loader.is_none() && patch.look_after(&self.settings().look()) != self.settings().look() {
             return Err(Error::Usage("this run cannot change its style; start another one".into()));
         }
-        let order = patch.style.as_deref().and_then(|style| self.wish(style));
+        let order = if patch.style.is_some() || patch.enhance.is_some() { self.wish(patch) } else { None };
         self.change(|settings| settings.apply(patch));
-        let (Some((number, name)), Some(loader)) = (order, &self.0.loader) else {
+        let (Some((number, look)), Some(loader)) = (order, &self.0.loader) else {
             done(Ok(self.settings()));
             return Ok(());
         };
         let (asked, loading) = (self.clone(), self.clone());
-        let style = name.clone();
         loader.load(
-            &style,
+            look.clone(),
             move || lock(&asked.0.wish).number == number,
-            move |opened| done(loading.loaded(number, name, opened)),
+            move |opened| done(loading.loaded(number, look, opened)),
         )
     }
 
-    /// Makes `style` the one that is wanted. Returns the wish's number and the style, where it has to be loaded.
-    fn wish(&self, style: &str) -> Option<(u64, String)> {
+    /// Makes the look that `patch` leads to the one that is wanted: what it does not name is as it was last wished for.
+    /// Returns the wish's number and the look, where it has to be loaded.
+    fn wish(&self, patch: &Patch) -> Option<(u64, Look)> {
         let mut wish = lock(&self.0.wish);
-        let is_shown = lock(&self.0.settings).style == style;
+        let shown = lock(&self.0.settings).look();
+        let look = patch.look_after(wish.look.as_ref().unwrap_or(&shown));
         wish.number += 1;
-        wish.style = (!is_shown).then(|| style.to_string());
-        wish.style.clone().map(|style| (wish.number, style))
+        wish.look = (look != shown).then_some(look);
+        wish.look.clone().map(|look| (wish.number, look))
     }
 
-    /// What becomes of a style that was loaded for a wish, or of a wish that was overtaken.
-    fn loaded(&self, number: u64, style: String, opened: Option<Result<Stylizer>>) -> Result<Settings> {
+    /// What becomes of a look that was loaded for a wish, or of a wish that was overtaken.
+    fn loaded(&self, number: u64, look: Look, opened: Option<Result<Stylizer>>) -> Result<Settings> {
         let tried = opened.map(|opened| self.tried(opened)).transpose();
         let mut wish = lock(&self.0.wish);
         if wish.number == number {
-            wish.style = None;
+            wish.look = None;
             if let Some(stylizer) = tried? {
                 *lock(&self.0.next_style) = Some(stylizer);
-                self.change(|settings| settings.style = style);
+                self.change(|settings| (settings.style, settings.enhance) = (look.style, look.enhance));
             }
         }
         drop(wish);
@@ -146,21 +147,23 @@ impl Control {
         })
     }
 
-    /// Loads the style `name` anew, where it is the one that is worn, and has it taken once it is ready: its file was
-    /// replaced. `done` is called then; not at all where another style is worn.
+    /// Loads the style `name` anew, where it is worn or restores photos, and has it taken once it is ready: its file was
+    /// replaced. `done` is called then; not at all where something else is worn.
     ///
     /// # Errors
     /// [`Error::Tool`] where styles can no longer be loaded.
     pub(crate) fn renew_style(&self, name: &str, done: impl FnOnce(Result<()>) + Send + 'static) -> Result<()> {
-        let is_worn = |control: &Self, name: &str| lock(&control.0.settings).style == name;
-        let Some(loader) = self.0.loader.as_ref().filter(|_| is_worn(self, name)) else { return Ok(()) };
-        let (asked, loading, owned, worn) = (self.clone(), self.clone(), name.to_string(), name.to_string());
+        let worn = lock(&self.0.settings).look();
+        let is_part = worn.style == name || (worn.enhance && name == RESTORER);
+        let Some(loader) = self.0.loader.as_ref().filter(|_| is_part) else { return Ok(()) };
+        let is_worn = |control: &Self, look: &Look| lock(&control.0.settings).look() == *look;
+        let (asked, loading, wanted, look) = (self.clone(), self.clone(), worn.clone(), worn.clone());
         loader.load(
-            name,
-            move || is_worn(&asked, &worn),
+            worn,
+            move || is_worn(&asked, &wanted),
             move |opened| {
                 let Some(tried) = opened.map(|opened| loading.tried(opened)) else { return };
-                if is_worn(&loading, &owned) {
+                if is_worn(&loading, &look) {
                     done(tried.map(|stylizer| {
                         *lock(&loading.0.next_style) = Some(stylizer);
                         loading.change(|_| ());
@@ -248,7 +251,7 @@ mod tests {
     }
 
     fn opener() -> Opener {
-        Box::new(|style: &str| match style {
+        Box::new(|look: &Look| match look.style.as_str() {
             "missing" => Err(Error::Usage("there is no style 'missing'".into())),
             _ => Ok(Stylizer::off()),
         })
@@ -288,6 +291,40 @@ mod tests {
     }
 
     #[test]
+    fn restoring_photos_is_loaded_with_the_style_that_was_last_wished_for() {
+        let (opened, openings) = mpsc::channel();
+        let opener: Opener = Box::new(move |look: &Look| {
+            opened.send((look.style.clone(), look.enhance)).unwrap();
+            if look.style == "plain" && look.enhance { Err(Error::Usage("no".into())) } else { Ok(Stylizer::off()) }
+        });
+        let control = Control::new(settings(), Some(opener)).unwrap();
+        let wish = |style: Option<&str>, enhance: Option<bool>| {
+            let patch = Patch { style: style.map(str::to_string), enhance, ..Patch::default() };
+            let settings = patched(&control, &patch)?;
+            Ok::<_, Error>((settings.style, settings.enhance))
+        };
+        let opened = || openings.try_recv().ok();
+        assert_eq!(wish(None, Some(true)).unwrap(), ("off".into(), true));
+        assert_eq!((opened(), control.take_style().is_some()), (Some(("off".into(), true)), true));
+        assert_eq!(wish(None, Some(true)).unwrap(), ("off".into(), true));
+        assert_eq!(opened(), None, "it is so already");
+        assert_eq!(wish(Some("other"), None).unwrap(), ("other".into(), true));
+        assert_eq!(opened(), Some(("other".into(), true)));
+        wish(Some("plain"), None).unwrap_err();
+        assert_eq!((control.settings().style.as_str(), control.settings().enhance), ("other", true));
+        assert_eq!(wish(Some("plain"), Some(false)).unwrap(), ("plain".into(), false));
+        (0..2).for_each(|_| drop(opened()));
+        // Its file was replaced: it is worn only where photos are restored.
+        control.renew_style(RESTORER, |_| panic!("it is not worn")).unwrap();
+        wish(Some("other"), Some(true)).unwrap();
+        assert_eq!(opened(), Some(("other".into(), true)));
+        let (told, told_to) = mpsc::channel();
+        control.renew_style(RESTORER, move |renewed| told.send(renewed).unwrap()).unwrap();
+        told_to.recv().unwrap().unwrap();
+        assert_eq!(opened(), Some(("other".into(), true)));
+    }
+
+    #[test]
     fn a_style_that_cannot_be_loaded_leaves_the_old_one() {
         let control = Control::new(settings(), Some(opener())).unwrap();
         let patch = Patch { style: Some("missing".into()), ..Patch::default() };
@@ -301,10 +338,10 @@ mod tests {
     fn of_several_wishes_the_last_one_counts() {
         let (go, gone) = mpsc::channel();
         let (opened, openings) = mpsc::channel();
-        let opener: Opener = Box::new(move |style: &str| {
-            opened.send(style.to_string()).unwrap();
+        let opener: Opener = Box::new(move |look: &Look| {
+            opened.send(look.style.clone()).unwrap();
             gone.recv().unwrap();
-            if style == "broken" { panic!("the file breaks the opener") } else { Ok(Stylizer::off()) }
+            if look.style == "broken" { panic!("the file breaks the opener") } else { Ok(Stylizer::off()) }
         });
         let control = Control::new(settings(), Some(opener)).unwrap();
         let (told, ends) = mpsc::channel();

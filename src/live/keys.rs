@@ -42,6 +42,8 @@ pub enum Action {
     Weaker,
     /// The photo beside the picture, or no longer.
     Compare,
+    /// Photos restored before they are drawn, or no longer.
+    Enhance,
     /// The picture as it is now into a file.
     Snapshot,
     /// The pictures from now on into a file, or no longer.
@@ -71,6 +73,7 @@ pub fn action(key: Key) -> Option<Action> {
         Key::Character(letter) => match letter.to_ascii_lowercase() {
             ' ' => Action::Toggle,
             'c' => Action::Compare,
+            'e' => Action::Enhance,
             's' => Action::Snapshot,
             'r' => Action::Record,
             '.' => Action::MixMore,
@@ -113,12 +116,13 @@ impl Lock {
 }
 
 /// The keys and what they do, as a help shows them.
-pub const HELP: [(&str, &str); 12] = [
+pub const HELP: [(&str, &str); 13] = [
     ("Space", "style on or off"),
     ("Left, Right", "another style"),
     ("Up, Down", "more or less of it"),
     (". ,", "more or less of the next style mixed into it"),
     ("c", "compare with the photo; the mouse moves the border"),
+    ("e", "restore the photo first: noise, blur, low light"),
     ("m", "mirror"),
     ("s, Enter", "snapshot"),
     ("r", "record, and stop recording"),
@@ -152,7 +156,7 @@ mod tests {
                 seen.push(found);
             }
         }
-        assert_eq!(seen.len(), 17);
+        assert_eq!(seen.len(), 18);
     }
 
     #[test]

@@ -9,14 +9,23 @@ use crate::error::{Error, Result};
 use crate::style::Stylizer;
 use crate::threads::{self, guarded};
 
-/// Opens a style by its name or path.
-pub type Opener = Box<dyn FnMut(&str) -> Result<Stylizer> + Send>;
+/// What is worn: the part of the settings that has to be loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// A style's name, or the path of its file.
+    pub style: String,
+    /// Whether photos are restored before they are drawn.
+    pub enhance: bool,
+}
+
+/// Opens a look.
+pub type Opener = Box<dyn FnMut(&Look) -> Result<Stylizer> + Send>;
 
 type Done = Box<dyn FnOnce(Option<Result<Stylizer>>) + Send>;
 
-/// A style that somebody wants.
+/// A look that somebody wants.
 struct Order {
-    style: String,
+    look: Look,
     /// Whether it is still wanted when its turn comes.
     still: Box<dyn FnOnce() -> bool + Send>,
     done: Done,
@@ -41,27 +50,27 @@ impl StyleLoader {
     pub fn start(mut opener: Opener) -> Result<Self> {
         let (orders, ordered) = mpsc::channel::<Order>();
         let work = move || {
-            for Order { style, still, done } in ordered {
+            for Order { look, still, done } in ordered {
                 // A file that breaks the thread would break every later choice with it.
-                done(still().then(|| guarded("styles", || opener(&style))));
+                done(still().then(|| guarded("styles", || opener(&look))));
             }
         };
         threads::spawn("styles", work)?;
         Ok(Self { orders: Mutex::new(orders) })
     }
 
-    /// Opens `style` when those before it are open, where it is `still` wanted then, and calls `done` on the loader's
+    /// Opens `look` when those before it are open, where it is `still` wanted then, and calls `done` on the loader's
     /// thread: with `None` where it was not.
     ///
     /// # Errors
     /// [`Error::Tool`] where the thread has ended, which it does not unless `done` broke it.
     pub fn load(
         &self,
-        style: &str,
+        look: Look,
         still: impl FnOnce() -> bool + Send + 'static,
         done: impl FnOnce(Option<Result<Stylizer>>) + Send + 'static,
     ) -> Result<()> {
-        let order = Order { style: style.into(), still: Box::new(still), done: Box::new(done) };
+        let order = Order { look, still: Box::new(still), done: Box::new(done) };
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.send(order).map_err(|_| Error::Tool("styles can no longer be loaded; start nijigen again".into()))
     }

@@ -23,7 +23,7 @@ pub use attendant::{Attendant, KioskConfig, StyleList};
 pub use console::Console;
 pub use control::{Control, Pair};
 pub use keys::{Action, HELP, Key, Lock, action};
-pub use loader::{Opener, StyleLoader};
+pub use loader::{Look, Opener, StyleLoader};
 pub use messages::Messages;
 pub use recorder::{Recorder, RecordingKind};
 pub use settings::{Patch, Settings};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::loader::Look;
 use crate::engine::region::Region;
 use crate::error::{Error, Result};
 
@@ -12,6 +13,9 @@ pub struct Settings {
     pub on: bool,
     /// The style that is applied, or wanted next while it is being loaded: its name, or the path of its file.
     pub style: String,
+    /// Whether photos are restored before they are drawn: noise, JPEG's blocks, blur, scratches, small holes, low light.
+    /// What is not drawn is the restored photo then.
+    pub enhance: bool,
     /// How much of the style, 0 (the photo) to 1 (the style alone).
     #[serde(serialize_with = "as_written")]
     pub strength: f32,
@@ -35,6 +39,8 @@ pub struct Patch {
     pub on: Option<bool>,
     /// [`Settings::style`].
     pub style: Option<String>,
+    /// [`Settings::enhance`].
+    pub enhance: Option<bool>,
     /// [`Settings::strength`].
     pub strength: Option<f32>,
     /// [`Settings::region`].
@@ -59,6 +65,12 @@ fn given<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Optio
 }
 
 impl Patch {
+    /// The look that this change leads to from another.
+    pub(super) fn look_after(&self, before: &Look) -> Look {
+        let style = self.style.as_ref().unwrap_or(&before.style).clone();
+        Look { style, enhance: self.enhance.unwrap_or(before.enhance) }
+    }
+
     /// Whether all values lie in their ranges.
     ///
     /// # Errors
@@ -85,6 +97,7 @@ impl Settings {
         Self {
             on: true,
             style: style.into(),
+            enhance: false,
             strength: 1.0,
             region: Region::All,
             stability: 0.0,
@@ -93,9 +106,14 @@ impl Settings {
         }
     }
 
-    /// Takes over what `patch` names, except for the style, which has to be loaded first.
+    /// What is to be loaded for them.
+    pub fn look(&self) -> Look {
+        Look { style: self.style.clone(), enhance: self.enhance }
+    }
+
+    /// Takes over what `patch` names, except for the look, which has to be loaded first.
     pub(super) fn apply(&mut self, patch: &Patch) {
-        let Patch { on, style: _, strength, region, stability, split, mirror } = patch;
+        let Patch { on, style: _, enhance: _, strength, region, stability, split, mirror } = patch;
         self.on = on.unwrap_or(self.on);
         self.strength = strength.unwrap_or(self.strength);
         self.region = region.unwrap_or(self.region);
@@ -113,14 +131,14 @@ mod tests {
 
     #[test]
     fn a_patch_changes_what_it_names() {
-        let (style, split) = ("anime".into(), Some(0.5));
-        let before =
-            Settings { on: true, style, strength: 1.0, region: Region::All, stability: 0.5, split, mirror: false };
+        let before = Settings { stability: 0.5, split: Some(0.5), ..Settings::of_style("anime") };
         for (json, after) in [
             ("{}", before.clone()),
             (r#"{"split": null}"#, Settings { split: None, ..before.clone() }),
             (r#"{"split": 0.25, "on": false}"#, Settings { split: Some(0.25), on: false, ..before.clone() }),
             (r#"{"region": "person"}"#, Settings { region: Region::Person, ..before.clone() }),
+            // They are taken over once they are loaded.
+            (r#"{"style": "comic", "enhance": true}"#, before.clone()),
             (r#"{"stability": 0}"#, Settings { stability: 0.0, ..before.clone() }),
             (r#"{"strength": 0, "mirror": true}"#, Settings { strength: 0.0, mirror: true, ..before.clone() }),
         ] {
@@ -134,16 +152,7 @@ mod tests {
 
     #[test]
     fn numbers_are_told_as_they_were_given() {
-        let style = "anime".to_string();
-        let settings = Settings {
-            on: true,
-            style,
-            strength: 0.7,
-            region: Region::All,
-            stability: 0.3,
-            split: None,
-            mirror: false,
-        };
+        let settings = Settings { strength: 0.7, stability: 0.3, ..Settings::of_style("anime") };
         let value = serde_json::to_value(&settings).unwrap();
         assert_eq!((value["strength"].to_string(), value["stability"].to_string()), ("0.7".into(), "0.3".into()));
     }

@@ -91,9 +91,9 @@ struct Live {
 
 impl Live {
     fn start() -> (Self, thread::JoinHandle<Result<Summary>>) {
-        let opener: Opener = Box::new(|name| match name.parse() {
-            Ok(tone) => Ok(Stylizer::new(name, Box::new(Paint(tone)), 1.0)),
-            Err(_) => Err(Error::Usage(format!("there is no style '{name}'"))),
+        let opener: Opener = Box::new(|look| match look.style.parse() {
+            Ok(tone) => Ok(Stylizer::new(look.style.as_str(), Box::new(Paint(tone)), 1.0)),
+            Err(_) => Err(Error::Usage(format!("there is no style '{}'", look.style))),
         });
         let settings = Settings::of_style("100");
         let control = Control::new(settings, Some(opener)).unwrap();

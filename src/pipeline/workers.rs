@@ -209,7 +209,8 @@ impl Stylize {
                 }
             }
             let settings = follower.settings();
-            self.stylizer.set_strength(if settings.on { settings.strength } else { 0.0 });
+            self.stylizer.set_on(settings.on);
+            self.stylizer.set_strength(settings.strength);
             self.stylizer.set_region(settings.region);
             self.stylizer.set_stability(settings.stability);
         }

@@ -20,7 +20,7 @@ use super::reply::{self, Refusal};
 use super::{SINK, Site, jpeg, metrics};
 use crate::error::Error;
 use crate::frame::FrameKind;
-use crate::live::Patch;
+use crate::live::{Look, Patch};
 use crate::source::SourceStatus;
 use crate::style::Mixture;
 
@@ -203,12 +203,16 @@ pub async fn snapshot(State(site): Shared) -> Answer {
     Ok(reply::jpeg(drawn.map_err(|e| broke(e.to_string()))?.map_err(|e| broke(e.to_string()))?))
 }
 
-/// Takes a photo. The query may name a `style`, a `strength` and a `region` other than the run's.
+/// Takes a photo. The query may name a `style`, a `strength`, a `region` and `enhance` other than the run's.
 pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap, body: Body) -> Answer {
-    let (mut style, mut strength, mut region) = (None, None, None);
+    let (mut style, mut enhance, mut strength, mut region) = (None, None, None, None);
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         match &*name {
             "style" => style = Some(value.into_owned()),
+            "enhance" => {
+                let no_truth = |_| Refusal::bad("enhance is true or false");
+                enhance = Some(value.parse().map_err(no_truth)?);
+            }
             // What is no number is out of range, and said to be.
             "strength" => strength = Some(value.parse().unwrap_or(f32::NAN)),
             "region" => {
@@ -226,7 +230,8 @@ pub async fn image(State(site): Shared, RawQuery(query): RawQuery, headers: Head
     let offer = site.shelf.styles().into_iter().find(|offer| offer.style.name == style);
     let (style, edition) = offer.map_or((style, 0), |offer| (offer.address(), offer.edition));
     let (strength, region) = (strength.unwrap_or(settings.strength), region.unwrap_or(settings.region));
-    let wish = Wish { style, edition, strength, region };
+    let look = Look { style, enhance: enhance.unwrap_or(settings.enhance) };
+    let wish = Wish { look, edition, strength, region };
     let photo = site.studio.receive(&headers, body).await?;
     site.studio.draw(photo, wish).await.map(reply::jpeg)
 }

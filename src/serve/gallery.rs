@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use super::{Opener, jpeg};
 use crate::error::{Error, Result};
 use crate::frame::Size;
-use crate::live::{Control, Offer, Shelf};
+use crate::live::{Control, Look, Offer, Shelf};
 use crate::picture::{self, Picture};
 use crate::pixels::resize::{Filter, Scaler};
 use crate::style::{Card, Registry, Stylizer};
@@ -126,7 +126,7 @@ fn draw_all(control: &Control, opener: &Opener, ordered: &Receiver<Offer>, wall:
 
 fn exhibit(offer: &Offer, opener: &Opener, example: &Picture) -> Result<Exhibit> {
     let Card { description, base_sha256: base, .. } = Registry::card(&offer.style)?;
-    let mut stylizer = opener(&offer.address())?;
+    let mut stylizer = opener(&Look { style: offer.address(), enhance: false })?;
     stylizer.set_strength(1.0);
     Ok(Exhibit {
         description,
@@ -169,8 +169,8 @@ mod tests {
         let opened = Arc::new(Mutex::new(Vec::new()));
         let opener: Opener = {
             let opened = Arc::clone(&opened);
-            Arc::new(move |address: &str| {
-                opened.lock().unwrap().push(address.to_string());
+            Arc::new(move |look: &Look| {
+                opened.lock().unwrap().push(look.style.clone());
                 Ok(Stylizer::off())
             })
         };

@@ -29,7 +29,7 @@ pub use watched::Watched;
 
 use crate::config::ServeConfig;
 use crate::error::{Error, Result};
-use crate::live::{Attendant, Control, Shelf};
+use crate::live::{Attendant, Control, Look, Shelf};
 use crate::pipeline::stats::Stats;
 use crate::style::Stylizer;
 use crate::threads;
@@ -41,8 +41,8 @@ use stream::Stream;
 /// The name in the statistics of the sink that stands for those who watch.
 const SINK: &str = "http";
 
-/// Opens a style by its name, apart from the run's own: for photos and thumbnails.
-pub type Opener = Arc<dyn Fn(&str) -> Result<Stylizer> + Send + Sync>;
+/// Opens a look, apart from the run's own: for photos and thumbnails.
+pub type Opener = Arc<dyn Fn(&Look) -> Result<Stylizer> + Send + Sync>;
 
 /// What the service shows and steers.
 pub struct Service {

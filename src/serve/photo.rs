@@ -16,6 +16,7 @@ use super::{Opener, jpeg};
 use crate::config::DEFAULT_DETAIL;
 use crate::engine::region::Region;
 use crate::error::{Error, Result};
+use crate::live::Look;
 use crate::picture;
 use crate::style::Stylizer;
 
@@ -47,7 +48,7 @@ struct Easel {
 }
 
 struct Opened {
-    style: String,
+    look: Look,
     edition: u64,
     stylizer: Stylizer,
 }
@@ -62,9 +63,9 @@ pub struct Photo {
 /// How a photo is drawn.
 #[derive(Debug)]
 pub struct Wish {
-    /// By what the style is opened.
-    pub style: String,
-    /// Its edition: another one is opened anew.
+    /// By what the style is opened, and whether the photo is restored first.
+    pub look: Look,
+    /// The style's edition: another one is opened anew.
     pub edition: u64,
     /// 0 is the photo, 1 the style alone.
     pub strength: f32,
@@ -136,12 +137,12 @@ impl Easel {
         drop(photo);
         let mut picture = decoded.map_err(|why| Error::Input(format!("the photo {why}")))?;
         // Taken out, so that one that breaks is not used again.
-        let kept = self.stylizer.take().filter(|kept| kept.style == wish.style && kept.edition == wish.edition);
+        let kept = self.stylizer.take().filter(|kept| kept.look == wish.look && kept.edition == wish.edition);
         let mut opened = match kept {
             Some(opened) => opened,
             None => {
-                let stylizer = (self.opener)(&wish.style)?.with_detail(DEFAULT_DETAIL);
-                Opened { style: wish.style.clone(), edition: wish.edition, stylizer }
+                let stylizer = (self.opener)(&wish.look)?.with_detail(DEFAULT_DETAIL);
+                Opened { look: wish.look.clone(), edition: wish.edition, stylizer }
             }
         };
         opened.stylizer.set_strength(wish.strength);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::frame::{Pool, Size};
-use crate::live::{KioskConfig, Messages, Settings, Shelf, SnapshotConfig, Snapshots};
+use crate::live::{KioskConfig, Look, Messages, Settings, Shelf, SnapshotConfig, Snapshots};
 use crate::picture::{Format, Written};
 use crate::source::Rest;
 use crate::style::Registry;
@@ -34,7 +34,8 @@ impl Site {
     }
 
     fn with_token(token: Option<&str>) -> Self {
-        let opener = |_: &str| Ok(Stylizer::off());
+        let opener = |_: &Look| Ok(Stylizer::off());
+        let trial = |_: &str| Ok(Stylizer::off());
         let settings = Settings::of_style("off");
         let control = Control::new(settings, Some(Box::new(opener))).unwrap();
         let config = ServeConfig { address: "127.0.0.1:0".parse().unwrap(), token: token.map(str::to_string) };
@@ -59,7 +60,7 @@ impl Site {
             control: control.clone(),
             stats: Arc::new(Stats::new([])),
             attendant,
-            shelf: Shelf::start(Registry::discover(None), control.clone(), Box::new(opener), Messages::default())
+            shelf: Shelf::start(Registry::discover(None), control.clone(), Box::new(trial), Messages::default())
                 .unwrap(),
             opener: Arc::new(opener),
             source: "test".into(),

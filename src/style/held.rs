@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::engine::fused::FusedGenerator;
+use crate::engine::Generator;
+use crate::engine::fused::BlockMask;
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
@@ -54,7 +55,7 @@ impl Held {
 
     /// The blocks that the last frame changed.
     #[cfg(test)]
-    pub(super) fn mask(&self) -> &crate::engine::fused::BlockMask {
+    pub(super) fn mask(&self) -> &BlockMask {
         self.detector.mask()
     }
 
@@ -66,7 +67,7 @@ impl Held {
     /// Draws what has changed into `output`. Returns the multiply-accumulates that were computed.
     pub(super) fn run(
         &mut self,
-        engine: &mut FusedGenerator,
+        generator: &mut dyn Generator,
         scaled: &mut Scaled,
         frame: LiveFrame<'_>,
         output: &mut [u8],
@@ -74,19 +75,24 @@ impl Held {
         let Self { detector, shown } = self;
         detector.look(frame.pixels, frame.captured, frame.stability);
         let (mask, processed) = (detector.mask(), detector.processed());
-        let computed = scaled.run_only(engine, processed, frame.size, mask, shown)?;
+        let computed = scaled.run_only(generator, processed, frame.size, mask, shown)?;
         if frame.strength < 1.0 {
             // With the pixels as processed: those of the camera differ each time, if only by their noise.
-            let width = frame.size.width as usize;
-            for y in 0..frame.size.height as usize {
-                for run in mask.runs(y..y + 1, width) {
-                    let bytes = (y * width + run.start) * 3..(y * width + run.end) * 3;
-                    blend(&processed[bytes.clone()], &mut shown[bytes], frame.strength);
-                }
-            }
+            blend_blocks(mask, frame.size, processed, shown, frame.strength);
         }
         output.copy_from_slice(shown);
         Ok(computed)
+    }
+}
+
+/// [`blend`]s these blocks of two pictures of `size` alone.
+pub(super) fn blend_blocks(blocks: &BlockMask, size: Size, photo: &[u8], drawn: &mut [u8], strength: f32) {
+    let width = size.width as usize;
+    for y in 0..size.height as usize {
+        for run in blocks.runs(y..y + 1, width) {
+            let bytes = (y * width + run.start) * 3..(y * width + run.end) * 3;
+            blend(&photo[bytes.clone()], &mut drawn[bytes], strength);
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use crate::style::{Card, Mixture, Stylizer};
 /// The styles that are part of the binary: ONNX file and card.
 const BUILT_IN: &[(&[u8], &str)] =
     &[(include_bytes!("../../models/anime.onnx"), include_str!("../../models/anime.toml"))];
+/// The style that restores photos before another draws them.
+pub const RESTORER: &str = "restore";
 /// The largest card.
 const MAX_CARD: u64 = 1 << 20;
 
@@ -218,19 +220,36 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`].
     pub fn stylizer(&self, config: &StyleConfig) -> Result<(Stylizer, Vec<String>)> {
-        if config.style == "off" {
-            return Ok((Stylizer::off(), Vec::new()));
+        let (mut stylizer, mut notes) = if config.style == "off" {
+            (Stylizer::off(), Vec::new())
+        } else {
+            let style = self.open(&config.style, config.engine)?;
+            (Stylizer::new(style.card.name, style.generator, config.strength), style.notes)
+        };
+        if config.enhance {
+            let restorer = self.restorer(config.engine)?;
+            stylizer = stylizer.enhanced_by(restorer.generator);
+            notes.extend(restorer.notes);
         }
-        let style = self.open(&config.style, config.engine)?;
-        let mut stylizer = Stylizer::new(style.card.name, style.generator, config.strength);
-        if config.region != Region::All && !stylizer.has_person_mask() {
+        if config.region != Region::All && config.style != "off" && !stylizer.has_person_mask() {
             return Err(Error::Usage(format!(
                 "the style {} does not know a person from what is behind: leave --region out, or choose another style",
                 stylizer.name()
             )));
         }
         stylizer.set_region(config.region);
-        Ok((stylizer, style.notes))
+        Ok((stylizer, notes))
+    }
+
+    /// Opens the style that restores photos.
+    fn restorer(&self, options: Options) -> Result<OpenStyle> {
+        if !self.list()?.iter().any(|style| style.name == RESTORER) {
+            return Err(Error::Usage(format!(
+                "there is no style '{RESTORER}', which restores photos before they are drawn: put {RESTORER}.onnx into a \
+                 styles folder, or leave --enhance out"
+            )));
+        }
+        self.open(RESTORER, options)
     }
 }
 
@@ -382,6 +401,37 @@ mod tests {
         named("c", b"no style");
         let error = registry.open("one", Options::threads(1)).err().unwrap().to_string();
         assert!(error.contains("a.onnx"), "{error}");
+    }
+
+    #[test]
+    fn photos_are_restored_by_the_style_of_that_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = registry(folder.path());
+        let config = |style: &str| StyleConfig {
+            style: style.into(),
+            enhance: true,
+            strength: 1.0,
+            region: Region::All,
+            folder: None,
+            engine: Options::threads(1),
+        };
+        if !BUILT_IN.iter().any(|(_, card)| Card::parse(card).unwrap().name == RESTORER) {
+            let error = registry.stylizer(&config("off")).err().unwrap();
+            assert!(matches!(&error, Error::Usage(why) if why.contains("restore.onnx")), "{error}");
+        }
+        fs::write(folder.path().join("restore.onnx"), tiny(1)).unwrap();
+        fs::write(folder.path().join("other.onnx"), tiny(2)).unwrap();
+        let size = crate::frame::Size::new(32, 24);
+        let photo = vec![99; size.rgb_len()];
+        let drawn = |config: &StyleConfig, photo: &[u8]| {
+            let mut output = vec![0; photo.len()];
+            registry.stylizer(config).unwrap().0.run(photo, size, &mut output).unwrap();
+            output
+        };
+        let alone = |style: &str| StyleConfig { enhance: false, ..config(style) };
+        let restored = drawn(&config("off"), &photo);
+        assert!(restored != photo && restored == drawn(&alone(RESTORER), &photo));
+        assert!(drawn(&config("other"), &photo) == drawn(&alone("other"), &restored));
     }
 
     #[test]

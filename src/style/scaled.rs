@@ -6,7 +6,9 @@
 use std::fmt;
 
 use crate::engine::Generator;
-use crate::engine::fused::{BLOCK, BlockMask, Changed, FusedGenerator};
+#[cfg(doc)]
+use crate::engine::fused::Changed;
+use crate::engine::fused::{BLOCK, BlockMask};
 use crate::error::{Error, Result};
 use crate::frame::Size;
 use crate::pixels::guided::{Guided, Part, Pictures};
@@ -75,8 +77,8 @@ impl fmt::Display for Scale {
 pub struct Scaled {
     scale: Scale,
     stage: Option<Stage>,
-    /// The size of the last picture, where [`Scaled::run_only`] drew it at this scale: only then is what the engine and the
-    /// stage have kept the picture before.
+    /// The size of the last picture, where [`Scaled::run_only`] drew it at this scale: only then is what the generator and
+    /// the stage have kept the picture before.
     current: Option<Size>,
 }
 
@@ -111,10 +113,10 @@ impl Scaled {
     /// scale.
     ///
     /// # Errors
-    /// As [`FusedGenerator::run_changed`].
+    /// As [`Generator::run_blocks`].
     pub fn run_only(
         &mut self,
-        engine: &mut FusedGenerator,
+        generator: &mut dyn Generator,
         frame: &[u8],
         size: Size,
         blocks: &BlockMask,
@@ -124,12 +126,12 @@ impl Scaled {
         if !blocks.is_for(size) {
             return Err(Error::Input(format!("a mask for another size was given with a frame of {size}")));
         }
-        // What the engine has kept of this scale may be a minute old.
+        // What the generator has kept of this scale may be a minute old.
         let current = self.current.take() == Some(size);
         let blocks = current.then_some(blocks);
         let macs = match self.scale {
-            Scale::Full => engine.run_changed(frame, size, blocks.map_or(Changed::Whole, Changed::Only), 0, output),
-            scale => Stage::of(&mut self.stage, scale, size).run_only(engine, frame, blocks, output),
+            Scale::Full => generator.run_blocks(frame, size, blocks, output),
+            scale => Stage::of(&mut self.stage, scale, size).run_only(generator, frame, blocks, output),
         }?;
         self.current = Some(size);
         Ok(macs)
@@ -188,14 +190,14 @@ impl Stage {
 
     fn run_only(
         &mut self,
-        engine: &mut FusedGenerator,
+        generator: &mut dyn Generator,
         photo: &[u8],
         blocks: Option<&BlockMask>,
         output: &mut [u8],
     ) -> Result<u64> {
         let Some(blocks) = blocks else {
             self.reducer.reduce(photo, &mut self.reduced);
-            let macs = engine.run_changed(&self.reduced, self.small, Changed::Whole, 0, &mut self.drawn)?;
+            let macs = generator.run_blocks(&self.reduced, self.small, None, &mut self.drawn)?;
             self.enlarge_whole(photo, output);
             return Ok(macs);
         };
@@ -204,7 +206,7 @@ impl Stage {
         }
         self.reducer.reduce(photo, &mut self.reduced);
         reduce_mask(blocks, self.size, self.small, &mut self.mask);
-        let macs = engine.run_changed(&self.reduced, self.small, Changed::Only(&self.mask), 0, &mut self.drawn)?;
+        let macs = generator.run_blocks(&self.reduced, self.small, Some(&self.mask), &mut self.drawn)?;
         let (width, height) = (self.size.width as usize, self.size.height as usize);
         for rows in (0..height).step_by(BLOCK).map(|y| y..(y + BLOCK).min(height)) {
             for columns in blocks.runs(rows.clone(), width) {

@@ -9,6 +9,7 @@ use crate::engine::region::Region;
 use crate::error::Result;
 use crate::frame::Size;
 use crate::pixels::blend::blend;
+use crate::style::enhanced::Enhanced;
 use crate::style::held::{Held, LiveFrame, Work};
 use crate::style::large::{self, Way};
 use crate::style::scaled::{Scale, Scaled};
@@ -16,7 +17,8 @@ use crate::style::scaled::{Scale, Scaled};
 /// Applies a style, or none, to pictures of any size.
 pub struct Stylizer {
     name: String,
-    generator: Option<Box<dyn Generator>>,
+    drawing: Drawing,
+    on: bool,
     strength: f32,
     stability: f32,
     region: Region,
@@ -26,10 +28,60 @@ pub struct Stylizer {
     held: Option<Held>,
 }
 
+/// What makes a picture of a photo.
+enum Drawing {
+    /// Nothing: it is the photo.
+    Nothing,
+    /// A style's network.
+    Style(Box<dyn Generator>),
+    /// A style's network, or none, behind one that restores the photo.
+    Enhanced(Enhanced),
+}
+
+impl Drawing {
+    /// The network to run, and how strongly what it gives is to be mixed with the photo; `None` where a picture is the photo.
+    fn network(&mut self, on: bool, strength: f32) -> Option<(&mut dyn Generator, f32)> {
+        match self {
+            _ if !on => None,
+            Self::Style(style) if strength > 0.0 => Some((style.as_mut(), strength)),
+            Self::Nothing | Self::Style(_) => None,
+            // It mixes by itself, with the restored photo.
+            Self::Enhanced(enhanced) => Some((enhanced, 1.0)),
+        }
+    }
+
+    /// The whole of it, whether it is to be run or not.
+    fn generator(&self) -> Option<&dyn Generator> {
+        match self {
+            Self::Nothing => None,
+            Self::Style(style) => Some(style.as_ref()),
+            Self::Enhanced(enhanced) => Some(enhanced),
+        }
+    }
+
+    fn generator_mut(&mut self) -> Option<&mut dyn Generator> {
+        match self {
+            Self::Nothing => None,
+            Self::Style(style) => Some(style.as_mut()),
+            Self::Enhanced(enhanced) => Some(enhanced),
+        }
+    }
+
+    /// The network that gives a picture its look, and the detail with which it draws a photo.
+    fn shown(&self, detail: Detail) -> Option<(&dyn Generator, Detail)> {
+        match self {
+            Self::Nothing => None,
+            Self::Style(style) => Some((style.as_ref(), detail)),
+            Self::Enhanced(enhanced) => Some((enhanced.shown(), enhanced.detail(detail))),
+        }
+    }
+}
+
 impl fmt::Debug for Stylizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, strength, stability, detail, .. } = self;
-        write!(f, "Stylizer({name}, {strength}, {stability}, {detail})")
+        let Self { name, drawing, strength, stability, detail, .. } = self;
+        let enhanced = if matches!(drawing, Drawing::Enhanced(_)) { "enhanced, " } else { "" };
+        write!(f, "Stylizer({name}, {enhanced}{strength}, {stability}, {detail})")
     }
 }
 
@@ -38,7 +90,8 @@ impl Stylizer {
     pub fn off() -> Self {
         Self {
             name: "off".into(),
-            generator: None,
+            drawing: Drawing::Nothing,
+            on: true,
             strength: 0.0,
             stability: 0.0,
             region: Region::All,
@@ -51,7 +104,18 @@ impl Stylizer {
     /// Applies `generator` at the picture's own size, mixed with the photo: `strength` 0 is the photo, 1 the style alone.
     pub fn new(name: impl Into<String>, generator: Box<dyn Generator>, strength: f32) -> Self {
         let strength = strength.clamp(0.0, 1.0);
-        Self { name: name.into(), generator: Some(generator), strength, ..Self::off() }
+        Self { name: name.into(), drawing: Drawing::Style(generator), strength, ..Self::off() }
+    }
+
+    /// The same for photos that go through `restorer` first: they are restored at their own size, and where the style does
+    /// not draw, or not strongly, the restored photo is seen.
+    #[must_use]
+    pub fn enhanced_by(self, restorer: Box<dyn Generator>) -> Self {
+        let style = match self.drawing {
+            Drawing::Style(style) => Some(style),
+            Drawing::Nothing | Drawing::Enhanced(_) => None,
+        };
+        Self { drawing: Drawing::Enhanced(Enhanced::new(restorer, style, self.strength)), ..self }
     }
 
     /// The same, drawing pictures with so much detail.
@@ -60,18 +124,28 @@ impl Stylizer {
         Self { detail, ..self }
     }
 
+    /// Whether anything is done to the pictures from the next one on.
+    pub fn set_on(&mut self, on: bool) {
+        if std::mem::replace(&mut self.on, on) != on {
+            self.start_anew();
+        }
+    }
+
     /// Mixes with the photo at another strength from the next picture on: 0 is the photo, 1 the style alone.
     pub fn set_strength(&mut self, strength: f32) {
         let strength = strength.clamp(0.0, 1.0);
         if strength != self.strength {
             self.strength = strength;
+            if let Drawing::Enhanced(enhanced) = &mut self.drawing {
+                enhanced.set_strength(strength);
+            }
             self.start_anew();
         }
     }
 
     /// Whether the style knows the person in a picture, so that a part of it can be drawn.
     pub fn has_person_mask(&self) -> bool {
-        self.generator.as_ref().is_some_and(|generator| generator.has_person_mask())
+        self.drawing.generator().is_some_and(|generator| generator.has_person_mask())
     }
 
     /// Draws only this part of the pictures from the next one on, where the style [can](Self::has_person_mask); the rest is
@@ -79,7 +153,7 @@ impl Stylizer {
     pub fn set_region(&mut self, region: Region) {
         if region != self.region {
             self.region = region;
-            if let Some(generator) = &mut self.generator {
+            if let Some(generator) = self.drawing.generator_mut() {
                 generator.set_region(region);
             }
             self.start_anew();
@@ -109,26 +183,20 @@ impl Stylizer {
     /// When the network fails.
     pub fn run_live(&mut self, input: &[u8], size: Size, captured: Instant, output: &mut [u8]) -> Result<Work> {
         let drawn = self.scaled.scale().of(size);
-        let whole = if self.strength > 0.0 { self.macs(drawn) } else { 0 };
-        let (strength, stability) = (self.strength, self.stability);
-        let engine = match &mut self.generator {
-            Some(generator)
-                if strength > 0.0
-                    && stability > 0.0
-                    && large::way(generator.as_ref(), drawn, self.detail) == Way::Whole =>
-            {
-                generator.as_fused()
-            }
-            _ => None,
-        };
-        let Some(engine) = engine else {
+        let stability = self.stability;
+        let network = self.drawing.network(self.on, self.strength);
+        let whole = network.as_ref().map_or(0, |(generator, _)| generator.macs(drawn));
+        let in_blocks = network.filter(|(generator, _)| {
+            stability > 0.0 && generator.draws_blocks() && large::way(*generator, drawn, self.detail) == Way::Whole
+        });
+        let Some((generator, strength)) = in_blocks else {
             self.run(input, size, output)?;
             return Ok(Work { computed: whole, whole });
         };
         // Where this fails, what is kept is not known, and not put back.
         let mut held = self.held.take().filter(|held| held.size() == size).unwrap_or_else(|| Held::new(size));
         let frame = LiveFrame { pixels: input, size, captured, strength, stability };
-        let computed = held.run(engine, &mut self.scaled, frame, output)?;
+        let computed = held.run(generator, &mut self.scaled, frame, output)?;
         self.held = Some(held);
         Ok(Work { computed, whole })
     }
@@ -144,15 +212,13 @@ impl Stylizer {
     /// # Errors
     /// When the network fails.
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
-        // The engine then keeps another picture.
+        // The generator then keeps another picture.
         self.start_anew();
-        match &mut self.generator {
-            Some(generator)
-                if self.strength > 0.0
-                    && large::way(generator.as_ref(), self.scaled.scale().of(size), self.detail) == Way::Whole =>
-            {
-                self.scaled.run(generator.as_mut(), input, size, output)?;
-                blend(input, output, self.strength);
+        let drawn = self.scaled.scale().of(size);
+        match self.drawing.network(self.on, self.strength) {
+            Some((generator, strength)) if large::way(generator, drawn, self.detail) == Way::Whole => {
+                self.scaled.run(generator, input, size, output)?;
+                blend(input, output, strength);
                 Ok(())
             }
             _ => {
@@ -168,16 +234,16 @@ impl Stylizer {
         if scale != self.scaled.scale() {
             self.scaled.set_scale(scale);
             self.start_anew();
-            if let Some(engine) = self.generator.as_mut().and_then(|generator| generator.as_fused()) {
+            if let Some(generator) = self.drawing.generator_mut() {
                 // It will be long until the other scale is wanted again, and that needs half of a run's memory.
-                engine.forget_sizes();
+                generator.forget_sizes();
             }
         }
     }
 
     /// The smallest scale at which drawing a picture of `size` takes less work: a network of a fixed size gains nothing.
     pub fn smallest_scale(&self, size: Size) -> Scale {
-        match &self.generator {
+        match self.drawing.generator() {
             Some(generator) if generator.macs(Scale::Half.of(size)) < generator.macs(size) => Scale::Half,
             _ => Scale::Full,
         }
@@ -196,9 +262,10 @@ impl Stylizer {
         progress: &mut dyn FnMut(f32) -> Result<()>,
     ) -> Result<()> {
         self.start_anew();
-        match &mut self.generator {
-            Some(generator) if self.strength > 0.0 => {
-                large::run_in_place(generator.as_mut(), pixels, size, self.strength, self.detail, progress)
+        match &mut self.drawing {
+            Drawing::Enhanced(enhanced) if self.on => enhanced.run_in_place(pixels, size, self.detail, progress),
+            Drawing::Style(style) if self.on && self.strength > 0.0 => {
+                large::run_in_place(style.as_mut(), pixels, size, self.strength, self.detail, progress)
             }
             _ => Ok(()),
         }
@@ -207,7 +274,8 @@ impl Stylizer {
     /// The size at which a picture of `size` will be drawn, where the style cannot draw it with the detail asked: such a
     /// picture is reduced further, and what was drawn of it is enlarged again.
     pub fn reduced(&self, size: Size) -> Option<Size> {
-        match large::way(self.generator.as_deref()?, self.detail.of(size), Detail::Full) {
+        let (generator, detail) = self.drawing.shown(self.detail)?;
+        match large::way(generator, detail.of(size), Detail::Full) {
             Way::Reduced(reduced) => Some(reduced),
             Way::Whole | Way::Tiles(_) => None,
         }
@@ -215,9 +283,10 @@ impl Stylizer {
 
     /// How a picture of `size` will be drawn, for the log: "at once", "in 3x2 tiles", "at 1024x768 and enlarged".
     pub fn manner(&self, size: Size) -> String {
-        match &self.generator {
-            Some(generator) if self.strength > 0.0 => large::way(generator.as_ref(), size, self.detail).to_string(),
-            _ => "not at all".into(),
+        let draws = self.on && (self.strength > 0.0 || matches!(self.drawing, Drawing::Enhanced(_)));
+        match self.drawing.shown(self.detail).filter(|_| draws) {
+            Some((generator, detail)) => large::way(generator, size, detail).to_string(),
+            None => "not at all".into(),
         }
     }
 
@@ -228,16 +297,16 @@ impl Stylizer {
 
     /// The engine's name, "none" where no style is applied.
     pub fn engine(&self) -> &'static str {
-        self.generator.as_ref().map_or("none", |g| g.engine())
+        self.drawing.generator().map_or("none", |g| g.engine())
     }
 
     /// The instruction set in statistics, "none" where no style is applied.
     pub fn isa(&self) -> &'static str {
-        self.generator.as_ref().map_or("none", |g| g.isa())
+        self.drawing.generator().map_or("none", |g| g.isa())
     }
 
     /// Multiply-accumulates of one picture of `size`.
     pub fn macs(&self, size: Size) -> u64 {
-        self.generator.as_ref().map_or(0, |g| g.macs(size))
+        self.drawing.generator().map_or(0, |g| g.macs(size))
     }
 }

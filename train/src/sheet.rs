@@ -4,6 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage, imageops};
 
 /// Puts rows of pictures on one sheet, each picture fitted into `cell`×`cell` pixels (small ones enlarged to it).
@@ -22,6 +23,16 @@ pub fn compose(rows: &[Vec<RgbImage>], cell: u32) -> RgbImage {
         }
     }
     sheet
+}
+
+/// The picture as a JPEG of this quality (1 to 100).
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn encode_jpeg(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(picture).context("cannot encode a JPEG")?;
+    Ok(bytes)
 }
 
 /// Writes a PNG whole or not at all.

@@ -162,14 +162,52 @@ fn flicker_is_told_clip_by_clip() {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut eval = workshop.eval("models/tiny.onnx");
     eval.env("PATH", format!("{}:{path}", workshop.at("programs").display()));
-    eval.args(["--clip", "still.mkv", "--clip", "short.mkv", "--card"]).arg(workshop.at("models/tiny.toml"));
+    // What is in them comes from the ffmpeg above.
+    let clips = workshop.at("clips");
+    std::fs::create_dir(&clips).unwrap();
+    for name in ["still.mkv", "short.mkv", "notes.txt"] {
+        std::fs::write(clips.join(name), name).unwrap();
+    }
+    eval.arg("--clip").arg(&clips).arg("--card").arg(workshop.at("models/tiny.toml"));
     let said = good(&mut eval);
     let told = text(&said.stdout);
-    assert!(told.contains("flicker of still.mkv: 0.0000 of 255, its input 0.0000"), "{told}");
-    assert!(!told.contains("flicker of short.mkv"), "{told}");
+    assert!(told.contains("still.mkv: 0.0000 of 255, its input 0.0000"), "{told}");
+    assert!(!told.contains("short.mkv"), "{told}");
     assert!(text(&said.stderr).contains("short.mkv: it has 3 frames"), "{}", text(&said.stderr));
     let card = Card::parse(&std::fs::read_to_string(workshop.at("models/tiny.toml")).unwrap()).unwrap();
-    assert_eq!((card.metrics["flicker_input"], card.metrics["flicker_output"]), (0.0, 0.0));
+    let measured = ["flicker_input", "flicker_output", "flicker_live"].map(|name| card.metrics[name]);
+    assert_eq!(measured, [0.0; 3]);
+}
+
+#[test]
+fn all_styles_of_a_folder_come_into_one_table() {
+    let workshop = Workshop::new();
+    good(&mut workshop.distill("config.toml", "run"));
+    good(&mut workshop.export("run/weights.safetensors", "models"));
+    // A style without pairs, and the one whose pairs there are, in two sizes.
+    for (from, to) in [("tiny", "tiny-s"), ("tiny", "other")] {
+        for extension in ["onnx", "toml"] {
+            let at = |name: &str| workshop.at(&format!("models/{name}.{extension}"));
+            std::fs::copy(at(from), at(to)).unwrap();
+        }
+    }
+    let pairs = workshop.at("all-pairs");
+    std::fs::create_dir(&pairs).unwrap();
+    std::fs::rename(workshop.at("pairs"), pairs.join("tiny")).unwrap();
+    let mut eval = train("eval");
+    eval.arg("--all").arg("--models").arg(workshop.at("models")).arg("--pairs").arg(&pairs);
+    let said = good(&mut eval);
+    assert!(text(&said.stderr).contains("other is left out"), "{}", text(&said.stderr));
+    let table = std::fs::read_to_string(workshop.at("models/RESULTS.md")).unwrap();
+    assert_eq!(text(&said.stdout).trim(), table.trim());
+    assert!(table.contains("|  | must be | should be | tiny | tiny-s |"), "{table}");
+    assert!(table.contains("nijigen-train eval --all --models "), "{table}");
+    let card = Card::parse(&std::fs::read_to_string(workshop.at("models/tiny-s.toml")).unwrap()).unwrap();
+    assert!(card.metrics.contains_key("held_out_ssim"));
+    assert!(image::open(workshop.at("models/tiny-sheet.jpg")).is_ok());
+    let mut eval = train("eval");
+    eval.arg("--all").arg("--models").arg(workshop.at("models")).arg("--pairs").arg(workshop.at("run"));
+    bad(&mut eval, 1, "no style in");
 }
 
 #[cfg(unix)]

@@ -69,6 +69,33 @@ fn photos_become_pairs_of_all_scales_and_a_second_run_paints_nothing() {
 }
 
 #[test]
+fn photos_that_are_to_be_restored_are_their_own_targets_and_clips_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (photos, pairs) = (dir.path().join("photos"), dir.path().join("pairs"));
+    std::fs::create_dir(&photos).unwrap();
+    (0..3).for_each(|seed| photo(&photos.join(format!("{seed}.png")), seed));
+    std::fs::write(photos.join("clip.mkv"), b"is not even opened").unwrap();
+    let licences = dir.path().join("licences.csv");
+    std::fs::write(&licences, "1,CC0-1.0\n").unwrap();
+    let run = |recipe: &str| {
+        let options = ["--scales", "1,0.5", "--hold-out", "1", "--recipe", recipe, "--licences"];
+        said(paint().arg(&photos).arg("-o").arg(&pairs).args(options).arg(&licences))
+    };
+    let (good, first) = run("restore");
+    assert!(good && first.contains("1 clips are left out") && first.contains("6 painted"), "{first}");
+    let index = read_index(&pairs).unwrap();
+    assert!(index.iter().all(|pair| pair.target == pair.photo && pair.recipe == "restore"), "{index:?}");
+    let held_out: Vec<&Pair> = index.iter().filter(|pair| pair.split == Split::HeldOut).collect();
+    assert!(held_out.len() >= 2 && held_out.iter().any(|pair| pair.licence.as_deref() == Some("CC0-1.0")));
+    let whole = index.iter().find(|pair| pair.source == "0.png" && pair.scale == 1.0).unwrap();
+    let original = image::open(photos.join("0.png")).unwrap().to_rgb8();
+    assert!(image::open(pairs.join(&whole.target)).unwrap().to_rgb8() == original);
+    assert!(std::fs::read_dir(pairs.join("target")).unwrap().next().is_none());
+    let (good, second) = run("restore");
+    assert!(good && second.contains(" 0 painted"), "{second}");
+}
+
+#[test]
 fn an_index_that_was_cut_off_is_gone_on_with() {
     let dir = tempfile::tempdir().unwrap();
     let pairs = dir.path().join("pairs");

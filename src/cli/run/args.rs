@@ -51,7 +51,7 @@ Settings come from the flags, from what was remembered (--remember), from a conf
 this order: `nijigen config show` prints them with where each comes from.
 
 Keys in the window: Space turns the style on and off, the arrows change it and its strength, c compares it with the \
-photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, f fills the screen, i hides the figures, \
+photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, e restores the photo first, f fills the screen, i hides the figures, \
 h shows all keys, q or Esc closes it.
 
 With a window, a virtual camera or --serve, files and Y4M on standard input are played at their own rate, while MJPEG \
@@ -159,7 +159,7 @@ pub struct RunArgs {
     /// Configuration file; `nijigen config show` tells where it lies otherwise
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-    /// Keep what is changed while it runs (style, strength, stability, mirror), and begin with it the next time
+    /// Keep what is changed while it runs (style, enhance, strength, region, stability, mirror), and begin with it the next time
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true, hide_possible_values = true)]
     remember: bool,

@@ -78,13 +78,13 @@ enum Past {
 }
 
 /// Puts the layers together; `flags` are the command line's. What was remembered cannot keep a run from starting: a value
-/// of it that is none is told of and left out, and all of it where its style is no more.
+/// of it that is none is told of and left out, and all of it where its style, or what restores photos, is no more.
 ///
 /// # Errors
 /// [`Error::Usage`] naming file and setting, where a file has one that is not there or a value that is none.
 pub fn resolve(flags: &ArgMatches) -> Result<Layered> {
     let layered = layered(flags, Past::Remembered)?;
-    if matches!(layered.origins.get("style"), Some(Origin::Remembered(_)))
+    if ["style", "enhance"].iter().any(|name| matches!(layered.origins.get(*name), Some(Origin::Remembered(_))))
         && let Err(error) = layered.args.style.open()
     {
         tracing::warn!("what was remembered does not count: {error}");

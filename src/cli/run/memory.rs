@@ -96,7 +96,7 @@ impl Memory {
 
 /// The settings of `after` that differ, as a configuration file has them.
 fn changes(before: &Settings, after: &Settings) -> Table {
-    let Settings { on: _, style, strength, region, stability, split: _, mirror } = after;
+    let Settings { on: _, style, enhance, strength, region, stability, split: _, mirror } = after;
     let mut table = Table::new();
     let mut add = |name: &str, changed: bool, value: Value| {
         if changed {
@@ -106,6 +106,7 @@ fn changes(before: &Settings, after: &Settings) -> Table {
     add("style", *style != before.style, style.as_str().into());
     // By its shortest digits: 0.7 and not 0.699999988.
     let digits = |value: f32| value.to_string().parse::<f64>().unwrap_or(1.0);
+    add("enhance", *enhance != before.enhance, (*enhance).into());
     add("strength", *strength != before.strength, digits(*strength).into());
     add("region", *region != before.region, region.name().into());
     add("stability", *stability != before.stability, digits(*stability).into());

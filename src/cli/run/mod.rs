@@ -23,7 +23,7 @@ use crate::config::{self, RunConfig, SinkChoice, SourceChoice, StyleConfig};
 use crate::engine::region::Region;
 use crate::error::{Error, Result};
 use crate::folders;
-use crate::live::{Attendant, Console, Control, Messages, Recorder, Settings, Shelf, Snapshots};
+use crate::live::{Attendant, Console, Control, Look, Messages, Recorder, Settings, Shelf, Snapshots};
 use crate::pipeline::rate::Pace;
 use crate::pipeline::stats::{Stats, Summary};
 use crate::pipeline::{self, Keep, Plan, Stop};
@@ -173,18 +173,18 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
 
 /// How the run begins.
 fn settings(config: &RunConfig) -> Settings {
-    let StyleConfig { style, strength, region, .. } = &config.style;
+    let StyleConfig { style, enhance, strength, region, .. } = &config.style;
     let (stability, mirror) = (config.stability, config.mirror);
-    let (style, strength, region) = (style.clone(), *strength, *region);
-    Settings { on: true, style, strength, region, stability, split: None, mirror }
+    let (style, enhance, strength, region) = (style.clone(), *enhance, *strength, *region);
+    Settings { on: true, style, enhance, strength, region, stability, split: None, mirror }
 }
 
 /// Opens another style as the first one was opened.
-pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> + Send + Sync + 'static {
+pub(super) fn opener(config: &StyleConfig) -> impl Fn(&Look) -> Result<Stylizer> + Send + Sync + 'static {
     // The run's settings say which part is drawn; a style that knows none is no error then.
     let config = StyleConfig { region: Region::All, ..config.clone() };
-    move |style| {
-        let wanted = StyleConfig { style: style.into(), ..config.clone() };
+    move |Look { style, enhance }| {
+        let wanted = StyleConfig { style: style.clone(), enhance: *enhance, ..config.clone() };
         let (stylizer, notes) = Registry::discover(wanted.folder.as_deref()).stylizer(&wanted)?;
         for note in notes {
             tracing::warn!("{note}");
@@ -195,7 +195,7 @@ pub(super) fn opener(config: &StyleConfig) -> impl Fn(&str) -> Result<Stylizer> 
 
 /// The styles that may be chosen. They are tried on one thread: the run has the others.
 fn shelf(config: &StyleConfig, control: &Control, messages: &Messages) -> Result<Shelf> {
-    let mut of_trial = StyleConfig { region: Region::All, ..config.clone() };
+    let mut of_trial = StyleConfig { enhance: false, region: Region::All, ..config.clone() };
     of_trial.engine.threads = 1;
     let registry = Registry::discover(config.folder.as_deref());
     let trial = Box::new(move |style: &str| {

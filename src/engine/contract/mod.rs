@@ -123,6 +123,11 @@ impl FloatNetwork {
         scales
     }
 
+    /// The step of what each layer stores.
+    pub fn activation_scales(&self) -> Vec<f32> {
+        self.layers.iter().map(|layer| layer.activation_scale).collect()
+    }
+
     /// Turns the network into integers.
     ///
     /// # Errors

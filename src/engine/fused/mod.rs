@@ -73,11 +73,6 @@ impl FusedGenerator {
         })
     }
 
-    /// Gives back the memory that is kept for each size: frames of another one come from here on.
-    pub(crate) fn forget_sizes(&mut self) {
-        self.plans.clear();
-    }
-
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
     /// parts that `changed` names; with [`Changed::Only`] the rest of `out` stays as it is. A value that differs from the
     /// one kept by no more than `dead_zone` steps (of 127) stays as it is; with 0 the result is that of a whole run on the
@@ -139,8 +134,16 @@ impl Generator for FusedGenerator {
         self.isa.name()
     }
 
-    fn as_fused(&mut self) -> Option<&mut FusedGenerator> {
-        Some(self)
+    fn draws_blocks(&self) -> bool {
+        true
+    }
+
+    fn run_blocks(&mut self, input: &[u8], size: Size, blocks: Option<&BlockMask>, output: &mut [u8]) -> Result<u64> {
+        self.run_changed(input, size, blocks.map_or(Changed::Whole, Changed::Only), 0, output)
+    }
+
+    fn forget_sizes(&mut self) {
+        self.plans.clear();
     }
 
     fn halo(&self) -> Option<u32> {

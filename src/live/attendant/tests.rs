@@ -6,7 +6,7 @@ use std::thread;
 
 use super::*;
 use crate::frame::{Frame, Pool, SharedFrame, Size};
-use crate::live::{Settings, SnapshotConfig};
+use crate::live::{Look, Settings, SnapshotConfig};
 use crate::picture::{Format, Written};
 use crate::style::Stylizer;
 
@@ -26,8 +26,8 @@ fn attendant(folder: &Path, config: KioskConfig) -> Attendant {
 }
 
 /// "broken" is in the list, and cannot be opened.
-fn opener(style: &str) -> Result<Stylizer> {
-    if style == "broken" { Err(Error::Style("it is broken".into())) } else { Ok(Stylizer::off()) }
+fn opener(look: &Look) -> Result<Stylizer> {
+    if look.style == "broken" { Err(Error::Style("it is broken".into())) } else { Ok(Stylizer::off()) }
 }
 
 fn frame(value: u8) -> SharedFrame {

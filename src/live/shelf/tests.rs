@@ -9,7 +9,7 @@ use crate::live::Settings;
 
 fn shelf(folder: &Path) -> (Shelf, Control, Messages) {
     let settings = Settings::of_style("off");
-    let control = Control::new(settings, Some(Box::new(|_: &str| Ok(Stylizer::off())))).unwrap();
+    let control = Control::new(settings, Some(Box::new(|_: &crate::live::Look| Ok(Stylizer::off())))).unwrap();
     let trial: Trial = Box::new(|path: &str| {
         let named = Found { name: path.into(), path: Some(path.into()) };
         Registry::card(&named)?;

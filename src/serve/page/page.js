@@ -7,7 +7,7 @@ const TEXTS = {
     keeping: "Taking it …", kept: "Kept on the computer as {file}", styles: "Style", look: "Look", strength: "Strength", stability: "Stability",
     mixWith: "Mixed with", mixShare: "Share of it",
     region: "Drawn part", regionAll: "Everything", regionPerson: "The person", regionBackground: "What is behind",
-    compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
+    enhance: "Restore the photo first", compare: "Compare with the photo", split: "Where the photo ends", fps: "Frames per second",
     drawnFrames: "drawn", sourceFrames: "from the source", latency: "Latency in ms", median: "median",
     tail: "95 % are below", ago: "60 s ago", now: "now", photo: "A photo of yours", choose: "Choose a photo",
     save: "Save the picture", drawing: "Drawing …", drawn: "Done in {s} s",
@@ -23,7 +23,7 @@ const TEXTS = {
     keeping: "正在拍摄……", kept: "已保存到电脑：{file}", styles: "风格", look: "效果", strength: "强度", stability: "稳定度",
     mixWith: "混合风格", mixShare: "混合比例",
     region: "绘制范围", regionAll: "全部", regionPerson: "人物", regionBackground: "背景",
-    compare: "与原图对比", split: "分界位置", fps: "每秒帧数",
+    enhance: "先修复照片", compare: "与原图对比", split: "分界位置", fps: "每秒帧数",
     drawnFrames: "已绘制", sourceFrames: "来自输入", latency: "延迟（毫秒）", median: "中位数",
     tail: "95% 低于此值", ago: "60 秒前", now: "现在", photo: "绘制照片", choose: "选择照片",
     save: "保存图片", drawing: "绘制中……", drawn: "完成，用时 {s} 秒",
@@ -143,6 +143,7 @@ function showSettings() {
   $("mirror").setAttribute("aria-pressed", settings.mirror);
   slide("strength", settings.strength);
   $("region").value = settings.region;
+  $("enhance").checked = settings.enhance;
   $("stability-label").hidden = typeof settings.stability !== "number";
   if (typeof settings.stability === "number") slide("stability", settings.stability);
   $("compare").checked = settings.split !== null;
@@ -180,6 +181,7 @@ function showStyles() {
     list.replaceChildren(...buttons);
   }
   showMixing();
+  $("enhance-label").hidden = !styles.some((style) => style.name === "restore");
   $("region-label").hidden = !styles.some((style) => settings && style.name === mixture().main && style.has_person_mask);
 }
 
@@ -412,6 +414,7 @@ $("share").addEventListener("input", () => {
 });
 $("other").addEventListener("change", () => mixture().other !== null && mix());
 $("region").addEventListener("change", (event) => change({ region: event.target.value }));
+$("enhance").addEventListener("change", (event) => change({ enhance: event.target.checked }));
 for (const id of ["strength", "stability", "split"]) {
   $(id).addEventListener("input", (event) => {
     const value = Number(event.target.value);

@@ -240,6 +240,7 @@ mod tests {
             settings: Settings {
                 on: true,
                 style: "styles/anime.onnx".into(),
+                enhance: false,
                 strength: 0.7,
                 region: Region::All,
                 stability: 0.0,

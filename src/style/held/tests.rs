@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::contract::FloatNetwork;
+use crate::engine::fused::FusedGenerator;
 use crate::engine::kernels::Isa;
 use crate::engine::topology::{StudentSize, Topology};
 use crate::engine::{Generator, Options};

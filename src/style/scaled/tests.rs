@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::contract::FloatNetwork;
 use crate::engine::fused::BLOCK;
+use crate::engine::fused::FusedGenerator;
 use crate::engine::kernels::Isa;
 use crate::engine::topology::{LayerShape, Topology};
 

@@ -1,50 +1,70 @@
 //! `nijigen-train eval`: what a style is worth, in numbers and on a sheet.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nijigen::engine::{Options, Stated, load};
-use nijigen::style::Card;
+use nijigen::config::DEFAULT_STABILITY;
+use nijigen::engine::{Generator, Options, Stated, load};
+use nijigen::style::{Card, Stylizer};
 
-use super::output;
-use crate::data::pairs::Split;
+use super::{eval_all, output};
+use crate::data::pairs::{Pair, Split};
+use crate::data::photos::Sources;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
-use crate::eval::{ClipFlicker, Evaluation, features};
+use crate::eval::features::MarkedFrame;
+use crate::eval::{ClipFlicker, Evaluation, Picture, Report, Untouched, features, restoration};
 use crate::{sheet, weights};
 
 /// Options of `eval`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  nijigen-train eval --style models/anime.onnx --weights run/weights.safetensors --pairs pairs --vgg vgg19.npz \\
-      --clip clips/book.mkv --clip clips/thanks.mkv --sheet sheet.png --card models/anime.toml")]
+#[command(after_help = "Examples:
+  nijigen-train eval --style models/anime.onnx --pairs pairs --card models/anime.toml \\
+      --weights run/weights.safetensors --vgg vgg19.npz --clip clips/book.mkv
+  nijigen-train eval --all --models models --pairs all-pairs --vgg vgg19.npz \\
+      --clip clips --marked train/data/eyes-and-mouths.csv")]
 pub struct Args {
     /// The style's ONNX file
-    #[arg(long, value_name = "FILE")]
-    style: PathBuf,
-    /// Painted pairs; the held-out ones are measured on
+    #[arg(long, value_name = "FILE", required_unless_present = "all")]
+    style: Option<PathBuf>,
+    /// Painted pairs; the held-out ones are measured on. With --all a folder that holds a folder of pairs for each style,
+    /// named like it (for `anime-s` and `anime-l` that of `anime`)
     #[arg(long, value_name = "DIR")]
     pairs: PathBuf,
-    /// The float weights that the style was made from, to see what quantization cost
-    #[arg(long, value_name = "FILE")]
+    /// The float weights that the style was made from, to see what quantization cost and what it knows of persons
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
     weights: Option<PathBuf>,
     /// VGG-19 weights up to relu3_1 (.npz), for the feature distance
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
-    /// A clip of which the first 48 frames are read and flicker is measured where the scene stands (repeatable;
-    /// through ffmpeg)
-    #[arg(long = "clip", value_name = "FILE")]
+    /// A clip of which the first 48 frames are read and flicker is measured where the scene stands, or a folder of clips
+    /// (repeatable; through ffmpeg)
+    #[arg(long = "clip", value_name = "FILE|DIR")]
     clips: Vec<PathBuf>,
     /// Eyes and mouths marked in a frame of the clips: a CSV of source,frame,feature,x,y,width,height in fractions of the
     /// picture; it is measured what is left of them
     #[arg(long, value_name = "FILE")]
     marked: Option<PathBuf>,
     /// Write photo, target and output side by side here (PNG)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
     sheet: Option<PathBuf>,
+    /// Measure how the style restores damaged photos; the pairs are those of `paint --recipe restore`
+    #[arg(long, conflicts_with_all = ["weights", "vgg", "clips", "marked"])]
+    restore: bool,
     /// Write the numbers into this card
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
     card: Option<PathBuf>,
+    /// Measure every style in --models that has a card and pairs, write the numbers into the cards, a sheet of pictures
+    /// before and after beside each, and one table of all into RESULTS.md
+    #[arg(long)]
+    all: bool,
+    /// The folder of styles, NAME.onnx, NAME.toml and NAME.safetensors
+    #[arg(long, value_name = "DIR", default_value = "models", requires = "all")]
+    models: PathBuf,
+    /// A style (ONNX) to which the others are compared in the table, on the pairs of `anime`
+    #[arg(long, value_name = "FILE", requires = "all")]
+    prototype: Option<PathBuf>,
     /// Threads of the engine
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -53,41 +73,116 @@ pub struct Args {
     device: Device,
 }
 
+/// Rows of the sheet.
+const SHEET_ROWS: usize = 12;
+
 /// Runs the command.
 ///
 /// # Errors
 /// When an input cannot be read or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let onnx = read_file(&args.style)?;
-    let mut loaded = load(&onnx, Stated::default(), Options::threads(args.threads))
-        .map_err(|error| anyhow::anyhow!("the style {} {error}", args.style.display()))?;
-    let report = dispatch(
-        args.device,
-        Evaluation {
-            generator: loaded.generator.as_mut(),
-            weights: args.weights.as_deref().map(weights::load).transpose()?,
-            held_out: training_set::load(&args.pairs, Split::HeldOut)?,
-            vgg: args.vgg.as_deref(),
-            clips: &args.clips,
-            marked: args.marked.as_deref().map(features::read).transpose()?.unwrap_or_default(),
-        },
-    )?;
+    let measuring = Measuring {
+        vgg: args.vgg.as_deref(),
+        clips: Sources::find(&args.clips, Path::new(""))?.clips,
+        marked: args.marked.as_deref().map(features::read).transpose()?.unwrap_or_default(),
+        threads: args.threads,
+        device: args.device,
+    };
+    let Some(style) = args.style.as_deref().filter(|_| !args.all) else {
+        return eval_all::run(&measuring, &args.models, &args.pairs, args.prototype.as_deref());
+    };
+    let report = if args.restore {
+        let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
+        restoration::evaluate(measuring.generator(style)?.as_mut(), &held_out)?
+    } else {
+        measuring.style(style, args.weights.as_deref(), &args.pairs)?
+    };
     // What is to be kept first: the reader of the numbers may go away.
     if let Some(path) = &args.sheet {
-        sheet::save_png(&sheet::compose(&report.rows, 384), path)?;
+        let rows: Vec<_> = spread(&report.pictures, SHEET_ROWS)
+            .map(|Picture { photo, target, output, .. }| vec![photo.clone(), target.clone(), output.clone()])
+            .collect();
+        sheet::save_png(&sheet::compose(&rows, 384), path)?;
     }
     if let Some(path) = &args.card {
-        let text = read_text(path)?;
-        let mut card = Card::parse(&text).with_context(|| format!("in {}", path.display()))?;
-        card.metrics.extend(report.metrics.clone());
-        write_whole(path, card.to_toml()?.as_bytes())?;
+        note_on_card(path, &report)?;
     }
     for clip in &report.clips {
-        let ClipFlicker { clip, input, output } = clip;
+        let ClipFlicker { clip, input, output, .. } = clip;
         output::line(&format!("flicker of {}: {output:.4} of 255, its input {input:.4}", clip.display()))?;
     }
     for (name, value) in &report.metrics {
         output::line(&format!("{name:44} {value:.4}"))?;
     }
     Ok(())
+}
+
+/// What styles are measured with.
+pub(super) struct Measuring<'a> {
+    vgg: Option<&'a Path>,
+    clips: Vec<PathBuf>,
+    marked: BTreeMap<String, MarkedFrame>,
+    threads: usize,
+    device: Device,
+}
+
+impl Measuring<'_> {
+    /// A style as its users run it.
+    pub(super) fn generator(&self, style: &Path) -> Result<Box<dyn Generator>> {
+        let onnx = read_file(style)?;
+        let loaded = load(&onnx, Stated::default(), Options::threads(self.threads))
+            .map_err(|error| anyhow::anyhow!("the style {} {error}", style.display()))?;
+        Ok(loaded.generator)
+    }
+
+    /// Measures a style, which was made from `weights`, on `pairs`.
+    pub(super) fn style(&self, style: &Path, weights: Option<&Path>, pairs: &Path) -> Result<Report> {
+        let mut generator = self.generator(style)?;
+        let mut live = Stylizer::new("live", self.generator(style)?, 1.0);
+        live.set_stability(DEFAULT_STABILITY);
+        self.report(generator.as_mut(), Some(live), weights, pairs)
+    }
+
+    /// Measures what changes nothing.
+    pub(super) fn untouched(&self, pairs: &Path) -> Result<Report> {
+        self.report(&mut Untouched, None, None, pairs)
+    }
+
+    fn report(
+        &self,
+        generator: &mut dyn Generator,
+        live: Option<Stylizer>,
+        weights: Option<&Path>,
+        pairs: &Path,
+    ) -> Result<Report> {
+        let is_portrait = |entry: &Pair| entry.scale >= 1.0 && entry.frame.is_none() && !entry.faces.is_empty();
+        dispatch(
+            self.device,
+            Evaluation {
+                generator,
+                weights: weights.map(weights::load).transpose()?,
+                held_out: training_set::load(pairs, Split::HeldOut)?,
+                vgg: self.vgg,
+                clips: &self.clips,
+                live,
+                portraits: training_set::load_those(pairs, is_portrait)?,
+                marked: self.marked.clone(),
+            },
+        )
+    }
+}
+
+/// At most `count` of `pictures`, evenly among the sources that they show.
+pub(super) fn spread(pictures: &[Picture], count: usize) -> impl Iterator<Item = &Picture> {
+    let of_each: Vec<&Picture> = pictures.chunk_by(|a, b| a.source == b.source).map(|of_one| &of_one[0]).collect();
+    let (have, count) = (of_each.len(), count.min(of_each.len()));
+    (0..count).map(move |i| of_each[i * have / count])
+}
+
+/// Writes what was measured into the card at `path`.
+pub(super) fn note_on_card(path: &Path, report: &Report) -> Result<()> {
+    let text = read_text(path)?;
+    let mut card = Card::parse(&text).with_context(|| format!("in {}", path.display()))?;
+    card.metrics.extend(report.metrics.clone());
+    write_whole(path, card.to_toml()?.as_bytes())
 }

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod distill;
 pub mod eval;
+mod eval_all;
 pub mod export;
 mod output;
 pub mod paint;

@@ -23,6 +23,8 @@ use crate::data::photos::{self, Sources};
 use crate::data::{read_text, sha256};
 use crate::painter::{self, FaceBox, Recipe};
 
+/// The recipe by which photos are their own targets.
+const RESTORE: &str = "restore";
 /// Frames of a clip that are held in memory at a time.
 const FRAMES_AT_ONCE: usize = 32;
 
@@ -38,7 +40,8 @@ pub struct Args {
     /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
     #[arg(required = true, value_name = "PHOTOS")]
     inputs: Vec<PathBuf>,
-    /// The look: a built-in recipe (anime, film, comic, ink, watercolour, oil) or a TOML file
+    /// The look: a built-in recipe (anime, film, comic, ink, watercolour, oil), a TOML file, or "restore", by which each
+    /// photo is its own target: what is done to it is done while training. Clips are left out then, since they have noise
     #[arg(long, value_name = "NAME|FILE", default_value = "anime")]
     recipe: String,
     /// The folder for the pairs
@@ -81,13 +84,16 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     check(args)?;
-    let text = recipe_text(&args.recipe)?;
-    let recipe = Recipe::parse(&text).with_context(|| format!("the recipe {} cannot be used", args.recipe))?;
-    let sources = Sources::find(&args.inputs, &args.output)?;
+    let recipe = if args.recipe == RESTORE { None } else { Some(read_recipe(&args.recipe)?) };
+    let mut sources = Sources::find(&args.inputs, &args.output)?;
     if sources.photos.is_empty() && sources.clips.is_empty() {
         bail!("no photo (JPEG, PNG, WebP) or clip (MKV, MP4, Y4M, …) among what was named");
     }
     check_held_out(&args.hold_out, &sources)?;
+    if recipe.is_none() && !sources.clips.is_empty() {
+        log::warn!("{} clips are left out: their noise is no target", sources.clips.len());
+        sources.clips.clear();
+    }
     let stop = output::stop_on_ctrl_c()?;
 
     let bar = output::progress_bar((sources.photos.len() * args.scales.len()) as u64);
@@ -95,8 +101,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     bar.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
     let job = Job {
         args,
-        recipe_sha256: sha256(format!("{}\n{text}", painter::VERSION).as_bytes()),
-        recipe,
+        recipe_sha256: recipe.as_ref().map_or_else(|| sha256(RESTORE.as_bytes()), |(_, sha256)| sha256.clone()),
+        recipe: recipe.map(|(recipe, _)| recipe),
         faces: args.faces.as_deref().map(FaceList::read).transpose()?.unwrap_or_default(),
         person_mask: args.person_mask.as_deref().map(PersonMask::load).transpose()?,
         licences: args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default(),
@@ -146,6 +152,13 @@ fn check_held_out(names: &[String], sources: &Sources) -> anyhow::Result<()> {
     }
 }
 
+/// A recipe, and the checksum of what it and this version of the painter make.
+fn read_recipe(name: &str) -> anyhow::Result<(Recipe, String)> {
+    let text = recipe_text(name)?;
+    let recipe = Recipe::parse(&text).with_context(|| format!("the recipe {name} cannot be used"))?;
+    Ok((recipe, sha256(format!("{}\n{text}", painter::VERSION).as_bytes())))
+}
+
 /// The text of a built-in recipe or of a file.
 fn recipe_text(name: &str) -> anyhow::Result<String> {
     if let Some(text) = Recipe::builtin(name) {
@@ -185,7 +198,8 @@ struct Source<'a> {
 /// One run of the command.
 struct Job<'a> {
     args: &'a Args,
-    recipe: Recipe,
+    /// `None` where photos are their own targets.
+    recipe: Option<Recipe>,
     recipe_sha256: String,
     faces: FaceList,
     person_mask: Option<PersonMask>,
@@ -285,14 +299,14 @@ impl Job<'_> {
         self.go_on()?;
         let photo = photos::reduced(source.picture, max_side, scale);
         let faces = self.faces_in(source, &photo)?;
-        if faces.is_empty() {
+        if faces.is_empty() && self.recipe.is_some() {
             self.tally.faceless.fetch_add(1, Ordering::Relaxed);
             log::debug!("{}: no face known, painted at its own size only", source.name);
         }
         let name = pair_name(source, scale);
         let pair = Pair {
             photo: format!("photo/{name}.png"),
-            target: format!("target/{name}.png"),
+            target: format!("{}/{name}.png", if self.recipe.is_some() { "target" } else { "photo" }),
             source: source.name.to_owned(),
             frame: source.frame,
             scale,
@@ -301,7 +315,7 @@ impl Job<'_> {
             faces,
             licence: self.licences.of(source.name).map(str::to_owned),
             source_sha256: source.sha256.to_owned(),
-            recipe: self.recipe.name.clone(),
+            recipe: self.recipe.as_ref().map_or(RESTORE, |recipe| &recipe.name).to_owned(),
             recipe_sha256: self.recipe_sha256.clone(),
             split: source.split,
             mask: source.mask.map(|_| format!("mask/{name}.png")),
@@ -310,7 +324,11 @@ impl Job<'_> {
         if self.writer.has(&pair) {
             self.tally.kept.fetch_add(1, Ordering::Relaxed);
         } else {
-            let target = (!self.writer.was_painted(&pair)).then(|| painter::paint(&photo, &self.recipe, &pair.faces));
+            let paint = || match &self.recipe {
+                Some(recipe) => painter::paint(&photo, recipe, &pair.faces),
+                None => photo.clone(),
+            };
+            let target = (!self.writer.was_painted(&pair)).then(paint);
             let painted = target.as_ref().map(|target| (&photo, target));
             let (width, height) = photo.dimensions();
             let mask = source.mask.map(|mask| image::imageops::resize(mask, width, height, FilterType::Triangle));

@@ -6,6 +6,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::damage::{Damage, Suffered};
+
 /// How often and how strongly each fault is put on. Probabilities in 0..1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +31,9 @@ pub struct Augment {
     pub noise: f32,
     /// The noise's largest deviation, of 255.
     pub noise_deviation: f32,
+    /// What a restoring student learns to undo, beside all this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
 }
 
 /// A crop of a pair with what is known of each pixel, row by row.
@@ -62,6 +67,8 @@ pub struct Camera {
     pub noise: Option<f32>,
     /// Quality of its JPEG.
     jpeg: Option<u8>,
+    /// What else befalls its photos.
+    suffered: Option<Suffered>,
 }
 
 impl Augment {
@@ -77,6 +84,7 @@ impl Augment {
         blur: 0.3,
         noise: 0.5,
         noise_deviation: 4.0,
+        damage: None,
     };
 
     /// What makes no sense among the values, if anything.
@@ -88,7 +96,10 @@ impl Augment {
         if !(0.0..1.0).contains(&self.tint_by) || !(0.0..1.0).contains(&self.darkest) {
             return Some("'tint_by' and 'darkest' lie within 0..1, below 1");
         }
-        (!(0.0..=255.0).contains(&self.noise_deviation)).then_some("'noise_deviation' lies within 0..255")
+        if !(0.0..=255.0).contains(&self.noise_deviation) {
+            return Some("'noise_deviation' lies within 0..255");
+        }
+        self.damage.as_ref().and_then(Damage::fault)
     }
 
     /// Draws a setting.
@@ -107,21 +118,28 @@ impl Augment {
             blur: (rng.random::<f32>() < self.blur).then(|| rng.random_range(0.4..1.0)),
             noise: (rng.random::<f32>() < self.noise).then(|| self.noise_deviation * rng.random::<f32>()),
             jpeg: (rng.random::<f32>() < self.jpeg).then(|| rng.random_range(35..=95)),
+            suffered: self.damage.as_ref().map(|damage| damage.suffered(rng)),
         }
     }
 }
 
 impl Camera {
+    /// One that shows what is before it.
+    pub const FAULTLESS: Self = Self { blur: None, noise: None, jpeg: None, suffered: None };
+
     /// Takes `crop`'s photo; its noise is drawn from `rng`.
     pub fn take(&self, crop: &mut Crop, rng: &mut ChaCha8Rng) {
         if let Some(sigma) = self.blur {
             crop.photo = image::imageops::blur(&crop.photo, sigma);
         }
         if let Some(deviation) = self.noise {
-            add_noise(&mut crop.photo, deviation, rng);
+            add_noise(&mut crop.photo, deviation, COMMON_NOISE, rng);
         }
         if let Some(photo) = self.jpeg.and_then(|quality| through_jpeg(&crop.photo, quality)) {
             crop.photo = photo;
+        }
+        if let Some(suffered) = &self.suffered {
+            suffered.befall(&mut crop.photo, rng);
         }
     }
 }
@@ -151,23 +169,29 @@ fn multiply(picture: &mut RgbImage, gains: [f32; 3]) {
     }
 }
 
-/// Noise of a sensor: independent per pixel, three quarters of it common to the channels, about normal.
-fn add_noise(picture: &mut RgbImage, deviation: f32, rng: &mut ChaCha8Rng) {
+/// What the channels of a good camera's noise have in common, see [`add_noise`].
+const COMMON_NOISE: f32 = 0.8;
+
+/// Noise of a sensor: independent per pixel, about normal, of this deviation in each channel; `grey` (0..1) of the
+/// deviation is common to the channels.
+pub(crate) fn add_noise(picture: &mut RgbImage, deviation: f32, grey: f32, rng: &mut ChaCha8Rng) {
+    // Their squares add up to 1.
+    let of_channel = (1.0 - grey * grey).sqrt();
     // The sum of the four bytes of a word has a deviation of 147.8: three such sums are normal enough.
     let mut draw = || {
         let word: u32 = rng.random();
         word.to_le_bytes().iter().map(|&b| f32::from(b)).sum::<f32>() / 147.8 - 510.0 / 147.8
     };
     for pixel in picture.pixels_mut() {
-        let common = 0.8 * draw();
+        let common = grey * draw();
         for value in &mut pixel.0 {
-            *value = (f32::from(*value) + deviation * (common + 0.6 * draw())).round().clamp(0.0, 255.0) as u8;
+            *value = (f32::from(*value) + deviation * (common + of_channel * draw())).round().clamp(0.0, 255.0) as u8;
         }
     }
 }
 
 /// The picture as a camera that sends JPEG gives it; `None` where the codec fails.
-fn through_jpeg(picture: &RgbImage, quality: u8) -> Option<RgbImage> {
+pub(crate) fn through_jpeg(picture: &RgbImage, quality: u8) -> Option<RgbImage> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(picture).ok()?;
     let decoder = JpegDecoder::new(std::io::Cursor::new(bytes)).ok()?;
@@ -194,6 +218,7 @@ mod tests {
         blur: 0.0,
         noise: 0.0,
         noise_deviation: 8.0,
+        damage: None,
     };
 
     /// A crop with a hard edge, its target the same picture in other colours.
@@ -245,8 +270,13 @@ mod tests {
             let dark = applied(&Augment { dark: 1.0, ..NONE }, seed);
             let darker = |a: &RgbImage, b: &RgbImage| a.iter().zip(b.iter()).all(|(a, b)| a <= b) && a != b;
             assert!(darker(&dark.photo, &before.photo) && darker(&dark.target, &before.target));
-            for fault in [Augment { jpeg: 1.0, ..NONE }, Augment { blur: 1.0, ..NONE }, Augment { noise: 1.0, ..NONE }]
-            {
+            let damage = Damage { defocus: 1.0, defocus_radius: 2.0, ..Damage::default() };
+            for fault in [
+                Augment { jpeg: 1.0, ..NONE },
+                Augment { blur: 1.0, ..NONE },
+                Augment { noise: 1.0, ..NONE },
+                Augment { damage: Some(damage), ..NONE },
+            ] {
                 let crop = applied(&fault, seed);
                 assert_ne!(crop.photo, before.photo);
                 assert_eq!(crop.target, before.target);
@@ -267,7 +297,7 @@ mod tests {
     fn noise_stays_about_the_picture_and_within_its_deviation() {
         let before = RgbImage::from_pixel(64, 64, Rgb([128; 3]));
         let mut after = before.clone();
-        add_noise(&mut after, 4.0, &mut ChaCha8Rng::seed_from_u64(2));
+        add_noise(&mut after, 4.0, COMMON_NOISE, &mut ChaCha8Rng::seed_from_u64(2));
         let mean = after.iter().map(|&v| f64::from(v)).sum::<f64>() / after.len() as f64;
         assert!((mean - 128.0).abs() < 0.5, "{mean}");
         let deviation = crate::metrics::mse(&before, &after).sqrt();

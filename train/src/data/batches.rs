@@ -1,5 +1,6 @@
 //! Batches of crops, drawn by step number alone: a run that resumes at a step sees what it would have seen.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
@@ -11,7 +12,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::augment::{Augment, Crop};
+use super::augment::{Augment, Camera, Crop};
 use super::training_set::LoadedPair;
 use crate::painter::FaceBox;
 
@@ -43,8 +44,13 @@ const FACE_LARGE: f32 = 180.0;
 const TWIN_SHIFT: i64 = 3;
 /// How often twins are shifted at all: otherwise their scene stands, as it mostly does before a webcam.
 const TWINS_SHIFTED: f32 = 0.4;
-/// Deviation of the least noise between twins, of 255: that of a good camera.
-const TWIN_NOISE: f32 = 1.0;
+/// Deviation of the noise between twins of a photo that gets none otherwise, of 255: that of a good camera in good light.
+const TWIN_NOISE: Range<f32> = 0.3..1.2;
+/// How often twins are drawn from a clip, where there are any: what changes there changed before a camera, most of it less
+/// than a step of 255 and in patches, which no noise that we could draw resembles.
+const TWINS_OF_CLIPS: f32 = 0.6;
+/// How often twins of a clip are left as the camera gave them.
+const CLIPS_AS_THEY_ARE: f32 = 0.75;
 
 /// A batch as plain numbers, pixel by pixel.
 #[derive(Debug)]
@@ -107,12 +113,24 @@ impl Batch {
             side,
         };
         let mut later = Vec::new();
+        let of_clips: Vec<&LoadedPair> = match sampling.twins {
+            0 => Vec::new(),
+            _ => pairs.iter().filter(|pair| pair.next.is_some()).collect(),
+        };
         for number in 0..sampling.batch - sampling.twins {
-            let pair = &pairs[rng.random_range(0..pairs.len())];
+            let pair = if number < sampling.twins && !of_clips.is_empty() && rng.random::<f32>() < TWINS_OF_CLIPS {
+                of_clips[rng.random_range(0..of_clips.len())]
+            } else {
+                &pairs[rng.random_range(0..pairs.len())]
+            };
             let setting = sampling.augment.setting(&mut rng);
             let mut camera = sampling.augment.camera(&mut rng);
             if number < sampling.twins {
-                camera.noise.get_or_insert(TWIN_NOISE);
+                if pair.next.is_none() {
+                    camera.noise.get_or_insert_with(|| rng.random_range(TWIN_NOISE));
+                } else if rng.random::<f32>() < CLIPS_AS_THEY_ARE {
+                    camera = Camera::FAULTLESS;
+                }
             }
             let at = place(pair, sampling, &mut rng);
             let mut crop = cut(pair, &pair.photo, at, sampling);
@@ -328,6 +346,7 @@ mod tests {
             blur: 0.0,
             noise: 0.0,
             noise_deviation: 0.0,
+            damage: None,
         };
         Sampling { batch: 6, twins: 0, crop: 32, align: 1, mask: false, around_face, face_weight: 3.0, augment }
     }

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod batches;
 pub mod clips;
+pub mod damage;
 pub mod face_list;
 pub mod licences;
 pub mod pairs;

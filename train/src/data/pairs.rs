@@ -42,7 +42,7 @@ impl Split {
 pub struct Pair {
     /// The photo as the student sees it, relative to the index.
     pub photo: String,
-    /// What it is to become, of the same size.
+    /// What it is to become, of the same size; the photo itself where that is to be restored.
     pub target: String,
     /// File name of the photo or clip that it was made from.
     pub source: String,
@@ -205,7 +205,9 @@ impl PairWriter {
         };
         if let Some((photo, target)) = painted {
             write(&pair.photo, photo)?;
-            write(&pair.target, target)?;
+            if pair.target != pair.photo {
+                write(&pair.target, target)?;
+            }
         }
         if let (Some(name), Some(mask)) = (&pair.mask, mask) {
             let png = png(mask.as_raw(), mask.dimensions(), ExtendedColorType::L8)?;

@@ -28,6 +28,14 @@ pub struct LoadedPair {
 /// # Errors
 /// When the index or a picture cannot be read, or the two pictures of a pair differ in size.
 pub fn load(folder: &Path, split: Split) -> Result<Vec<LoadedPair>> {
+    load_those(folder, |entry| entry.split == split)
+}
+
+/// Reads those pairs of `folder` that are `wanted`, in the index's order.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_those(folder: &Path, wanted: impl Fn(&Pair) -> bool + Sync + Send) -> Result<Vec<LoadedPair>> {
     let entries = read_index(folder).context("make the pairs with `nijigen-train paint` first")?;
     let read = |name: &str| -> Result<DynamicImage> {
         let path = folder.join(name);
@@ -35,7 +43,7 @@ pub fn load(folder: &Path, split: Split) -> Result<Vec<LoadedPair>> {
     };
     entries
         .into_par_iter()
-        .filter(|entry| entry.split == split)
+        .filter(wanted)
         .map(|entry| {
             let (photo, target) = (read(&entry.photo)?.into_rgb8(), read(&entry.target)?.into_rgb8());
             let mask = entry.mask.as_deref().map(read).transpose()?.map(DynamicImage::into_luma8);

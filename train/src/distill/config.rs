@@ -61,6 +61,24 @@ impl FromStr for StudentName {
     }
 }
 
+/// What a student begins with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Random weights.
+    #[default]
+    Random,
+    /// Weights that give the photo back: for a student that changes little of it.
+    Photo,
+}
+
+impl Start {
+    /// Then it is not written, so that configurations from before there was a choice are the same.
+    fn is_random(&self) -> bool {
+        *self == Self::Random
+    }
+}
+
 /// A distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +87,9 @@ pub struct Config {
     pub size: StudentName,
     /// Seed of weights and batches.
     pub seed: u64,
+    /// What the student begins with, where no `--base` is given.
+    #[serde(default, skip_serializing_if = "Start::is_random")]
+    pub start: Start,
     /// Training steps.
     pub steps: u64,
     /// Crops per step.
@@ -90,6 +111,12 @@ pub struct Config {
     pub warmup: u64,
     /// The share of the steps after which fake-quant begins.
     pub quantize_from: f64,
+    /// The ranges of the activations, which are set when fake-quant begins and stay: the share of those that lose least to
+    /// quantization at that time (above 0, at most 1). Smaller ones have finer steps, so that less of the camera's noise
+    /// tips an activation from one step to the next, and the network learns to do with them. Where it is absent and
+    /// fake-quant begins at once, those of the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation_range: Option<f32>,
     /// Compute in the back end's 16-bit format, where it has one, but for the last `finish` steps.
     pub half: bool,
     /// Steps at the end that compute in 32 bits.
@@ -175,6 +202,8 @@ impl Config {
         within("clip", self.clip.into(), 0.0, 1e6)?;
         within("average", self.average.into(), 0.0, 1.0)?;
         within("quantize_from", self.quantize_from, 0.0, 1.0)?;
+        let range = self.activation_range.unwrap_or(1.0);
+        ensure!(range > 0.0 && range <= 1.0, "'activation_range' is {range}, it must be above 0 and at most 1");
         within("around_face", self.around_face.into(), 0.0, 1.0)?;
         within("face_weight", self.face_weight.into(), 0.0, 1e3)?;
         within("gradient", self.loss.gradient.into(), 0.0, 1e3)?;
@@ -254,6 +283,11 @@ mod tests {
     #[test]
     fn the_shipped_configuration_is_sound() {
         toml::from_str::<Config>(SHIPPED).unwrap().check().unwrap();
+        let restoring: Config = toml::from_str(include_str!("../../configs/restore.toml")).unwrap();
+        restoring.check().unwrap();
+        assert_eq!(restoring.start, Start::Photo);
+        let read_back: Config = toml::from_str(&toml::to_string(&restoring).unwrap()).unwrap();
+        assert_eq!(read_back, restoring);
         with("quantize_from", "1.0").unwrap();
         with("features_crop", "192").unwrap();
     }
@@ -281,6 +315,11 @@ mod tests {
                 let error = format!("{:#}", with(name, value).unwrap_err());
                 assert!(error.contains(&format!("'{name}'")), "{name} = {value}: {error}");
             }
+        }
+        for range in ["0.0", "1.5", "nan"] {
+            let text = format!("activation_range = {range}\n{SHIPPED}");
+            let error = format!("{:#}", toml::from_str::<Config>(&text).unwrap().check().unwrap_err());
+            assert!(error.contains("'activation_range'"), "{range}: {error}");
         }
         for name in ["steps", "evaluate_every", "features_every"] {
             let error = format!("{:#}", with(name, "0").unwrap_err());

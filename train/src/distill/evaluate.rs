@@ -79,6 +79,7 @@ pub fn calibrate<B: ConvBackend>(student: &Student<B>, topology: &Topology, phot
         let values: Vec<f32> = stored.to_data().iter().collect();
         finite &= values.iter().all(|v| v.is_finite());
         scales[layer] = best_activation_scale(&values);
+        stored
     });
     anyhow::ensure!(finite, "the network's activations are no longer finite");
     if let Some(last) = scales.last_mut() {

@@ -17,7 +17,7 @@ use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
 
 use super::checkpoint::{self, Origin, Progress, Sums};
-use super::config::Config;
+use super::config::{Config, Start};
 use super::evaluate::{calibrate, mean_l1};
 use super::journal::{Entry, Journal};
 use super::sample_sheet;
@@ -26,7 +26,7 @@ use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
 use crate::loss;
-use crate::net::student::{Arithmetic, Student};
+use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
 use crate::weights::{self, Weights};
 
@@ -71,10 +71,6 @@ pub struct Outcome {
 
 /// The best weights' file in the run's folder.
 const WEIGHTS: &str = "weights.safetensors";
-/// Steps between two looks at the activations' ranges while fake-quant is on.
-const CALIBRATE_EVERY: u64 = 200;
-/// How far a range moves toward a newly measured one.
-const CALIBRATE_GAIN: f32 = 0.2;
 
 /// The bar's look.
 pub fn progress_style() -> ProgressStyle {
@@ -87,6 +83,10 @@ impl Task for Distillation {
 
     fn run<B: TrainBackend>(mut self, device: B::Device) -> Result<Outcome> {
         type Inner<B> = <B as AutodiffBackend>::InnerBackend;
+        if let Some(damage) = &self.config.augment.damage {
+            // What leaves a whole photo as it is would be the best student otherwise.
+            damage.befall_each(self.held_out.iter_mut().map(|pair| &mut pair.photo), self.config.seed);
+        }
         let train = Arc::new(std::mem::take(&mut self.train));
         let config = &self.config;
         let topology = &self.topology;
@@ -112,6 +112,7 @@ impl Task for Distillation {
         let checkpoint_path = self.out.join("checkpoint.safetensors");
         let resumes = checkpoint_path.exists();
         let mut base_sha256 = None;
+        let mut activation_scales = vec![1.0; topology.layers.len()];
         let mut student = match &self.base {
             Some(path) if !resumes => {
                 let mut base = weights::load(path)?;
@@ -126,9 +127,13 @@ impl Task for Distillation {
                     base.size,
                     config.size
                 );
+                activation_scales = base.network.activation_scales();
                 Student::<B>::from_network(&base.network, &device)
             }
-            _ => Student::<B>::new(topology, config.seed, &device),
+            _ => match config.start {
+                Start::Random => Student::<B>::new(topology, config.seed, &device),
+                Start::Photo => Student::<B>::passing(topology, config.seed, &device),
+            },
         };
         let mut average = student.valid();
         let mut optimizer = AdamConfig::new()
@@ -137,7 +142,7 @@ impl Task for Distillation {
             .init::<B, Student<B>>();
         let mut progress = Progress {
             step: 0,
-            activation_scales: vec![1.0; topology.layers.len()],
+            activation_scales,
             best: f64::INFINITY,
             stale: 0,
             seconds: 0.0,
@@ -160,6 +165,7 @@ impl Task for Distillation {
                 info!("--base is not read: the checkpoint goes before it");
             }
         }
+        let keeps_ranges = self.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
         let mut journal = Journal::open(self.out.join("losses.csv"), progress.step)?;
         let batches = stream(Arc::clone(&train), config.sampling(), config.seed, progress.step);
         let mut started = Instant::now();
@@ -174,20 +180,15 @@ impl Task for Distillation {
                 // What came before was measured without fake-quant.
                 (progress.best, progress.stale) = (f64::INFINITY, 0);
             }
-            if quantizing && (step == config.quantize_step() || step.is_multiple_of(CALIBRATE_EVERY)) {
-                let fresh =
+            if step == config.quantize_step() && !keeps_ranges {
+                progress.activation_scales =
                     calibrate_on(&average, topology, &train, config, step, &device).with_context(|| self.diverged())?;
-                let gain = if step == config.quantize_step() { 1.0 } else { CALIBRATE_GAIN };
-                for (scale, fresh) in progress.activation_scales.iter_mut().zip(fresh) {
-                    // Exactly `fresh` for a gain of 1, whatever stood there.
-                    *scale = (1.0 - gain) * *scale + gain * fresh;
-                }
             }
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
             let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(&device);
             let arithmetic = Arithmetic {
                 half: config.half && step + config.finish < config.steps,
-                activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
+                activations: Activations::quantized_in(quantizing.then_some(progress.activation_scales.as_slice())),
             };
             let output = student.forward(topology, photos.clone(), arithmetic).with_context(|| self.diverged())?;
             let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
@@ -261,7 +262,7 @@ impl Task for Distillation {
                 // In 32 bits, as the engine computes: in 16 it would be another network that is judged.
                 let arithmetic = Arithmetic {
                     half: false,
-                    activation_scales: quantizing.then_some(progress.activation_scales.as_slice()),
+                    activations: Activations::quantized_in(quantizing.then_some(progress.activation_scales.as_slice())),
                 };
                 let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)
                     .with_context(|| self.diverged())?;
@@ -351,5 +352,8 @@ fn calibrate_on<B: crate::net::conv::ConvBackend>(
 ) -> Result<Vec<f32>> {
     // A stream of its own, so that the batches trained on do not depend on when ranges are looked at.
     let batch = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
-    calibrate(student, topology, batch.photos)
+    let mut scales = calibrate(student, topology, batch.photos)?;
+    let share = config.activation_range.unwrap_or(1.0);
+    scales.iter_mut().for_each(|scale| *scale *= share);
+    Ok(scales)
 }

@@ -7,18 +7,21 @@ use std::sync::atomic::AtomicBool;
 use burn::backend::{Autodiff, NdArray};
 use image::{Rgb, RgbImage};
 use indicatif::ProgressBar;
-use nijigen::engine::topology::Topology;
+use nijigen::engine::contract::FloatNetwork;
+use nijigen::engine::topology::{StudentSize, Topology};
 
-use super::config::{Config, Losses, StudentName};
+use super::config::{Config, Losses, Start, StudentName};
 use super::{Distillation, Outcome};
 use crate::data::augment::Augment;
 use crate::data::pairs::{Pair, Split};
 use crate::data::training_set::LoadedPair;
 use crate::device::Task;
+use crate::weights::{self, Weights};
 
 fn config(steps: u64) -> Config {
     Config {
         size: StudentName::S,
+        start: Start::Random,
         seed: 3,
         steps,
         batch: 4,
@@ -29,6 +32,7 @@ fn config(steps: u64) -> Config {
         rate: 1e-3,
         warmup: 2,
         quantize_from: 0.5,
+        activation_range: None,
         // ndarray has no 16-bit format: whether the resume is exact in one as well is not seen here.
         half: false,
         finish: 1,
@@ -174,4 +178,24 @@ fn without_pairs_to_measure_on_nothing_is_trained() {
     let task = Distillation { held_out: vec![], ..distillation(folder.path(), config(6), false) };
     let error = format!("{:#}", run(task).unwrap_err());
     assert!(error.contains("--hold-out"), "{error}");
+}
+
+#[test]
+fn with_fake_quant_from_the_start_ranges_are_the_bases_or_set_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base.safetensors");
+    let network = FloatNetwork::random(Topology::two_scale(StudentSize::S), 4);
+    let steps = network.activation_scales();
+    weights::save(&base, &Weights { size: StudentName::S, step: 0, base: None, network }).unwrap();
+    let ranges = |activation_range: Option<f32>| {
+        let out = tempfile::tempdir().unwrap();
+        let config = Config { quantize_from: 0.0, activation_range, evaluate_every: 1, ..config(2) };
+        let task = distillation(out.path(), config, false);
+        let topology = Topology::two_scale(StudentSize::S);
+        run(Distillation { topology, base: Some(base.clone()), ..task }).unwrap().network.activation_scales()
+    };
+    assert_eq!(ranges(None), steps);
+    let (whole, half) = (ranges(Some(1.0)), ranges(Some(0.5)));
+    assert_ne!(whole, steps);
+    assert!(whole.iter().zip(&half).all(|(whole, half)| *half == 0.5 * whole));
 }

@@ -5,17 +5,22 @@ pub mod edges;
 pub mod features;
 pub mod flicker;
 pub mod line_art;
+pub mod person;
+pub mod restoration;
+pub mod results;
 pub mod skin;
 pub mod surfaces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Tensor;
 use image::RgbImage;
 use nijigen::engine::Generator;
 use nijigen::frame::Size;
+use nijigen::style::Stylizer;
 
 use self::features::MarkedFrame;
 use self::line_art::InkCounts;
@@ -27,7 +32,7 @@ use crate::device::{Task, TrainBackend};
 use crate::distill::evaluate::{bytes_tensor, stylize};
 use crate::metrics;
 use crate::net::conv::ConvBackend;
-use crate::net::student::{Arithmetic, Student};
+use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
 use crate::weights::Weights;
 
@@ -43,6 +48,10 @@ pub struct Evaluation<'a> {
     pub vgg: Option<&'a Path>,
     /// Clips for the flicker.
     pub clips: &'a [PathBuf],
+    /// The style as it is applied to a live picture, the changing parts alone being drawn: for the flicker that is seen.
+    pub live: Option<Stylizer>,
+    /// Pairs in whose photos it is looked at what becomes of skin, trained on or not.
+    pub portraits: Vec<LoadedPair>,
     /// Eyes and mouths marked in a frame of some of the clips, by their file names.
     pub marked: BTreeMap<String, MarkedFrame>,
 }
@@ -54,8 +63,52 @@ pub struct Report {
     pub metrics: BTreeMap<String, f64>,
     /// Clips in which something stands.
     pub clips: Vec<ClipFlicker>,
-    /// Rows of photo, target, output.
-    pub rows: Vec<Vec<RgbImage>>,
+    /// Pictures that were never trained on.
+    pub pictures: Vec<Picture>,
+}
+
+/// A held-out picture in its full size.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The photo's or clip's file name.
+    pub source: String,
+    /// As it is.
+    pub photo: RgbImage,
+    /// What the student was to make of it.
+    pub target: RgbImage,
+    /// What the style makes of it.
+    pub output: RgbImage,
+}
+
+/// What changes nothing: measured, it tells what a figure is worth.
+#[derive(Debug)]
+pub struct Untouched;
+
+impl Generator for Untouched {
+    fn run(&mut self, input: &[u8], _: Size, output: &mut [u8]) -> nijigen::Result<()> {
+        output.copy_from_slice(input);
+        Ok(())
+    }
+
+    fn macs(&self, _: Size) -> u64 {
+        0
+    }
+
+    fn engine(&self) -> &'static str {
+        "none"
+    }
+
+    fn isa(&self) -> &'static str {
+        "none"
+    }
+
+    fn halo(&self) -> Option<u32> {
+        Some(0)
+    }
+
+    fn multiple(&self) -> u32 {
+        1
+    }
 }
 
 /// How much a clip flickers where its scene stands, mean change from frame to frame, of 255.
@@ -65,14 +118,16 @@ pub struct ClipFlicker {
     pub clip: PathBuf,
     /// As it is.
     pub input: f64,
-    /// As the style makes it.
+    /// As the style makes it, each frame drawn whole.
     pub output: f64,
+    /// As it is seen live, what has not changed being left as it was.
+    pub live: Option<f64>,
 }
 
 /// Frames of each clip that are looked at, from its beginning.
 pub const CLIP_FRAMES: usize = 48;
-/// Rows of the sheet.
-const ROWS: usize = 12;
+/// From one frame of a camera to the next.
+const CAMERA_INTERVAL: Duration = Duration::from_millis(33);
 
 /// Runs a generator on a picture.
 ///
@@ -87,7 +142,7 @@ pub fn run_generator(generator: &mut dyn Generator, photo: &RgbImage) -> Result<
 impl Task for Evaluation<'_> {
     type Output = Report;
 
-    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Report> {
+    fn run<B: TrainBackend>(mut self, device: B::Device) -> Result<Report> {
         ensure!(
             !self.held_out.is_empty(),
             "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
@@ -96,16 +151,16 @@ impl Task for Evaluation<'_> {
         let student = self.weights.as_ref().map(|w| Student::<B::InnerBackend>::from_network(&w.network, &device));
         let mut sums = Sums::default();
         let mut drawing = Drawing::default();
-        let mut rows = Vec::new();
-        let every = self.held_out.len().div_ceil(ROWS).max(1);
-        for (i, pair) in self.held_out.iter().enumerate() {
+        let mut pictures = Vec::new();
+        let steps = self.weights.as_ref().map(|weights| weights.network.activation_scales()).unwrap_or_default();
+        for pair in &self.held_out {
             let output = run_generator(self.generator, &pair.photo)?;
             sums.add("held_out_l1", metrics::l1(&output, &pair.target));
             sums.add("held_out_mse", metrics::mse(&output, &pair.target));
             sums.add("held_out_psnr_db", metrics::psnr(&output, &pair.target));
             sums.add("held_out_ssim", metrics::ssim(&output, &pair.target));
             sums.add("left_by_a_colour_filter", colour_fit::residual(&pair.photo, &output));
-            drawing.add(pair, &output, &mut sums);
+            drawing.add(pair, &output);
             if let Some(vgg) = &vgg {
                 let of_output = distance(vgg, &output, &pair.target, &device);
                 let of_photo = distance(vgg, &pair.photo, &pair.target, &device);
@@ -116,26 +171,56 @@ impl Task for Evaluation<'_> {
             }
             if let (Some(student), Some(weights)) = (&student, &self.weights) {
                 let topology = &weights.network.topology;
-                let float = stylize(student, topology, &pair.photo, Arithmetic::default(), &device)?;
+                let arithmetic = Arithmetic { half: false, activations: Activations::Saturating(&steps) };
+                let float = stylize(student, topology, &pair.photo, arithmetic, &device)?;
                 sums.add("held_out_l1_float", metrics::l1(&float, &pair.target));
                 sums.add("quantized_to_float_psnr_db", metrics::psnr(&output, &float));
             }
-            if i % every == 0 {
-                rows.push(vec![pair.photo.clone(), pair.target.clone(), output]);
+            if pair.entry.scale < 1.0 {
+                continue;
+            }
+            if let (Some(student), Some(weights), Some(label)) = (&student, &self.weights, &pair.mask) {
+                let mask = person::mask(student, &weights.network, pair, &device)?;
+                if let Some(iou) = mask.and_then(|mask| person::intersection_over_union(&mask, label)) {
+                    sums.add("person_mask_iou", iou);
+                }
+            }
+            let (photo, target) = (pair.photo.clone(), pair.target.clone());
+            pictures.push(Picture { source: pair.entry.source.clone(), photo, target, output });
+        }
+        for pair in &self.portraits {
+            let output = run_generator(self.generator, &pair.photo)?;
+            for Shift { skin, lightness, hue } in
+                pair.entry.faces.iter().filter_map(|face| skin::shift(&output, &pair.photo, face))
+            {
+                let (of_lightness, of_hue) = skin.measures();
+                sums.add(of_lightness, lightness.into());
+                sums.add(of_hue, hue.into());
             }
         }
         let mut clips = Vec::new();
         for clip in self.clips {
             let name = clip.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let Some(flicker) = clip_flicker(self.generator, clip, self.marked.get(&name), &mut sums)? else {
-                continue;
-            };
+            let drawn = DrawnClip::of(self.generator, clip)?;
+            if let Some(marked) = self.marked.get(&name) {
+                drawn.compare_features(marked, &mut sums)?;
+            }
+            let Some(flicker) = drawn.flicker(self.live.as_mut())? else { continue };
             sums.add("flicker_input", flicker.input);
             sums.add("flicker_output", flicker.output);
+            if let Some(live) = flicker.live {
+                sums.add("flicker_live", live);
+            }
             clips.push(flicker);
         }
         drawing.report(&mut sums);
-        Ok(Report { metrics: sums.means(), clips, rows })
+        let mut metrics = sums.means();
+        for (of, ratio) in [("flicker_output", "flicker_ratio"), ("flicker_live", "flicker_live_ratio")] {
+            if let Some((output, input)) = metrics.get(of).zip(metrics.get("flicker_input")) {
+                metrics.insert(ratio.to_owned(), rounded(output / input.max(1e-9)));
+            }
+        }
+        Ok(Report { metrics, clips, pictures })
     }
 }
 
@@ -148,7 +233,7 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn add(&mut self, pair: &LoadedPair, output: &RgbImage, sums: &mut Sums) {
+    fn add(&mut self, pair: &LoadedPair, output: &RgbImage) {
         self.texture.add(output, &pair.photo, &pair.target);
         // The measure of a line's surroundings suits pictures of about 512 pixels.
         if pair.entry.scale >= 1.0 {
@@ -162,11 +247,6 @@ impl Drawing {
             let (drawn, wanted) = (part(output), part(&pair.target));
             if drawn.width() >= 16 && drawn.height() >= 16 {
                 self.displacements.append(&mut edges::displacements(&drawn, &wanted));
-            }
-            if let Some(Shift { skin, lightness, hue }) = skin::shift(output, &pair.photo, face) {
-                let (of_lightness, of_hue) = skin.measures();
-                sums.add(of_lightness, lightness.into());
-                sums.add(of_hue, hue.into());
             }
         }
     }
@@ -185,53 +265,82 @@ impl Drawing {
     }
 }
 
-/// The flicker of the first frames of a clip; `None`, with a warning, where there is none to speak of. What is left of the
-/// eyes and mouths `marked` in one of them goes into `sums`.
-fn clip_flicker(
-    generator: &mut dyn Generator,
-    clip: &Path,
-    marked: Option<&MarkedFrame>,
-    sums: &mut Sums,
-) -> Result<Option<ClipFlicker>> {
-    let mut frames = Frames::open(clip, 1)?;
-    let (mut inputs, mut outputs) = (Vec::<RgbImage>::new(), Vec::new());
-    while inputs.len() < CLIP_FRAMES {
-        let Some(Frame { picture: frame, .. }) =
-            frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))?
-        else {
-            break;
-        };
-        ensure!(
-            inputs.first().is_none_or(|first| first.dimensions() == frame.dimensions()),
-            "the clip {} changes its size on the way: cut it where it does",
-            clip.display()
-        );
-        outputs.push(run_generator(generator, &frame)?);
-        inputs.push(frame);
+/// The first frames of a clip, and what a style makes of each.
+struct DrawnClip<'a> {
+    clip: &'a Path,
+    inputs: Vec<RgbImage>,
+    outputs: Vec<RgbImage>,
+}
+
+impl<'a> DrawnClip<'a> {
+    fn of(generator: &mut dyn Generator, clip: &'a Path) -> Result<Self> {
+        let mut frames = Frames::open(clip, 1)?;
+        let (mut inputs, mut outputs) = (Vec::<RgbImage>::new(), Vec::new());
+        while inputs.len() < CLIP_FRAMES {
+            let Some(Frame { picture: frame, .. }) =
+                frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))?
+            else {
+                break;
+            };
+            ensure!(
+                inputs.first().is_none_or(|first| first.dimensions() == frame.dimensions()),
+                "the clip {} changes its size on the way: cut it where it does",
+                clip.display()
+            );
+            outputs.push(run_generator(generator, &frame)?);
+            inputs.push(frame);
+        }
+        Ok(Self { clip, inputs, outputs })
     }
-    if let Some(marked) = marked {
+
+    /// What is left of the eyes and mouths `marked` in one of the frames goes into `sums`.
+    fn compare_features(&self, marked: &MarkedFrame, sums: &mut Sums) -> Result<()> {
         let at = marked.frame as usize;
-        let Some((photo, picture)) = inputs.get(at).zip(outputs.get(at)) else {
-            bail!("{} has no frame {at}, in which eyes and mouths are marked", clip.display());
+        let Some((photo, picture)) = self.inputs.get(at).zip(self.outputs.get(at)) else {
+            bail!("{} has no frame {at}, in which eyes and mouths are marked", self.clip.display());
         };
         for (deviation, correlation) in marked.boxes.iter().filter_map(|place| features::kept(picture, photo, place)) {
             sums.add("small_features_deviation", deviation);
             sums.add("small_features_correlation", correlation);
         }
+        Ok(())
     }
-    if inputs.len() < flicker::WINDOW {
-        let (clip, count, wanted) = (clip.display(), inputs.len(), flicker::WINDOW);
-        log::warn!("no flicker is measured in {clip}: it has {count} frames, {wanted} are needed");
-        return Ok(None);
-    }
-    let standing = flicker::standing(&inputs);
-    match (flicker::flicker(&inputs, &standing), flicker::flicker(&outputs, &standing)) {
-        (Some(input), Some(output)) => Ok(Some(ClipFlicker { clip: clip.to_path_buf(), input, output })),
-        _ => {
-            log::warn!("no flicker is measured in {}: nothing stands still in its first frames", clip.display());
-            Ok(None)
+
+    /// The flicker where the scene stands; `None`, with a warning, where there is none to speak of.
+    fn flicker(&self, live: Option<&mut Stylizer>) -> Result<Option<ClipFlicker>> {
+        let Self { clip, inputs, outputs } = self;
+        if inputs.len() < flicker::WINDOW {
+            let (clip, count, wanted) = (clip.display(), inputs.len(), flicker::WINDOW);
+            log::warn!("no flicker is measured in {clip}: it has {count} frames, {wanted} are needed");
+            return Ok(None);
         }
+        let standing = flicker::standing(inputs);
+        let Some((input, output)) = flicker::flicker(inputs, &standing).zip(flicker::flicker(outputs, &standing))
+        else {
+            log::warn!("no flicker is measured in {}: nothing stands still in its first frames", clip.display());
+            return Ok(None);
+        };
+        let live = match live {
+            Some(stylizer) => flicker::flicker(&run_live(stylizer, inputs)?, &standing),
+            None => None,
+        };
+        Ok(Some(ClipFlicker { clip: clip.to_path_buf(), input, output, live }))
     }
+}
+
+/// What `stylizer` shows of `frames`, of one size, when they come one after the other at the rate of a camera.
+fn run_live(stylizer: &mut Stylizer, frames: &[RgbImage]) -> Result<Vec<RgbImage>> {
+    stylizer.start_anew();
+    let begin = Instant::now();
+    (0..)
+        .zip(frames)
+        .map(|(i, frame)| {
+            let mut pixels = vec![0; frame.len()];
+            let size = Size::new(frame.width(), frame.height());
+            stylizer.run_live(frame.as_raw(), size, begin + i * CAMERA_INTERVAL, &mut pixels)?;
+            RgbImage::from_raw(frame.width(), frame.height(), pixels).context("a picture of another size")
+        })
+        .collect()
 }
 
 fn distance<B: ConvBackend>(vgg: &Vgg<B>, a: &RgbImage, b: &RgbImage, device: &B::Device) -> f64 {
@@ -251,7 +360,10 @@ impl Sums {
     }
 
     fn means(self) -> BTreeMap<String, f64> {
-        let rounded = |value: f64| (value * 1e4).round() / 1e4;
         self.0.into_iter().map(|(name, (sum, count))| (name.to_owned(), rounded(sum / f64::from(count)))).collect()
     }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }

@@ -14,7 +14,7 @@ use nijigen::frame::Size;
 
 use crate::device::{Task, TrainBackend};
 use crate::distill::evaluate::stylize;
-use crate::net::student::{Arithmetic, Student};
+use crate::net::student::{Activations, Arithmetic, Student};
 
 const SCRIPT: &str = include_str!("onnxruntime.py");
 
@@ -111,9 +111,9 @@ impl Task for ByBurn<'_> {
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Result<RgbImage> {
         let network = self.network;
-        let scales: Vec<f32> = network.layers.iter().map(|l| l.activation_scale).collect();
+        let scales = network.activation_scales();
         let student = Student::<B::InnerBackend>::from_network(network, &device);
-        let arithmetic = Arithmetic { half: false, activation_scales: Some(&scales) };
+        let arithmetic = Arithmetic { half: false, activations: Activations::Quantized(&scales) };
         stylize(&student, &network.topology, self.photo, arithmetic, &device)
     }
 }

@@ -12,6 +12,7 @@ use nijigen::style::Card;
 use self::agreement::{Agreement, ByBurn, EXACT, ROUNDED, by_onnxruntime, by_reference, by_tract};
 use crate::data::{sha256, write_whole};
 use crate::device::{Device, dispatch};
+use crate::sheet::encode_jpeg;
 use crate::weights::Weights;
 
 /// What an export is told.
@@ -107,9 +108,5 @@ fn encoded_thumbnail(picture: RgbImage) -> Result<Vec<u8>> {
     // `thumbnail` would enlarge a small picture.
     let side = THUMBNAIL_SIDE.min(picture.width().max(picture.height()));
     let picture = image::DynamicImage::ImageRgb8(picture).thumbnail(side, side);
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 88)
-        .encode_image(&picture)
-        .context("cannot encode the thumbnail")?;
-    Ok(bytes.into_inner())
+    encode_jpeg(&picture.into_rgb8(), 88)
 }

@@ -5,6 +5,7 @@ pub mod adain;
 pub mod attention;
 pub mod conv;
 pub mod parameters;
+pub mod passing;
 pub mod patch_discriminator;
 pub mod quantized;
 pub mod spectral_norm;

@@ -3,13 +3,14 @@
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{FloatDType, Tensor, TensorData, activation};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::conv::{BlockShape, ConvBackend, block};
 use super::spectral_norm::SpectralConv;
+use super::student::lowered;
 
 /// Slope below nought of the leaky ReLU.
 const LEAK: f64 = 0.2;
@@ -85,15 +86,18 @@ impl<B: ConvBackend> PatchDiscriminator<B> {
 }
 
 impl<B: ConvBackend> Normalised<B> {
-    /// Scores of the patches of `picture` at both scales, `[b, 1, h', w']` each. `dropout` draws what is forgotten.
-    pub fn judge(&self, picture: Tensor<B, 4>, mut dropout: Option<Dropout<'_>>) -> [Tensor<B, 4>; 2] {
-        let half = avg_pool2d(picture.clone(), [2, 2], [2, 2], [0, 0], true, false);
+    /// Scores of the patches of `picture` at both scales, `[b, 1, h', w']` each. `dropout` draws what is forgotten. With
+    /// `half` it convolves in the back end's 16-bit format, where it has one.
+    pub fn judge(&self, picture: Tensor<B, 4>, mut dropout: Option<Dropout<'_>>, half: bool) -> [Tensor<B, 4>; 2] {
+        let format = B::half_precision().filter(|_| half);
+        let reduced = avg_pool2d(picture.clone(), [2, 2], [2, 2], [0, 0], true, false);
         let [fine, coarse] = &self.scales;
-        [(fine, picture), (coarse, half)].map(|(layers, mut x)| {
+        [(fine, picture), (coarse, reduced)].map(|(layers, mut x)| {
             let last = layers.len() - 1;
             for (i, (weight, bias)) in layers.iter().enumerate() {
                 let stride = if i + 1 < last { 2 } else { 1 };
-                x = block(x, weight.clone(), bias.clone(), None, BlockShape { stride, relu: false });
+                let (weight, bias) = (lowered(weight.clone(), format), lowered(bias.clone(), format));
+                x = block(lowered(x, format), weight, bias, None, BlockShape { stride, relu: false });
                 if i < last {
                     x = activation::leaky_relu(x, LEAK);
                     if let Some(dropout) = &mut dropout {
@@ -101,7 +105,7 @@ impl<B: ConvBackend> Normalised<B> {
                     }
                 }
             }
-            x
+            x.cast(FloatDType::F32)
         })
     }
 }
@@ -147,7 +151,7 @@ mod tests {
         let network = PatchDiscriminator::<B>::new(&shape(), 3, 0.5, rng, &Default::default());
         assert_eq!(network.num_params(), shape().parameters(3));
         let picture = Tensor::random([2, 3, 32, 24], Distribution::Uniform(0.0, 1.0), &Default::default());
-        let scores = network.normalised().judge(picture, None).map(|s| s.dims());
+        let scores = network.normalised().judge(picture, None, false).map(|s| s.dims());
         assert_eq!(scores, [[2, 1, 8, 6], [2, 1, 4, 3]]);
         assert_eq!(shape().least_side(), 8);
     }
@@ -161,7 +165,7 @@ mod tests {
         }
         let picture = |value: f32| Tensor::<B, 4>::full([1, 1, 32, 32], value, &Default::default());
         let weights = network.normalised();
-        let [a, b] = [0.0, 1.0].map(|value| weights.judge(picture(value), None)[0].clone());
+        let [a, b] = [0.0, 1.0].map(|value| weights.judge(picture(value), None, false)[0].clone());
         // A step of one in the picture moves no score by more than the norm of what each 3×3 convolution reads.
         let moved = (a - b).abs().max().into_scalar();
         assert!(moved > 0.0 && moved < 3.0_f32.powi(4), "{moved}");
@@ -175,7 +179,7 @@ mod tests {
             Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 1.0), &Default::default());
         let scores = |seed: u64| {
             let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-            network.normalised().judge(picture.clone(), Some(Dropout { share: 0.5, rng }))[0].to_data()
+            network.normalised().judge(picture.clone(), Some(Dropout { share: 0.5, rng }), false)[0].to_data()
         };
         assert_eq!(scores(1), scores(1));
         assert_ne!(scores(1), scores(2));

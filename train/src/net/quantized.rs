@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
     use crate::distill::evaluate::calibrate;
-    use crate::net::student::Arithmetic;
+    use crate::net::student::{Activations, Arithmetic};
 
     type B = Autodiff<NdArray>;
 
@@ -87,7 +87,7 @@ mod tests {
         bytes: &Tensor<B, 4>,
         scales: Option<&[f32]>,
     ) -> Vec<Vec<f32>> {
-        let arithmetic = Arithmetic { half: false, activation_scales: scales };
+        let arithmetic = Arithmetic { half: false, activations: Activations::quantized_in(scales) };
         let output = student.forward(topology, bytes.clone(), arithmetic).unwrap();
         let target = bytes.clone().div_scalar(255.0).flip([3]);
         let gradients = (output - target).powi_scalar(2).mean().backward();
@@ -116,6 +116,26 @@ mod tests {
             let length = (dot(b, b) / dot(a, a)).sqrt();
             assert!((0.7..1.4).contains(&length), "layer {i}: length {length}");
         }
+    }
+
+    #[test]
+    fn without_rounding_activations_saturate_where_the_engines_do() {
+        let device = Default::default();
+        <NdArray as Backend>::seed(&device, 6);
+        let topology = Topology::two_scale(StudentSize::S);
+        let student = Student::<NdArray>::new(&topology, 5, &device);
+        let bytes = Tensor::<NdArray, 4>::random([1, 3, 16, 16], Distribution::Uniform(0.0, 255.0), &device).round();
+        let scales = calibrate(&student, &topology, bytes.clone()).unwrap();
+        let picture = |activations: Activations<'_>| {
+            student.forward(&topology, bytes.clone(), Arithmetic { half: false, activations }).unwrap()
+        };
+        let apart = |a: &Tensor<NdArray, 4>, b: &Tensor<NdArray, 4>| (a.clone() - b.clone()).abs().mean().into_scalar();
+        let [tight, wide] = [0.3, 100.0].map(|by| scales.iter().map(|scale| by * scale).collect::<Vec<f32>>());
+        let float = picture(Activations::Float);
+        assert_eq!(picture(Activations::Saturating(&wide)).into_data(), float.to_data());
+        let (saturating, quantized) =
+            (picture(Activations::Saturating(&tight)), picture(Activations::Quantized(&tight)));
+        assert!(apart(&saturating, &float) > 2.0 * apart(&saturating, &quantized), "rounding alone sets them apart");
     }
 
     #[test]

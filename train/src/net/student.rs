@@ -4,13 +4,14 @@ use anyhow::Result;
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
-use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
+use nijigen::engine::contract::{ACTIVATION_LIMIT, FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
 use nijigen::engine::topology::{LayerShape, Topology};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::conv::{BlockShape, ConvBackend, block, depth_to_space, space_to_depth};
+use super::passing;
 
 /// One convolution's parameters.
 #[derive(Module, Debug)]
@@ -33,28 +34,67 @@ pub struct Student<B: Backend> {
 pub struct Arithmetic<'a> {
     /// In the back end's 16-bit format, where it has one.
     pub half: bool,
-    /// With fake-quant: the step of each layer's stored activation (the last is not read).
-    pub activation_scales: Option<&'a [f32]>,
+    /// What becomes of the activations.
+    pub activations: Activations<'a>,
+}
+
+/// What becomes of a layer's activation before it is stored. The steps are one per layer; the last is not read.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Activations<'a> {
+    /// It stays as it is.
+    #[default]
+    Float,
+    /// It saturates at 127 of these steps, as the engine's does, and is not rounded: what the engine's rounding is measured
+    /// against.
+    Saturating(&'a [f32]),
+    /// Fake-quant in these steps; weights and biases are rounded too.
+    Quantized(&'a [f32]),
+}
+
+impl<'a> Activations<'a> {
+    /// Fake-quant in these steps, or none.
+    pub fn quantized_in(steps: Option<&'a [f32]>) -> Self {
+        steps.map_or(Self::Float, Self::Quantized)
+    }
 }
 
 /// Shortcut convolutions start small, so that the residual blocks begin near the identity.
 const SHORTCUT_GAIN: f32 = 0.3;
 
+/// Weights and biases of each layer, random.
+fn random(topology: &Topology, seed: u64) -> Vec<(Vec<f32>, Vec<f32>)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let last = topology.layers.len() - 1;
+    let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
+        let gain = if shape.add == Some(shape.input) { SHORTCUT_GAIN } else { 1.0 };
+        let deviation = gain * (1.0 / (3 * shape.in_channels * 9) as f32).sqrt();
+        let weight = (0..shape.weights()).map(|_| deviation * normal(&mut rng)).collect();
+        // The image is centred on mid-grey from the start.
+        let bias = vec![if i == last { 0.5 } else { 0.0 }; shape.out_channels];
+        (weight, bias)
+    });
+    layers.collect()
+}
+
 impl<B: ConvBackend> Student<B> {
     /// Random weights, the same on every back end for one `seed`: variance 1 / (3 · fan-in), shortcuts × 0.3. With the
     /// variance of He et al. (2015), six times that, the first steps flatten the picture and no neuron comes back.
     pub fn new(topology: &Topology, seed: u64, device: &B::Device) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let last = topology.layers.len() - 1;
-        let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
-            let gain = if shape.add == Some(shape.input) { SHORTCUT_GAIN } else { 1.0 };
-            let deviation = gain * (1.0 / (3 * shape.in_channels * 9) as f32).sqrt();
-            let weight = (0..shape.weights()).map(|_| deviation * normal(&mut rng)).collect();
-            // The image is centred on mid-grey from the start.
-            let bias = vec![if i == last { 0.5 } else { 0.0 }; shape.out_channels];
-            ConvLayer::from_values(shape, weight, bias, device)
-        });
-        Self { layers: layers.collect() }
+        Self::from_values(topology, random(topology, seed), device)
+    }
+
+    /// Such weights with those changed through which a photo [passes](passing::let_pass).
+    pub fn passing(topology: &Topology, seed: u64, device: &B::Device) -> Self {
+        let mut layers = random(topology, seed);
+        passing::let_pass(topology, &mut layers);
+        Self::from_values(topology, layers, device)
+    }
+
+    fn from_values(topology: &Topology, layers: Vec<(Vec<f32>, Vec<f32>)>, device: &B::Device) -> Self {
+        let layers = topology.layers.iter().zip(layers);
+        Self {
+            layers: layers.map(|(shape, (weight, bias))| ConvLayer::from_values(shape, weight, bias, device)).collect(),
+        }
     }
 
     /// The weights of a trained network.
@@ -98,20 +138,25 @@ impl<B: ConvBackend> Student<B> {
         bytes: Tensor<B, 4>,
         arithmetic: Arithmetic<'_>,
     ) -> Result<Tensor<B, 4>> {
-        match arithmetic.activation_scales {
-            Some(scales) => self.forward_quantized(topology, bytes, scales, arithmetic.half),
-            None => Ok(self.forward_float(topology, bytes, arithmetic.half, |_, _| {})),
-        }
+        let half = arithmetic.half;
+        Ok(match arithmetic.activations {
+            Activations::Quantized(steps) => self.forward_quantized(topology, bytes, steps, half)?,
+            Activations::Saturating(steps) => {
+                let limit = ACTIVATION_LIMIT as f32;
+                self.forward_float(topology, bytes, half, |layer, y| y.clamp_max(limit * steps[layer]))
+            }
+            Activations::Float => self.forward_float(topology, bytes, half, |_, y| y),
+        })
     }
 
-    /// As [`Self::forward`], without fake-quant; `observe` sees the number of each layer but the last and what it
-    /// stores.
+    /// As [`Self::forward`], without fake-quant; `store` gets the number of each layer but the last and what comes out of
+    /// it, and gives what is stored.
     pub fn forward_float(
         &self,
         topology: &Topology,
         bytes: Tensor<B, 4>,
         half: bool,
-        mut observe: impl FnMut(usize, &Tensor<B, 4>),
+        mut store: impl FnMut(usize, Tensor<B, 4>) -> Tensor<B, 4>,
     ) -> Tensor<B, 4> {
         let half = B::half_precision().filter(|_| half);
         // Whole numbers up to 255 are exact in bfloat16, their 255ths are not: the scale goes into the weights.
@@ -124,10 +169,7 @@ impl<B: ConvBackend> Student<B> {
             }
             let shortcut = shape.add.map(|add| tensors[add].clone());
             let y = run_layer(shape, i == last, tensors[shape.input].clone(), weight, bias, shortcut, half);
-            if i < last {
-                observe(i, &y);
-            }
-            tensors.push(y);
+            tensors.push(if i < last { store(i, y) } else { y });
         }
         tensors.swap_remove(last + 1)
     }
@@ -146,7 +188,7 @@ impl<B: ConvBackend> Student<B> {
 }
 
 /// `x` in the 16-bit format, where there is one.
-pub(super) fn lowered<B: Backend>(x: Tensor<B, 4>, half: Option<FloatDType>) -> Tensor<B, 4> {
+pub(super) fn lowered<B: Backend, const D: usize>(x: Tensor<B, D>, half: Option<FloatDType>) -> Tensor<B, D> {
     match half {
         Some(half) => x.cast(half),
         None => x,
@@ -168,11 +210,7 @@ pub(super) fn run_layer<B: ConvBackend>(
     let block_shape = BlockShape { stride: shape.stride, relu: plain };
     // The picture's bias is added in 32 bits: around zero the 16-bit formats are finest.
     let (inner, outer) = if is_last { (bias.zeros_like(), Some(bias)) } else { (bias, None) };
-    let inner = match half {
-        Some(half) => inner.cast(half),
-        None => inner,
-    };
-    let mut y = block(x, lowered(weight, half), inner, shortcut.clone().filter(|_| plain), block_shape);
+    let mut y = block(x, lowered(weight, half), lowered(inner, half), shortcut.clone().filter(|_| plain), block_shape);
     if let Some(bias) = outer {
         y = y.cast(FloatDType::F32) + bias.reshape([1, shape.out_channels, 1, 1]);
     }

@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{FloatDType, Tensor, activation};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::adain::{self, AdaIn};
 use super::attention::SelfAttention;
 use super::conv::{BlockShape, ConvBackend, block};
-use super::student::ConvLayer;
+use super::student::{ConvLayer, lowered};
 
 /// Sides of a picture are multiples of this.
 pub const MULTIPLE: u32 = 8;
@@ -134,12 +134,19 @@ impl<B: ConvBackend> UNet<B> {
     }
 
     /// The picture `[b, 3, h, w]` in 0..1 (not clamped) for `photo` of the same form, sides multiples of [`MULTIPLE`];
-    /// `style` holds the statistics `[b, n]` of style pictures, where the network takes them.
-    pub fn forward(&self, photo: Tensor<B, 4>, style: Option<Tensor<B, 2>>) -> Tensor<B, 4> {
-        let run =
-            |layer: &ConvLayer<B>, x: Tensor<B, 4>, shape| block(x, layer.weight.val(), layer.bias.val(), None, shape);
+    /// `style` holds the statistics `[b, n]` of style pictures, where the network takes them. With `half` it convolves in
+    /// the back end's 16-bit format, where it has one.
+    pub fn forward(&self, photo: Tensor<B, 4>, style: Option<Tensor<B, 2>>, half: bool) -> Tensor<B, 4> {
+        let half = B::half_precision().filter(|_| half);
+        let parameters = |layer: &ConvLayer<B>| (lowered(layer.weight.val(), half), lowered(layer.bias.val(), half));
+        let run = |layer: &ConvLayer<B>, x: Tensor<B, 4>, shape| {
+            let (weight, bias) = parameters(layer);
+            block(lowered(x, half), weight, bias, None, shape)
+        };
         let residual = |layer: &ConvLayer<B>, x: Tensor<B, 4>| {
-            block(x.clone(), layer.weight.val(), layer.bias.val(), Some(x), ACTIVE)
+            let (weight, bias) = parameters(layer);
+            let x = lowered(x, half);
+            block(x.clone(), weight, bias, Some(x), ACTIVE)
         };
         let mut x = run(&self.stem, photo.clone().sub_scalar(0.5), ACTIVE);
         let mut skips = vec![x.clone()];
@@ -155,25 +162,25 @@ impl<B: ConvBackend> UNet<B> {
         let mut styles = styles.into_iter();
         for layer in &self.middle {
             if let Some(style) = styles.next() {
-                x = adain::apply(x, style);
+                x = adain::apply(x.cast(FloatDType::F32), style);
             }
             x = residual(layer, x);
         }
         if let Some(attention) = &self.attention {
-            x = attention.forward(x);
+            x = attention.forward(x.cast(FloatDType::F32));
         }
         let mut decoder = self.decoder.iter();
         for (up, skip) in self.up.iter().zip(skips.into_iter().rev()) {
             x = doubled(run(up, x, PLAIN)) + skip;
             if let Some(style) = styles.next() {
-                x = adain::modulate(x, style);
+                x = adain::modulate(x.cast(FloatDType::F32), style);
             }
             x = activation::relu(x);
             for layer in decoder.by_ref().take(DECODER_BLOCKS) {
                 x = residual(layer, x);
             }
         }
-        let picture = run(&self.out, x, PLAIN);
+        let picture = run(&self.out, x, PLAIN).cast(FloatDType::F32);
         if self.residual { photo + picture } else { picture.add_scalar(0.5) }
     }
 
@@ -222,7 +229,7 @@ mod tests {
         let photo = photo(24, 16);
         for residual in [false, true] {
             let shape = GeneratorShape { residual, ..shape() };
-            let output = UNet::<B>::new(&shape, 0, 1, &Default::default()).forward(photo.clone(), None);
+            let output = UNet::<B>::new(&shape, 0, 1, &Default::default()).forward(photo.clone(), None, false);
             assert_eq!(output.dims(), [1, 3, 24, 16]);
             let from = if residual { photo.clone() } else { photo.full_like(0.5) };
             assert!((output - from).abs().max().into_scalar() < 0.3);
@@ -246,10 +253,10 @@ mod tests {
         // More places than are looked at.
         let (mut a, b) = (photo(8, 264), photo(8, 264));
         let near = |x: Tensor<B, 4>| x.narrow(3, 0, 8);
-        let before = near(network.forward(a.clone(), None));
+        let before = near(network.forward(a.clone(), None, false));
         // The other end changes.
         a = Tensor::cat(vec![a.narrow(3, 0, 200), b.narrow(3, 200, 64)], 3);
-        let after = near(network.forward(a, None));
+        let after = near(network.forward(a, None, false));
         assert!((before - after).abs().max().into_scalar() > 0.0);
     }
 
@@ -260,7 +267,7 @@ mod tests {
         let photo = photo(16, 16);
         let with = |values: [f32; 4]| {
             let style = Tensor::<B, 1>::from_floats(values, &Default::default()).reshape([1, 4]);
-            network.forward(photo.clone(), Some(style))
+            network.forward(photo.clone(), Some(style), false)
         };
         let difference = (with([1.0, -1.0, 0.5, 2.0]) - with([-2.0, 1.0, 1.5, 0.0])).abs().max().into_scalar();
         assert!(difference > 0.0 && network.takes_reference());

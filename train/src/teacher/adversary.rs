@@ -119,7 +119,7 @@ impl<B: ConvBackend> Adversaries<B> {
         let all = Tensor::cat(all, 0);
         let (mut losses, mut taken, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for (_, _, view, network) in self.views(&config.loss, chance) {
-            for scores in network.judge(view.of(&all), dropout(config, &mut chance.rng)) {
+            for scores in network.judge(view.of(&all), dropout(config, &mut chance.rng), config.half) {
                 let of_real = scores.clone().narrow(0, 0, n);
                 let of_fake = scores.clone().narrow(0, n, m);
                 let mut loss =
@@ -144,7 +144,7 @@ impl<B: ConvBackend> Adversaries<B> {
         views
             .into_iter()
             .filter_map(|(weight, name, view, network)| {
-                let scores = network.judge(view.of(fake), dropout(config, &mut chance.rng));
+                let scores = network.judge(view.of(fake), dropout(config, &mut chance.rng), config.half);
                 let value = mean(scores.iter().map(|scores| config.adversary.game.deceiving(scores)).collect())?;
                 Some(Term { name, weight: weight * risen, value })
             })

@@ -72,7 +72,7 @@ impl<B: ConvBackend> Examples<'_, B> {
             let (photo, target) = (tensor(&pair.photo), tensor(&pair.target));
             let reference = self.reference(number);
             let style = self.vgg.zip(reference).map(|(vgg, picture)| style_of(vgg, picture, device));
-            let output = network.forward(photo.clone(), style);
+            let output = network.forward(photo.clone(), style, false);
             if let (Some(sum), Some(vgg)) = (&mut measured.vgg, self.vgg) {
                 *sum += vgg.distance(output.clone(), target.clone()).into_scalar().elem::<f64>();
             }

@@ -99,7 +99,7 @@ pub fn stylize<B: ConvBackend>(
     device: &B::Device,
 ) -> RgbImage {
     let bytes = bytes_tensor(photo, MULTIPLE, device);
-    picture_of(network.forward(bytes.div_scalar(255.0), style), photo.width(), photo.height())
+    picture_of(network.forward(bytes.div_scalar(255.0), style, false), photo.width(), photo.height())
 }
 
 /// What `model`, read from `path`, is to be conditioned on: the statistics of `reference`, read through the VGG weights at

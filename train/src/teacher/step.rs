@@ -53,7 +53,7 @@ impl<B: TrainBackend> Step<'_, B> {
             (Some(pictures), Some(vgg)) => Some(statistics(vgg.features(pictures.clone())[2].clone())),
             _ => None,
         };
-        let output = state.generator.forward(photo.clone(), style);
+        let output = state.generator.forward(photo.clone(), style, config.half);
         let mut scalars = Scalars::default();
 
         let total = if step < config.warm.steps {

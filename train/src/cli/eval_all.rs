@@ -1,0 +1,182 @@
+//! `nijigen-train eval --all`: all styles of a folder in one table.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use image::{RgbImage, imageops};
+use log::{info, warn};
+use nijigen::style::Card;
+
+use super::eval::{Measuring, note_on_card, spread};
+use super::output;
+use crate::data::{read_text, write_whole};
+use crate::eval::results::{self, Column};
+use crate::eval::{Picture, Report};
+use crate::sheet::encode_jpeg;
+
+/// Pictures of a sheet, so many of them in a row before and after, each so many pixels a side; white between them.
+const SHOWN: usize = 8;
+const IN_A_ROW: u32 = 2;
+const SIDE: u32 = 256;
+const GAP: u32 = 8;
+/// The style on whose pairs the untouched photo and the prototype are measured.
+const COMPARED_ON: &str = "anime";
+
+/// Measures every style of `models` that has a card and, in `pairs`, a folder of pairs of its look. Writes the figures into
+/// the cards, sheets beside them, and RESULTS.md.
+///
+/// # Errors
+/// When there is no style, an input cannot be read or an output cannot be written.
+pub(super) fn run(measuring: &Measuring<'_>, models: &Path, pairs: &Path, prototype: Option<&Path>) -> Result<()> {
+    let names = styles(models)?;
+    let mut columns = Vec::new();
+    let compared_on = pairs.join(COMPARED_ON);
+    if compared_on.is_dir() {
+        info!("the photo as it is");
+        let report = measuring.untouched(&compared_on)?;
+        columns.push(Column { name: "photo".to_owned(), metrics: report.metrics, pictures: Vec::new() });
+        if let Some(prototype) = prototype {
+            info!("the prototype");
+            let report = measuring.style(prototype, None, &compared_on)?;
+            columns.push(Column { name: "prototype".to_owned(), metrics: report.metrics, pictures: Vec::new() });
+        }
+    }
+    let beside = columns.len();
+    for name in names {
+        let pairs = pairs.join(look_of(&name));
+        if !pairs.is_dir() {
+            warn!("{name} is left out: there is no folder {} of its pairs", pairs.display());
+            continue;
+        }
+        info!("{name}");
+        let weights = models.join(format!("{name}.safetensors"));
+        let weights = weights.is_file().then_some(weights.as_path());
+        let report = measuring.style(&models.join(format!("{name}.onnx")), weights, &pairs)?;
+        note_on_card(&models.join(format!("{name}.toml")), &report)?;
+        write_whole(&models.join(format!("{name}-sheet.jpg")), &before_and_after(&report.pictures)?)?;
+        let Report { metrics, pictures, .. } = report;
+        columns.push(Column { name, metrics, pictures });
+    }
+    ensure!(
+        columns.len() > beside,
+        "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
+        models.display()
+    );
+    let text = document(&columns, &columns[beside..]);
+    write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
+    output::line(&text)
+}
+
+/// The names of the styles of a folder: those with a card, which must be one before anything is measured.
+fn styles(models: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(models).map_err(|error| nijigen::Error::io("read", models, error))?;
+    let cards = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "toml") && path.with_extension("onnx").is_file());
+    let mut names = Vec::new();
+    for path in cards {
+        let text = read_text(&path)?;
+        Card::parse(&text).with_context(|| format!("in {}", path.display()))?;
+        names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The look of a style, whose pairs serve all of its sizes.
+fn look_of(name: &str) -> &str {
+    name.strip_suffix("-s").or_else(|| name.strip_suffix("-l")).unwrap_or(name)
+}
+
+/// Pictures before (left) and after (right), as one would show them, as a JPEG.
+fn before_and_after(pictures: &[Picture]) -> Result<Vec<u8>> {
+    let shown: Vec<&Picture> = spread(pictures, SHOWN).collect();
+    let (width, height) = (2 * SIDE + GAP, SIDE + GAP);
+    let rows = (shown.len() as u32).div_ceil(IN_A_ROW).max(1);
+    let mut sheet = RgbImage::from_pixel(IN_A_ROW * width - GAP, rows * height - GAP, image::Rgb([255; 3]));
+    for (i, Picture { photo, output, .. }) in (0..).zip(shown) {
+        let (x, y) = (i % IN_A_ROW * width, i / IN_A_ROW * height);
+        for (picture, x) in [(photo, x), (output, x + SIDE)] {
+            imageops::replace(&mut sheet, &middle_square(picture), i64::from(x), i64::from(y));
+        }
+    }
+    encode_jpeg(&sheet, 90)
+}
+
+/// The largest square in the middle of a picture, reduced to [`SIDE`].
+fn middle_square(picture: &RgbImage) -> RgbImage {
+    let side = picture.width().min(picture.height());
+    let (x, y) = ((picture.width() - side) / 2, (picture.height() - side) / 2);
+    let square = imageops::crop_imm(picture, x, y, side, side).to_image();
+    imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
+}
+
+fn document(all: &[Column], styles: &[Column]) -> String {
+    format!(
+        "# What the styles are worth\n\n\
+         Measured on pictures that no style was trained on (flicker, eyes and mouths: on clips; skin: on all portraits), \
+         each style as the engine runs it. Written by the command at the end. ✗: not as it must be. *photo*: the photo as \
+         it is, measured like a style, against the targets of `{COMPARED_ON}`.\n\n{}\n\
+         ## Skin\n\n\
+         From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive) of the \
+         middle of faces, means by tone in even light, and for dark and backlit pictures.\n\n{}\n\
+         ## Between the styles\n\n\
+         What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
+         been put on one of them, of 255: mean over the held-out pictures.\n\n{}\n\
+         ## The command\n\n\
+         ```sh\n{}\n```\n",
+        results::measures(all),
+        results::skin(all),
+        results::between(styles),
+        command_line(),
+    )
+}
+
+/// How this program was called, with the program's name alone.
+fn command_line() -> String {
+    let quoted = |word: String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=,:".contains(c);
+        if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
+    std::iter::once("nijigen-train".to_owned())
+        .chain(std::env::args().skip(1).map(quoted))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use image::Rgb;
+
+    use super::*;
+
+    fn picture(source: &str, shade: u8) -> Picture {
+        let photo = RgbImage::from_pixel(64, 48, Rgb([shade; 3]));
+        Picture { source: source.into(), target: photo.clone(), output: photo.clone(), photo }
+    }
+
+    #[test]
+    fn a_sheet_shows_each_source_once_before_and_after() {
+        let pictures: Vec<Picture> = ["a.mkv", "a.mkv", "a.mkv", "b.jpg", "c.jpg"]
+            .into_iter()
+            .zip([10, 20, 30, 120, 230])
+            .map(|(s, v)| picture(s, v))
+            .collect();
+        let sheet = image::load_from_memory(&before_and_after(&pictures).unwrap()).unwrap().into_rgb8();
+        assert_eq!(sheet.dimensions(), (4 * SIDE + GAP, 2 * SIDE + GAP));
+        let shade = |x: u32, y: u32| sheet.get_pixel(x, y).0[0].abs_diff(0);
+        assert!(shade(100, 100).abs_diff(10) < 4 && shade(SIDE + 100, 100).abs_diff(10) < 4);
+        assert!(shade(3 * SIDE, 100).abs_diff(120) < 4 && shade(100, 2 * SIDE - 50).abs_diff(230) < 4);
+        assert!(shade(3 * SIDE, 2 * SIDE - 50) > 250, "no fourth source");
+    }
+
+    #[test]
+    fn sizes_share_the_pairs_of_their_look() {
+        assert_eq!(
+            [look_of("anime"), look_of("anime-s"), look_of("anime-l"), look_of("oil")],
+            ["anime", "anime", "anime", "oil"]
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The table of all styles: what each is worth beside what it must be worth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::{Picture, colour_fit};
+
+/// A style, or what stands beside the styles to compare them with, and what was measured of it.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// By name of the measure, as on the card.
+    pub metrics: BTreeMap<String, f64>,
+    /// What it makes of the held-out pictures; empty for what is not compared with the styles.
+    pub pictures: Vec<Picture>,
+}
+
+/// What a measure is to be.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// A line of the table: what is measured, its name on the card, what it must be, and what it should be.
+struct Row(&'static str, &'static str, Bound, Option<Bound>);
+
+use Bound::{AtLeast, AtMost};
+
+/// A measure that is made of two others: by how much quantization makes the distance to the target larger.
+const L1_LOSS: &str = "l1_lost_to_quantization";
+
+const ROWS: [Row; 13] = [
+    Row("SSIM to the target", "held_out_ssim", AtLeast(0.85), Some(AtLeast(0.92))),
+    Row(
+        "VGG distance to the target, of the photo's",
+        "vgg_student_to_target_over_photo_to_target",
+        AtMost(0.45),
+        Some(AtMost(0.30)),
+    ),
+    Row("quantized against float: PSNR, dB", "quantized_to_float_psnr_db", AtLeast(40.0), Some(AtLeast(43.0))),
+    Row("quantized against float: L1 to the target, more by", L1_LOSS, AtMost(0.03), Some(AtMost(0.01))),
+    Row("line art: F1", "line_art_f1", AtLeast(0.65), Some(AtLeast(0.80))),
+    Row(
+        "surfaces: variance, of the photo's",
+        "surfaces_variance_over_photo",
+        AtMost(1.0 / 3.0),
+        Some(AtMost(1.0 / 6.0)),
+    ),
+    Row("left by the best colour filter, of 255", "left_by_a_colour_filter", AtLeast(6.0), None),
+    Row("flicker, every block computed, of the input's", "flicker_ratio", AtMost(0.8), Some(AtMost(0.5))),
+    Row("flicker as it is seen live, of the input's", "flicker_live_ratio", AtMost(0.8), Some(AtMost(0.5))),
+    Row("edges of faces: displacement, pixels", "face_edges_displacement_px", AtMost(1.5), Some(AtMost(1.0))),
+    Row("eyes and mouths: deviation, of the photo's", "small_features_deviation", AtLeast(0.7), Some(AtLeast(0.9))),
+    Row("eyes and mouths: correlation", "small_features_correlation", AtLeast(0.6), Some(AtLeast(0.75))),
+    Row("person mask: IoU", "person_mask_iou", AtLeast(0.90), None),
+];
+
+impl Bound {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            AtLeast(least) => value >= least,
+            AtMost(most) => value <= most,
+        }
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (sign, value) = match self {
+            AtLeast(value) => ("≥", value),
+            AtMost(value) => ("≤", value),
+        };
+        write!(f, "{sign} {}", (value * 1e3).round() / 1e3)
+    }
+}
+
+/// The table in Markdown: a line for each measure, a column for each of `columns`. What is not as it must be is marked.
+pub fn measures(columns: &[Column]) -> String {
+    let value = |column: &Column, key: &str| match key {
+        L1_LOSS => {
+            let quantized = column.metrics.get("held_out_l1")?;
+            column.metrics.get("held_out_l1_float").map(|float| quantized / float - 1.0)
+        }
+        _ => column.metrics.get(key).copied(),
+    };
+    let mut text = heading(&["", "must be", "should be"], columns);
+    for Row(title, key, must, goal) in &ROWS {
+        let _ = write!(text, "| {title} | {must} | {} |", goal.map_or(String::new(), |goal| goal.to_string()));
+        for column in columns {
+            let cell = match value(column, key) {
+                Some(value) if must.holds(value) => format!("{value:.3}"),
+                Some(value) => format!("{value:.3} ✗"),
+                None => "–".to_owned(),
+            };
+            let _ = write!(text, " {cell} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// What becomes of skin, by its tone and by the light that it is seen in: a line for each measure that any of `columns` has.
+pub fn skin(columns: &[Column]) -> String {
+    let is_shift = |key: &&String| key.ends_with("_lightness_shift") || key.ends_with("_hue_shift");
+    let keys: BTreeSet<&String> = columns.iter().flat_map(|column| column.metrics.keys()).filter(is_shift).collect();
+    let mut text = heading(&[""], columns);
+    for key in keys {
+        let (unit, decimals) = if key.ends_with("_hue_shift") { (", degrees", 1) } else { ("", 3) };
+        let _ = write!(text, "| {}{unit} |", key.replace('_', " "));
+        for column in columns {
+            let cell = column.metrics.get(key).map_or("–".to_owned(), |value| format!("{value:+.decimals$}"));
+            let _ = write!(text, " {cell} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// What the best colour filter leaves between any two of `columns`, the mean over the pictures that both have, of 255: in
+/// the line of the one that is filtered.
+pub fn between(columns: &[Column]) -> String {
+    let mut text = heading(&["from"], columns);
+    for from in columns {
+        let _ = write!(text, "| {} |", from.name);
+        for to in columns {
+            let cell = match residual(from, to) {
+                Some(left) if from.name != to.name => format!("{left:.1}"),
+                _ => "–".to_owned(),
+            };
+            let _ = write!(text, " {cell} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn residual(from: &Column, to: &Column) -> Option<f64> {
+    let both: Vec<f64> = from
+        .pictures
+        .iter()
+        .zip(&to.pictures)
+        .filter(|(a, b)| a.source == b.source && a.photo == b.photo)
+        .map(|(a, b)| colour_fit::residual(&a.output, &b.output))
+        .collect();
+    (!both.is_empty()).then(|| both.iter().sum::<f64>() / both.len() as f64)
+}
+
+fn heading(first: &[&str], columns: &[Column]) -> String {
+    let titles: Vec<&str> = first.iter().copied().chain(columns.iter().map(|column| column.name.as_str())).collect();
+    format!("| {} |\n|{}\n", titles.join(" | "), "---|".repeat(titles.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+
+    fn column(name: &str, metrics: &[(&str, f64)], lines: u32) -> Column {
+        let photo = RgbImage::from_fn(48, 48, |x, y| Rgb([(x * 5) as u8, (y * 5) as u8, 90]));
+        let output =
+            RgbImage::from_fn(48, 48, |x, y| if x % lines == 0 { Rgb([0; 3]) } else { *photo.get_pixel(x, y) });
+        let picture = Picture { source: "a.jpg".into(), target: photo.clone(), photo, output };
+        let metrics = metrics.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect();
+        Column { name: name.into(), metrics, pictures: vec![picture] }
+    }
+
+    #[test]
+    fn what_is_not_as_it_must_be_is_marked_and_what_was_not_measured_is_not() {
+        let good = [("flicker_ratio", 0.5), ("held_out_l1", 4.04), ("held_out_l1_float", 4.0)];
+        let bad = [("flicker_ratio", 1.2), ("held_out_l1", 4.4), ("held_out_l1_float", 4.0)];
+        let table = measures(&[column("good", &good, 5), column("bad", &bad, 5)]);
+        assert!(
+            table.contains("| flicker, every block computed, of the input's | ≤ 0.8 | ≤ 0.5 | 0.500 | 1.200 ✗ |"),
+            "{table}"
+        );
+        assert!(table.contains("more by | ≤ 0.03 | ≤ 0.01 | 0.010 | 0.100 ✗ |"), "{table}");
+        let table = skin(&[column("a", &[("skin_dark_hue_shift", -3.21)], 5), column("b", &[("x", 1.0)], 5)]);
+        assert!(table.contains("| skin dark hue shift, degrees | -3.2 | – |"), "{table}");
+        let table = measures(&[column("good", &good, 5), column("bad", &bad, 5)]);
+        assert!(table.contains("| line art: F1 | ≥ 0.65 | ≥ 0.8 | – | – |"), "{table}");
+    }
+
+    #[test]
+    fn styles_are_compared_with_each_other_but_not_with_themselves() {
+        let table = between(&[column("a", &[], 5), column("b", &[], 7)]);
+        let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
+        assert_eq!((cells[2][2], cells[3][3]), ("–", "–"));
+        assert!(cells[2][3].parse::<f64>().is_ok_and(|left| left > 6.0), "{table}");
+    }
+}
