@@ -12,9 +12,18 @@ use crate::engine::{self, Generator, Guess, MAX_FILE, Options, Stated};
 use crate::error::{Error, Result};
 use crate::style::{Card, Mixture, Stylizer};
 
+/// A style of the folder models.
+macro_rules! shipped {
+    ($name:literal) => {
+        (
+            include_bytes!(concat!("../../models/", $name, ".onnx")) as &[u8],
+            include_str!(concat!("../../models/", $name, ".toml")),
+        )
+    };
+}
+
 /// The styles that are part of the binary: ONNX file and card.
-const BUILT_IN: &[(&[u8], &str)] =
-    &[(include_bytes!("../../models/anime.onnx"), include_str!("../../models/anime.toml"))];
+const BUILT_IN: &[(&[u8], &str)] = &[shipped!("anime"), shipped!("comic")];
 /// The style that restores photos before another draws them.
 pub const RESTORER: &str = "restore";
 /// The largest card.
@@ -374,7 +383,9 @@ mod tests {
         fs::write(at("notes.txt"), "no style").unwrap();
         let registry = registry(folder.path());
         let names: Vec<String> = registry.list().unwrap().into_iter().map(|found| found.name).collect();
-        assert_eq!(names, ["a", "anime"]);
+        let own = BUILT_IN.iter().map(|(_, card)| Card::parse(card).unwrap().name).filter(|name| name != "anime");
+        let expected: Vec<String> = ["a", "anime"].map(str::to_owned).into_iter().chain(own).collect();
+        assert_eq!(names, expected);
         let style = registry.open("anime", Options::threads(1)).unwrap();
         assert_eq!((style.card.description.as_str(), style.notes.len()), ("mine", 0));
         assert_eq!(registry.open("a", Options::threads(1)).unwrap().card.name, "a");
@@ -395,8 +406,8 @@ mod tests {
         let style = registry.open("one", Options::threads(1)).unwrap();
         assert_eq!(style.card.description, "b");
         assert!(style.notes.iter().any(|note| note.contains("a.onnx")), "{:?}", style.notes);
-        assert_eq!(registry.list().unwrap().len(), 2);
-        assert_eq!(registry.list_all().unwrap().len(), 4);
+        assert_eq!(registry.list().unwrap().len(), 1 + BUILT_IN.len());
+        assert_eq!(registry.list_all().unwrap().len(), 3 + BUILT_IN.len());
         named("b", b"no style");
         named("c", b"no style");
         let error = registry.open("one", Options::threads(1)).err().unwrap().to_string();
