@@ -1,0 +1,135 @@
+"""Measures a training step of nijigen-train against the same step in PyTorch; see `run` beside this file."""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, median
+
+import material
+import report
+import same
+import trainer
+
+BEFORE = 1
+"""Evaluations whose steps do not count: memory is fetched then, and oneDNN's kernels are made."""
+
+
+@dataclass
+class Kind:
+    """A step of one configuration. `period` is after how many of them they are alike again."""
+
+    name: str
+    config: str
+    period: int
+    changes: dict[str, object] = field(default_factory=dict)
+
+
+# Of eight distillation steps one compares features. A teacher that is as random as this one would be taken for a
+# collapsed one.
+TEACHER = {"evaluate_pictures": 2, "collapse.diversity": 0.0}
+KINDS = [
+    Kind("distillation", "base.toml", 8),
+    Kind("warm", "teacher-anime.toml", 4, TEACHER),
+    Kind("adversarial", "teacher-anime.toml", 4, TEACHER | {"warm.steps": 0}),
+]
+PEERS = {report.EAGER: "contiguous", report.CHANNELS_LAST: "channels-last"}
+DEVICES = {report.TCH: "tch", report.FLEX: "flex"}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benches/train-speed/run", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="turns that everyone gets [default: %(default)s]")
+    parser.add_argument(
+        "--steps", type=int, default=8, help="steps of a turn that count, a multiple of 8 [default: %(default)s]"
+    )
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], metavar="N")
+    parser.add_argument("--kinds", nargs="+", choices=[kind.name for kind in KINDS], default=[k.name for k in KINDS])
+    parser.add_argument("--write", action="store_true", help="put the section into benches/RESULTS.md")
+    parser.add_argument("--trainer", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--convolution", type=Path, required=True, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.steps % 8 or given.steps < 8:
+        parser.error("--steps must be a multiple of 8")
+    return given
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def peer(folder: Path, kind: Kind, config: Path, layout: str, threads: int, steps: int) -> float:
+    words = [sys.executable, Path(__file__).with_name("peer.py"), "--step", kind.name, "--config", config]
+    words += ["--vgg", folder / "vgg.npz", "--layout", layout, "--threads", threads, "--steps", steps]
+    done = subprocess.run(
+        [str(word) for word in words], env=trainer.environment(threads), capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"PyTorch failed:\n{done.stderr[-2000:]}")
+    return fmean(json.loads(done.stdout)[kind.period * BEFORE :])
+
+
+def convolutions(program: Path, device: str, threads: int) -> str:
+    done = subprocess.run(
+        [program, "--bench"],
+        env=trainer.environment(threads) | {"NIJIGEN_DEVICE": device},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def main() -> None:
+    given = arguments()
+    kinds = [kind for kind in KINDS if kind.name in given.kinds]
+    times: report.Times = defaultdict(list)
+    waiting: report.Times = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="train-speed-") as name:
+        folder = Path(name)
+        material.make_vgg(folder / "vgg.npz")
+        material.make_pairs(folder / "pairs")
+        proofs = same.check(given.trainer, folder, "tch")
+        for proof in proofs:
+            say(proof)
+        for number in range(given.rounds):
+            for kind in kinds:
+                steps = kind.period * BEFORE + given.steps
+                for half in (False, True):
+                    config = folder / f"{kind.name}-{half}.toml"
+                    changes = kind.changes | {"steps": steps, "evaluate_every": kind.period, "half": half}
+                    config.write_text(material.altered(kind.config, changes))
+                    batch = material.parsed(config.read_text())["batch"]
+                    for threads in given.threads:
+                        case = report.Case(kind.name, half, threads)
+                        # Back ends without a 16-bit format would do the same again.
+                        names = [name for name in (*PEERS, *DEVICES) if not (half and name == report.FLEX)]
+                        # Whoever goes first in one round goes last in another.
+                        turned = names[number % len(names) :] + names[: number % len(names)]
+                        for name in turned:
+                            if name in PEERS:
+                                times[case, name].append(peer(folder, kind, config, PEERS[name], threads, steps))
+                                continue
+                            run = trainer.run(
+                                given.trainer, folder, config, folder / "pairs", DEVICES[name], threads
+                            )
+                            times[case, name].append(fmean(run.milliseconds(batch)[BEFORE:]))
+                            waiting[case, name].append(fmean(run.waiting()[BEFORE:]))
+                        took = ", ".join(f"{name} {times[case, name][-1]:.1f}" for name in names)
+                        say(f"round {number + 1}, {case}: {took} ms")
+        threads = given.threads[0]
+        tables = {name: convolutions(given.convolution, device, threads) for name, device in DEVICES.items()}
+    command = shlex.join(["benches/train-speed/run", *sys.argv[1 + 4 :]])
+    section = report.section(command, given.rounds, proofs, times, waiting, tables, threads)
+    print(section)
+    if given.write:
+        report.write(section, material.REPOSITORY / "benches/RESULTS.md")
+
+
+if __name__ == "__main__":
+    main()
