@@ -9,7 +9,7 @@ import tempfile
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 import material
 import report
@@ -38,6 +38,28 @@ KINDS = [
     Kind("warm", "teacher-anime.toml", 4, TEACHER),
     Kind("adversarial", "teacher-anime.toml", 4, TEACHER | {"warm.steps": 0}),
 ]
+
+
+class Turn:
+    """So many steps of a kind: first those that do not count, then `steps`."""
+
+    def __init__(self, kind: Kind, half: bool, steps: int, is_slow: bool) -> None:
+        self.kind, self.half = kind, half
+        # Where a step takes seconds, a few tell as much, but for those that come in periods.
+        self.period, self.steps = (2, 2) if is_slow and kind.period < 8 else (kind.period, steps)
+
+    @property
+    def before(self) -> int:
+        return self.period * BEFORE
+
+    def configuration(self, folder: Path) -> Path:
+        """Written to a file of the folder."""
+        counts = {"steps": self.before + self.steps, "evaluate_every": self.period, "half": self.half}
+        path = folder / "config.toml"
+        path.write_text(material.altered(self.kind.config, self.kind.changes | counts))
+        return path
+
+
 PEERS = {report.EAGER: "contiguous", report.CHANNELS_LAST: "channels-last"}
 DEVICES = {report.TCH: "tch", report.FLEX: "flex"}
 
@@ -63,15 +85,16 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def peer(folder: Path, kind: Kind, config: Path, layout: str, threads: int, steps: int) -> float:
-    words = [sys.executable, Path(__file__).with_name("peer.py"), "--step", kind.name, "--config", config]
-    words += ["--vgg", folder / "vgg.npz", "--layout", layout, "--threads", threads, "--steps", steps]
+def peer(folder: Path, turn: Turn, layout: str, threads: int) -> float:
+    words = [sys.executable, Path(__file__).with_name("peer.py"), "--step", turn.kind.name]
+    words += ["--config", turn.configuration(folder), "--vgg", folder / "vgg.npz"]
+    words += ["--layout", layout, "--threads", threads, "--steps", turn.before + turn.steps]
     done = subprocess.run(
         [str(word) for word in words], env=trainer.environment(threads), capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(f"PyTorch failed:\n{done.stderr[-2000:]}")
-    return fmean(json.loads(done.stdout)[kind.period * BEFORE :])
+    return fmean(json.loads(done.stdout)[turn.before :])
 
 
 def convolutions(program: Path, device: str, threads: int) -> str:
@@ -99,25 +122,21 @@ def main() -> None:
             say(proof)
         for number in range(given.rounds):
             for kind in kinds:
-                steps = kind.period * BEFORE + given.steps
                 for half in (False, True):
-                    config = folder / f"{kind.name}-{half}.toml"
-                    changes = kind.changes | {"steps": steps, "evaluate_every": kind.period, "half": half}
-                    config.write_text(material.altered(kind.config, changes))
-                    batch = material.parsed(config.read_text())["batch"]
+                    # Back ends without a 16-bit format would do the same again.
+                    names = [name for name in (*PEERS, *DEVICES) if not (half and name == report.FLEX)]
+                    # Whoever goes first in one round does not in the next.
+                    turned = names[number % len(names) :] + names[: number % len(names)]
                     for threads in given.threads:
                         case = report.Case(kind.name, half, threads)
-                        # Back ends without a 16-bit format would do the same again.
-                        names = [name for name in (*PEERS, *DEVICES) if not (half and name == report.FLEX)]
-                        # Whoever goes first in one round goes last in another.
-                        turned = names[number % len(names) :] + names[: number % len(names)]
                         for name in turned:
+                            turn = Turn(kind, half, given.steps, is_slow=name == report.FLEX)
                             if name in PEERS:
-                                times[case, name].append(peer(folder, kind, config, PEERS[name], threads, steps))
+                                times[case, name].append(peer(folder, turn, PEERS[name], threads))
                                 continue
-                            run = trainer.run(
-                                given.trainer, folder, config, folder / "pairs", DEVICES[name], threads
-                            )
+                            config = turn.configuration(folder)
+                            run = trainer.run(given.trainer, folder, config, folder / "pairs", DEVICES[name], threads)
+                            batch = material.parsed(config.read_text())["batch"]
                             times[case, name].append(fmean(run.milliseconds(batch)[BEFORE:]))
                             waiting[case, name].append(fmean(run.waiting()[BEFORE:]))
                         took = ", ".join(f"{name} {times[case, name][-1]:.1f}" for name in names)

@@ -114,7 +114,7 @@ compares features), warm and adversarial ones are of `train/configs/teacher-anim
 everyone takes a turn in a process of its own; times are medians over the rounds of a turn's mean, ratios are medians of the
 rounds' ratios. The trainer's own journal tells its times (`photos_per_second` in `losses.csv` and `metrics.csv`), which count
 everything but evaluations; PyTorch, with its fused Adam, is given its batches ready-made, which is in its favour: the trainer draws them
-meanwhile on a thread of its own. `waits` is the share of a step that is spent waiting for that thread (`waiting_share`).
+meanwhile on a thread of its own. A turn of `flex` has but two teacher steps that count. `waits` is the share of a step that is spent waiting for that thread (`waiting_share`).
 
 {figures(times, waiting)}
 
