@@ -141,10 +141,11 @@ def main() -> None:
                             waiting[case, name].append(fmean(run.waiting()[BEFORE:]))
                         took = ", ".join(f"{name} {times[case, name][-1]:.1f}" for name in names)
                         say(f"round {number + 1}, {case}: {took} ms")
-        threads = given.threads[0]
-        tables = {name: convolutions(given.convolution, device, threads) for name, device in DEVICES.items()}
+        alone = report.Case("distillation", False, given.threads[0])
+        slower_first = report.FLEX, report.TCH
+        tables = {name: convolutions(given.convolution, DEVICES[name], alone.threads) for name in slower_first}
     command = shlex.join(["benches/train-speed/run", *sys.argv[1 + 4 :]])
-    section = report.section(command, given.rounds, proofs, times, waiting, tables, threads)
+    section = report.section(command, given.rounds, proofs, times, waiting, tables, alone)
     print(section)
     if given.write:
         report.write(section, material.REPOSITORY / "benches/RESULTS.md")

@@ -36,8 +36,8 @@ def main() -> None:
         taken = Teacher(config, vgg)
         networks = [taken.generator, taken.adversaries]
     for trained in networks:
-        # Layers that are wide enough to gain by it; PyTorch's advice is to convert the whole network.
         trained.network.to(memory_format=layout)
+        # The average begins as the network, in its layout.
         trained.average = [p.detach().clone() for p in trained.parameters]
     batches = [material.batch(config["batch"], config.get("twins", 0), config["crop"], layout, i) for i in range(3)]
     times = []

@@ -14,6 +14,10 @@ GOAL = 1.3
 """The most that a step with `tch` may take beside PyTorch's."""
 
 
+def threads(count: int) -> str:
+    return f"{count} thread" + "s" * (count != 1)
+
+
 @dataclass(frozen=True)
 class Case:
     kind: str
@@ -25,7 +29,7 @@ class Case:
         return "bfloat16" if self.half else "32 bits"
 
     def __str__(self) -> str:
-        return f"{self.kind}, {self.convolutions}, {self.threads} threads"
+        return f"{self.kind}, {self.convolutions}, {threads(self.threads)}"
 
 
 Times = dict[tuple[Case, str], list[float]]
@@ -70,7 +74,7 @@ def figures(times: Times, waiting: Times) -> str:
             line += ["–"] * 3
         lines.append(line)
     heads = ["step", "convolutions", "threads", "PyTorch, ms", "channels last, ms", "`tch`, ms"]
-    heads += ["× PyTorch", "× its faster", "waits", "`flex`, ms", "× PyTorch", "waits"]
+    heads += ["× PyTorch", "× the faster", "waits", "`flex`, ms", "× PyTorch", "waits"]
     return table(heads, lines, 2)
 
 
@@ -87,45 +91,50 @@ def totals(convolutions: str) -> list[float]:
     return [float(cell) for cell in convolutions.splitlines()[-1].strip("| ").split("|")[-3:]]
 
 
+def share(name: str, times: Times, convolutions: str, case: Case) -> str:
+    """What of a step its convolutions are."""
+    step = median(times[case, name])
+    parts = [f"{part / step * 100:.0f} %" for part in totals(convolutions)]
+    whole = sum(totals(convolutions)) / step * 100
+    return (
+        f"with `{name}` {whole:.0f} % of the step's {step:.0f} ms\n({parts[0]} forward, {parts[1]} for the gradients of "
+        f"inputs, {parts[2]} for those of weights)"
+    )
+
+
 def section(
-    command: str, rounds: int, proofs: list[str], times: Times, waiting: Times, tables: dict[str, str], threads: int
+    command: str, rounds: int, proofs: list[str], times: Times, waiting: Times, tables: dict[str, str], case: Case
 ) -> str:
-    shares = []
-    case = Case("distillation", False, threads)
-    for name in (FLEX, TCH):
-        if (case, name) in times:
-            step = median(times[case, name])
-            parts = [f"{part / step * 100:.0f} %" for part in totals(tables[name])]
-            whole = sum(totals(tables[name])) / step * 100
-            shares.append(
-                f"`{name}`: {whole:.0f} % of the step's {step:.0f} ms ({parts[0]} forward, {parts[1]} for the gradients of "
-                f"inputs, {parts[2]} for those of weights)"
-            )
+    """`tables` are of the convolutions alone, `case` the distillation steps that they are beside."""
+    shares = [share(name, times, convolutions, case) for name, convolutions in tables.items() if (case, name) in times]
     proven = "\n".join(f"- {proof}" for proof in proofs)
     return f"""{BEGIN}
 ## Training, against PyTorch
 
-{datetime.date.today()}, `{command}`: {rounds} rounds. {machine()}. PyTorch {version("torch")}, which is also the LibTorch of
-`tch`; Burn 0.21.0.
+{datetime.date.today()}, `{command}`: {rounds} rounds. {machine()}.
+PyTorch {version("torch")}, which is also the LibTorch of `tch`; Burn 0.21.0.
 
 A whole step from a batch to the averaged weights: forward, all losses of the shipped configuration, backward, clipping,
 Adam, average. A distillation step is one of `train/configs/base.toml` (size `m`, 10 crops of 192×192; one step of eight
 compares features), warm and adversarial ones are of `train/configs/teacher-anime.toml` (4 crops of 128×128). In each round
-everyone takes a turn in a process of its own; times are medians over the rounds of a turn's mean, ratios are medians of the
-rounds' ratios. The trainer's own journal tells its times (`photos_per_second` in `losses.csv` and `metrics.csv`), which count
-everything but evaluations; PyTorch, with its fused Adam, is given its batches ready-made, which is in its favour: the trainer draws them
-meanwhile on a thread of its own. A turn of `flex` has but two teacher steps that count. `waits` is the share of a step that is spent waiting for that thread (`waiting_share`).
+everyone takes a turn in a process of its own; times are medians over the rounds of a turn's mean, ratios are medians of
+the rounds' ratios: to PyTorch as it comes, and to the faster of that and PyTorch with its channels last. The trainer's own
+journal tells its times (`photos_per_second` in `losses.csv` and `metrics.csv`), which count everything but evaluations.
+PyTorch, with its fused Adam, is given its batches ready-made, which is in its favour: the trainer draws them meanwhile on
+a thread of its own. `waits` is the share of a step that is spent waiting for that thread (`waiting_share`). `flex` computes
+in 32 bits alone, and a turn of it has but two teacher steps that count.
 
 {figures(times, waiting)}
 
-{verdict(times)} `flex` computes in 32 bits alone.
+{verdict(times)}
 
-Convolutions alone, in a loop (`cargo bench -p nijigen-train --bench convolution`, {threads} thread): {"; ".join(shares)}.
+Convolutions alone, in a loop (`cargo bench -p nijigen-train --bench convolution`), are, of a distillation step in 32 bits on
+{threads(case.threads)}, {", and ".join(shares)}.
 With `flex`, in milliseconds, and how often a step computes each:
 
 {tables[FLEX].strip()}
 
-That both compute the same was seen first, in 32 bits, without augmentation:
+That both compute the same was seen first, in 32 bits and without augmentation:
 
 {proven}
 {END}"""

@@ -1,7 +1,8 @@
 """That PyTorch's networks and losses are the trainer's: both take the same first steps, and their figures are compared.
 
 Nothing is left to chance then: one pair as large as a crop, and no augmentation. A line of the journal for each step has
-its losses; those of the second and third also tell that gradients, clipping and Adam are the same.
+its losses; from the second on they also tell that gradients, clipping and Adam are the same. Of a teacher, whose first
+weights are random, the second step is compared, with the norms of its gradients.
 """
 
 from pathlib import Path
@@ -16,9 +17,8 @@ from steps import GREY, Batch, Distillation, Teacher
 STEPS = 3
 TOLERANCE = 2e-4
 """Of each figure: the journal's last decimals, and what sums in another order differ by."""
-PLAIN = {
-    f"augment.{name}": 0.0 for name in ("flip", "tint", "dark", "jpeg", "blur", "noise")
-} | {"half": False, "evaluate_every": 1, "align": 8}
+PLAIN = {f"augment.{name}": 0.0 for name in ("flip", "tint", "dark", "jpeg", "blur", "noise")}
+PLAIN |= {"half": False, "evaluate_every": 1}
 
 
 def soft(side: int) -> np.ndarray:
@@ -30,13 +30,13 @@ def soft(side: int) -> np.ndarray:
 
 def one_pair(folder: Path, side: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(5)
-    photo = shaken = material.shaken(rng, soft(side), 25)
+    photo = material.shaken(rng, soft(side), 25)
     pictures = {
         "photo": photo,
         "target": soft(side),
         "mask": soft(side)[..., 2],
         # A step more or less where the scene stands.
-        "next": np.clip(shaken.astype(int) + rng.integers(-1, 2, shaken.shape), 0, 255).astype(np.uint8),
+        "next": np.clip(photo.astype(int) + rng.integers(-1, 2, photo.shape), 0, 255).astype(np.uint8),
     }
     material.write_pair(folder, 0, "train", pictures)
     for number in (1, 2):
@@ -80,7 +80,9 @@ def compared(what: str, ours: list[dict[str, str]], theirs: list[dict[str, float
 
 def distillation(program: Path, folder: Path, device: str) -> str:
     config = folder / "same-distillation.toml"
-    config.write_text(material.altered("base.toml", PLAIN | {"steps": STEPS, "loss.features_every": 1}))
+    # Twins of a picture whose crops begin at such multiples are not shifted.
+    changes = {"steps": STEPS, "loss.features_every": 1, "align": 8}
+    config.write_text(material.altered("base.toml", PLAIN | changes))
     values = material.parsed(config.read_text())
     pairs = folder / "same-distillation"
     pictures = one_pair(pairs, values["crop"])
@@ -97,15 +99,11 @@ def distillation(program: Path, folder: Path, device: str) -> str:
 
 
 def teacher(what: str, program: Path, folder: Path, device: str, changes: dict[str, object]) -> str:
-    """The trainer's first weights are random: PyTorch goes on from those after its first step."""
+    """PyTorch goes on from the trainer's weights after its first step."""
     config, pairs = folder / f"same-{what}.toml", folder / f"same-{what}"
-    # Without averaging the teacher that is written is the one that is trained.
-    changes = {name: value for name, value in PLAIN.items() if name != "align"} | {
-        "average": 0.0,
-        "evaluate_pictures": 2,
-        # Nothing is learned here: outputs may be as alike as they are.
-        "collapse.diversity": 0.0,
-    } | changes
+    # Without averaging the teacher that is written is the one that is trained. Nothing is learned here: outputs may be as
+    # alike as they are.
+    changes = PLAIN | {"average": 0.0, "evaluate_pictures": 2, "collapse.diversity": 0.0} | changes
 
     def written(steps: int) -> dict:
         config.write_text(material.altered("teacher-anime.toml", changes | {"steps": steps}))

@@ -11,7 +11,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Distribution, Tensor};
 use clap::ValueEnum;
