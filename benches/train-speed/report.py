@@ -107,6 +107,15 @@ def section(
 ) -> str:
     """`tables` are of the convolutions alone, `case` the distillation steps that they are beside."""
     shares = [share(name, times, convolutions, case) for name, convolutions in tables.items() if (case, name) in times]
+    alone = ""
+    if shares:
+        alone = f"""
+Convolutions alone, in a loop (`cargo bench -p nijigen-train --bench convolution`), are, of a distillation step in 32 bits on
+{threads(case.threads)}, {", and ".join(shares)}.
+With `flex`, in milliseconds, and how often a step computes each:
+
+{tables[FLEX].strip()}
+"""
     proven = "\n".join(f"- {proof}" for proof in proofs)
     return f"""{BEGIN}
 ## Training, against PyTorch
@@ -127,13 +136,7 @@ in 32 bits alone, and a turn of it has but two teacher steps that count.
 {figures(times, waiting)}
 
 {verdict(times)}
-
-Convolutions alone, in a loop (`cargo bench -p nijigen-train --bench convolution`), are, of a distillation step in 32 bits on
-{threads(case.threads)}, {", and ".join(shares)}.
-With `flex`, in milliseconds, and how often a step computes each:
-
-{tables[FLEX].strip()}
-
+{alone}
 That both compute the same was seen first, in 32 bits and without augmentation:
 
 {proven}
