@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use crate::net::conv::ConvBackend;
 #[cfg(feature = "tch")]
-use crate::net::conv::{BlockGradients, BlockShape, Wanted};
+use crate::net::conv::{BlockGradients, BlockRun, BlockShape, Wanted};
 
 /// What computes. Each is a cargo feature of this crate; only those compiled in can be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -114,55 +114,67 @@ impl ConvBackend for burn::backend::LibTorch {
         shortcut: Option<FloatTensor<Self>>,
         shape: BlockShape,
     ) -> FloatTensor<Self> {
-        let mut y = torch_convolution(&x.tensor, &weight.tensor, &bias.tensor, shape.stride);
-        if let Some(shortcut) = shortcut {
-            y = y.g_add_(&shortcut.tensor);
-        }
-        if shape.relu {
-            y = y.relu_();
-        }
-        TchTensor::new(y)
+        finished(torch_convolution(&x.tensor, &weight.tensor, &bias.tensor, shape.stride), shortcut, shape)
     }
 
     /// Burn's general way to the weights' gradient is a convolution with a kernel as large as the picture; LibTorch's
-    /// own backward pass is several times faster. It can be had only through LibTorch's autograd, and so by convolving
-    /// once more.
-    fn block_backward(
+    /// own backward pass is several times faster. It can be had only through LibTorch's autograd, for which the
+    /// convolution is kept with its inputs: weight, bias, input.
+    fn block_forward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        y: Option<FloatTensor<Self>>,
-        grad: FloatTensor<Self>,
+        shortcut: Option<FloatTensor<Self>>,
         shape: BlockShape,
         wanted: Wanted,
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>) {
+        let leaf = |tensor: TchTensor, wanted: bool| tensor.tensor.detach().set_requires_grad(wanted);
+        let (weight, bias) = (leaf(weight, wanted.parameters), leaf(bias, wanted.parameters));
+        let x = leaf(x, wanted.input);
+        let convolved = tch::with_grad(|| torch_convolution(&x, &weight, &bias, shape.stride));
+        // What follows writes into the convolution's output, which its backward pass does not read.
+        let y = finished(convolved.detach(), shortcut, shape);
+        (y, [convolved, weight, bias, x].map(TchTensor::new).into())
+    }
+
+    fn block_backward(
+        run: BlockRun<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        _: BlockShape,
+        wanted: Wanted,
     ) -> BlockGradients<FloatTensor<Self>> {
-        let grad = match y {
+        let grad = match run.y {
             Some(y) => y.tensor.threshold_backward(&grad.tensor, 0.0),
             None => grad.tensor,
         };
-        let leaf = |tensor: &tch::Tensor, wanted: bool| tensor.detach().set_requires_grad(wanted);
-        let x = leaf(&x.tensor, wanted.input);
-        let [weight, bias] = [weight, bias].map(|tensor| leaf(&tensor.tensor, wanted.parameters));
-        let mut leaves = Vec::new();
-        if wanted.parameters {
-            leaves.extend([&weight, &bias]);
-        }
-        if wanted.input {
-            leaves.push(&x);
-        }
-        let gradients = if leaves.is_empty() {
-            Vec::new()
-        } else {
-            tch::with_grad(|| {
-                let convolved = torch_convolution(&x, &weight, &bias, shape.stride) * &grad;
-                tch::Tensor::run_backward(&[convolved], &leaves, false, false)
-            })
+        let (convolved, leaves) = run.kept.split_first().unzip();
+        let leaves: Vec<_> =
+            leaves.into_iter().flatten().map(|leaf| &leaf.tensor).filter(|leaf| leaf.requires_grad()).collect();
+        let gradients = match convolved {
+            Some(convolved) if !leaves.is_empty() => {
+                // The gradient of this product is that of its factor times `grad`.
+                let product = tch::with_grad(|| &convolved.tensor * &grad);
+                tch::Tensor::run_backward(&[product], &leaves, false, false)
+            }
+            _ => Vec::new(),
         };
         // One per leaf, in their order.
         let mut gradients = gradients.into_iter().map(TchTensor::new);
         let parameters = if wanted.parameters { gradients.next().zip(gradients.next()) } else { None };
         BlockGradients { input: gradients.next(), parameters, shortcut: TchTensor::new(grad) }
     }
+}
+
+/// What stands behind a block's convolution, in the convolution's memory.
+#[cfg(feature = "tch")]
+fn finished(mut y: tch::Tensor, shortcut: Option<TchTensor>, shape: BlockShape) -> TchTensor {
+    if let Some(shortcut) = shortcut {
+        y = y.g_add_(&shortcut.tensor);
+    }
+    if shape.relu {
+        y = y.relu_();
+    }
+    TchTensor::new(y)
 }
 
 #[cfg(feature = "tch")]

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -30,10 +31,41 @@ pub struct Entry {
     pub quantized: bool,
     /// Seconds spent since the start.
     pub seconds: f64,
+    /// Crops per second over the steps since the last line that this process took, evaluations not counted.
+    pub photos_per_second: Option<f64>,
+    /// Share of those steps' time that was spent waiting for a batch.
+    pub waiting_share: Option<f64>,
 }
 
-const HEADER: &str =
-    "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds";
+/// How long steps took, and how much of it they waited for their batch.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    steps: u32,
+    waited: Duration,
+    took: Duration,
+}
+
+impl Pace {
+    /// Adds a step.
+    pub fn add(&mut self, waited: Duration, took: Duration) {
+        self.steps += 1;
+        self.waited += waited;
+        self.took += took;
+    }
+
+    /// Crops per second for so many per step, if a step was taken.
+    pub fn photos_per_second(&self, batch: usize) -> Option<f64> {
+        (self.steps > 0).then(|| batch as f64 * f64::from(self.steps) / self.took.as_secs_f64())
+    }
+
+    /// Share of the time that was waited, if a step was taken.
+    pub fn waiting_share(&self) -> Option<f64> {
+        (self.steps > 0).then(|| self.waited.as_secs_f64() / self.took.as_secs_f64())
+    }
+}
+
+const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds,\
+                      photos_per_second,waiting_share";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
@@ -93,10 +125,11 @@ impl Journal {
 }
 
 fn format_line(e: &Entry) -> String {
-    let [features, flicker, person_mask] =
-        [e.features, e.flicker, e.person_mask].map(|value| value.map(|v| format!("{v:.5}")).unwrap_or_default());
+    let [features, flicker, person_mask, photos_per_second, waiting_share] =
+        [e.features, e.flicker, e.person_mask, e.photos_per_second, e.waiting_share]
+            .map(|value| value.map(|v| format!("{v:.5}")).unwrap_or_default());
     format!(
-        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask},{:.4},{},{:.0}\n",
+        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask},{:.4},{},{:.0},{photos_per_second},{waiting_share}\n",
         e.step,
         e.rate,
         e.pixel,
@@ -121,6 +154,9 @@ fn parse(line: &str) -> Option<Entry> {
         held_out: next()?.parse().ok()?,
         quantized: next()? == "1",
         seconds: next()?.parse().ok()?,
+        // Journals of earlier versions end here.
+        photos_per_second: next().and_then(|cell| cell.parse().ok()),
+        waiting_share: next().and_then(|cell| cell.parse().ok()),
     })
 }
 
@@ -145,6 +181,8 @@ mod tests {
             held_out: 6.125,
             quantized: step > 10,
             seconds: 7.0,
+            photos_per_second: (step < 30).then_some(20.5),
+            waiting_share: (step < 30).then_some(0.125),
         };
         let mut journal = Journal::open(path.clone(), 0).unwrap();
         for step in [10, 20, 30] {

@@ -19,7 +19,7 @@ use nijigen::engine::topology::Topology;
 use super::checkpoint::{self, Origin, Progress, Sums};
 use super::config::{Config, Start};
 use super::evaluate::{calibrate, mean_l1};
-use super::journal::{Entry, Journal};
+use super::journal::{Entry, Journal, Pace};
 use super::sample_sheet;
 use crate::data::batches::{Batch, BatchTensors, Twins, stream};
 use crate::data::training_set::LoadedPair;
@@ -168,6 +168,7 @@ impl Task for Distillation {
         let keeps_ranges = self.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
         let mut journal = Journal::open(self.out.join("losses.csv"), progress.step)?;
         let batches = stream(Arc::clone(&train), config.sampling(), config.seed, progress.step);
+        let mut pace = Pace::default();
         let mut started = Instant::now();
         let mut exhausted = config.is_exhausted(progress.step, progress.stale);
         self.progress.set_length(config.steps);
@@ -184,7 +185,9 @@ impl Task for Distillation {
                 progress.activation_scales =
                     calibrate_on(&average, topology, &train, config, step, &device).with_context(|| self.diverged())?;
             }
+            let waiting = Instant::now();
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
+            let waited = waiting.elapsed();
             let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(&device);
             let arithmetic = Arithmetic {
                 half: config.half && step + config.finish < config.steps,
@@ -246,6 +249,7 @@ impl Task for Distillation {
             // Young averages follow closely, so that the first thousand steps do not weigh on them.
             let decay = config.average.min((1.0 + step as f32) / (10.0 + step as f32));
             average.average(&student.valid(), decay);
+            pace.add(waited, waiting.elapsed());
             progress.step += 1;
             self.progress.inc(1);
 
@@ -279,7 +283,10 @@ impl Task for Distillation {
                     held_out,
                     quantized: quantizing,
                     seconds: progress.seconds,
+                    photos_per_second: pace.photos_per_second(config.batch),
+                    waiting_share: pace.waiting_share(),
                 };
+                pace = Pace::default();
                 self.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
                 info!("{entry:?}");
                 journal.push(entry)?;

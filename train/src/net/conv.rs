@@ -14,6 +14,21 @@ fn options(stride: usize) -> ConvOptions<2> {
     ConvOptions::new([stride, stride], [1, 1], [1, 1], 1)
 }
 
+/// A block as [`ConvBackend::block_forward`] ran it.
+#[derive(Debug)]
+pub struct BlockRun<T> {
+    /// The input.
+    pub x: T,
+    /// The weight.
+    pub weight: T,
+    /// The bias.
+    pub bias: T,
+    /// The output, where a ReLU's gradient depends on it.
+    pub y: Option<T>,
+    /// What the back end kept.
+    pub kept: Vec<T>,
+}
+
 /// What [`ConvBackend::block_backward`] gives.
 #[derive(Debug)]
 pub struct BlockGradients<T> {
@@ -52,16 +67,28 @@ pub trait ConvBackend: Backend {
         if shape.relu { Self::relu(y) } else { y }
     }
 
-    /// The gradients of [`Self::block`], whose output was `y`, for the gradient `grad` of that output.
-    fn block_backward(
+    /// [`Self::block`] whose `wanted` gradients [`Self::block_backward`] is to give later, and what it is to get back for
+    /// them, where the back end keeps something of its own.
+    fn block_forward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        y: Option<FloatTensor<Self>>,
+        shortcut: Option<FloatTensor<Self>>,
+        shape: BlockShape,
+        wanted: Wanted,
+    ) -> (FloatTensor<Self>, Vec<FloatTensor<Self>>) {
+        let _ = wanted;
+        (Self::block(x, weight, bias, shortcut, shape), Vec::new())
+    }
+
+    /// The gradients of [`Self::block`] for the gradient `grad` of its output.
+    fn block_backward(
+        run: BlockRun<FloatTensor<Self>>,
         grad: FloatTensor<Self>,
         shape: BlockShape,
         wanted: Wanted,
     ) -> BlockGradients<FloatTensor<Self>> {
+        let BlockRun { x, weight, bias, y, .. } = run;
         let grad = match y {
             Some(y) => Self::relu_backward(y, grad),
             None => grad,
@@ -105,7 +132,10 @@ struct BlockState<T> {
     bias: NodeId,
     /// The output, where a ReLU's gradient depends on it.
     y: Option<T>,
+    /// What the back end keeps.
+    kept: Vec<T>,
     shape: BlockShape,
+    wanted: Wanted,
 }
 
 impl<B: ConvBackend, const N: usize> Backward<B, N> for Block {
@@ -113,11 +143,9 @@ impl<B: ConvBackend, const N: usize> Backward<B, N> for Block {
 
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let BlockState { x, weight, bias, y, shape } = ops.state;
+        let BlockState { x, weight, bias, y, kept, shape, wanted } = ops.state;
         let [x, weight, bias] = [x, weight, bias].map(|node| checkpointer.retrieve_node_output(node));
-        let [input, of_weight, of_bias] = [0, 1, 2].map(|parent: usize| ops.parents[parent].is_some());
-        let wanted = Wanted { input, parameters: of_weight || of_bias };
-        let gradients = B::block_backward(x, weight, bias, y, grad, shape, wanted);
+        let gradients = B::block_backward(BlockRun { x, weight, bias, y, kept }, grad, shape, wanted);
         let (weight, bias) = gradients.parameters.unzip();
         let parts = [gradients.input, weight, bias, Some(gradients.shortcut)];
         for (node, gradient) in ops.parents.into_iter().zip(parts) {
@@ -136,14 +164,19 @@ impl<B: ConvBackend, C: CheckpointStrategy> ConvBackend for Autodiff<B, C> {
         shortcut: Option<FloatTensor<Self>>,
         shape: BlockShape,
     ) -> FloatTensor<Self> {
+        let nodes = [x.node.clone(), weight.node.clone(), bias.node.clone()];
+        let [input, of_weight, of_bias] = [0, 1, 2].map(|i: usize| nodes[i].clone_if_require_grad().is_some());
+        let wanted = Wanted { input, parameters: of_weight || of_bias };
         macro_rules! on_tape {
             ($nodes:expr, $shortcut:expr) => {
                 match Block.prepare::<C>($nodes).compute_bound().stateful() {
                     OpsKind::Tracked(mut prep) => {
                         let nodes = [prep.checkpoint(&x), prep.checkpoint(&weight), prep.checkpoint(&bias)];
-                        let y = B::block(x.primitive, weight.primitive, bias.primitive, $shortcut, shape);
+                        let (x, weight, bias) = (x.primitive, weight.primitive, bias.primitive);
+                        let (y, kept) = B::block_forward(x, weight, bias, $shortcut, shape, wanted);
                         let [x, weight, bias] = nodes;
-                        let state = BlockState { x, weight, bias, y: shape.relu.then(|| y.clone()), shape };
+                        let of_relu = shape.relu.then(|| y.clone());
+                        let state = BlockState { x, weight, bias, y: of_relu, kept, shape, wanted };
                         prep.finish(state, y)
                     }
                     OpsKind::UnTracked(prep) => {
@@ -152,7 +185,6 @@ impl<B: ConvBackend, C: CheckpointStrategy> ConvBackend for Autodiff<B, C> {
                 }
             };
         }
-        let nodes = [x.node.clone(), weight.node.clone(), bias.node.clone()];
         match shortcut {
             Some(shortcut) => {
                 let [x_node, weight_node, bias_node] = nodes;
