@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::augment::{Augment, Camera, Crop};
+use super::standing::{spare_lines, standing};
 use super::training_set::LoadedPair;
 use crate::painter::FaceBox;
 
@@ -84,7 +85,8 @@ pub struct BatchTensors<B: Backend> {
 /// What is known of the last crops of a batch, which show the scenes of the first ones a moment later.
 #[derive(Debug)]
 pub struct Twins<B: Backend> {
-    /// `[twins, 1, s, s]`: 1 where the scene of a first crop stands still, 0 where it moves.
+    /// `[twins, 1, s, s]`: how much a flicker counts: 1 where the scene of a first crop stands still, 0 where it moves, and
+    /// little on the target's [drawn lines](super::standing::spare_lines).
     pub standing: Tensor<B, 4>,
     /// A twin's pixel (x, y) shows what pixel (x, y) + shift of its elder shows.
     pub shift: (i64, i64),
@@ -142,6 +144,7 @@ impl Batch {
                     Some(next) => standing(&crop.photo, &mirrored_crop(next, at, sampling.crop)),
                     None => vec![1.0; side * side],
                 };
+                spare_lines(&mut standing, &crop.target);
                 if setting.flip {
                     standing.chunks_exact_mut(side).for_each(<[f32]>::reverse);
                 }
@@ -253,33 +256,6 @@ pub fn mirrored_crop<P: Pixel + 'static>(
     ImageBuffer::from_fn(side, side, |u, v| {
         *picture.get_pixel(mirrored(x + i64::from(u), width), mirrored(y + i64::from(v), height))
     })
-}
-
-/// Radius of the window in which two frames are compared, pixels: noise averages out in it.
-const STANDING_RADIUS: usize = 3;
-/// Difference of its mean, of 255, from which on something moves, and from which on nothing of it is taken as standing.
-const STANDING_BELOW: f32 = 4.0;
-const MOVES_ABOVE: f32 = 8.0;
-
-/// Where a scene stands between two frames: 1 where it does, 0 where something moves, one value per pixel.
-fn standing(now: &RgbImage, next: &RgbImage) -> Vec<f32> {
-    let (width, height) = (now.width() as usize, now.height() as usize);
-    let grey = |p: &Rgb<u8>| p.0.iter().map(|&v| f32::from(v)).sum::<f32>() / 3.0;
-    let difference: Vec<f32> = now.pixels().zip(next.pixels()).map(|(a, b)| grey(a) - grey(b)).collect();
-    let mean = |values: &[f32], length: usize, at: &dyn Fn(usize, usize) -> usize, lines: usize| -> Vec<f32> {
-        let mut out = vec![0.0; values.len()];
-        for line in 0..lines {
-            for i in 0..length {
-                let window = i.saturating_sub(STANDING_RADIUS)..(i + STANDING_RADIUS + 1).min(length);
-                let count = window.len() as f32;
-                out[at(line, i)] = window.map(|j| values[at(line, j)]).sum::<f32>() / count;
-            }
-        }
-        out
-    };
-    let rows = mean(&difference, width, &|y, x| y * width + x, height);
-    let both = mean(&rows, height, &|x, y| y * width + x, width);
-    both.iter().map(|d| 1.0 - ((d.abs() - STANDING_BELOW) / (MOVES_ABOVE - STANDING_BELOW)).clamp(0.0, 1.0)).collect()
 }
 
 /// Position `at` of an endless row of `length` pixels mirrored at both ends.
@@ -421,22 +397,24 @@ mod tests {
     }
 
     #[test]
-    fn a_clips_twin_is_its_next_frame_and_what_moves_in_it_does_not_stand() {
+    fn a_clips_twin_is_its_next_frame_and_what_moves_in_it_or_is_a_line_counts_little() {
         let wall = |square: u32, noise: u32| {
             RgbImage::from_fn(64, 64, move |x, y| {
                 let moving = (square..square + 12).contains(&x) && (20..40).contains(&y);
                 Rgb([if moving { 230 } else { 100 + ((x * 7 + y * 13 + noise) % 5) as u8 }; 3])
             })
         };
-        let standing = standing(&wall(10, 0), &wall(22, 3));
-        let at = |x: usize, y: usize| standing[y * 64 + x];
-        assert!(at(16, 30) == 0.0 && at(28, 30) == 0.0, "where the square was and is");
-        assert!(at(50, 30) == 1.0 && at(16, 55) == 1.0, "noise stands");
         let sampling = Sampling { twins: 1, batch: 2, crop: 64, align: 8, ..sampling(0.0) };
         let mut pair = pair(64, 64, vec![]);
         (pair.photo, pair.next) = (wall(10, 0), Some(wall(22, 3)));
+        pair.target = RgbImage::from_fn(64, 64, |x, _| Rgb([if x < 50 { 220 } else { 20 }; 3]));
         let batch = Batch::draw(std::slice::from_ref(&pair), &sampling, 1, 0);
         assert_eq!(batch.shift, (0, 0), "a pattern that is fixed to the pixels does not shift");
+        // A flip takes what counts along.
+        let flipped = batch.targets[0] < 0.5;
+        let counts = |x: usize, y: usize| batch.standing[y * 64 + if flipped { 63 - x } else { x }];
+        assert_eq!((counts(16, 30), counts(40, 55)), (0.0, 1.0));
+        assert!(counts(50, 55) < 0.5, "a drawn edge");
         assert_ne!(batch.photos[..64 * 64 * 3], batch.photos[64 * 64 * 3..]);
         assert_eq!(batch.targets[..64 * 64 * 3], batch.targets[64 * 64 * 3..]);
     }
