@@ -7,6 +7,7 @@ pub mod device;
 pub mod distill;
 pub mod eval;
 pub mod export;
+pub mod game;
 pub mod loss;
 pub mod metrics;
 pub mod net;

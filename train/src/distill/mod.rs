@@ -1,11 +1,13 @@
 //! Distillation: from painted pairs to a quantized student.
 
+pub mod adversary;
 pub mod checkpoint;
 pub mod config;
 pub mod evaluate;
 mod journal;
 mod run;
 mod sample_sheet;
+mod step;
 #[cfg(test)]
 mod tests;
 

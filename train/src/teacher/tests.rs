@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use super::batches::{Draw, Material};
 use super::collapse::Collapse;
-use super::config::{Adversary, Config, Game, Limits, Losses, Warm};
+use super::config::{Adversary, Config, Limits, Losses, Warm};
 use super::model::Model;
 use super::run::{Fault, Outcome, Teacher, train};
 use super::state::State;
@@ -20,6 +20,7 @@ use crate::data::training_set::LoadedPair;
 use crate::dataset::Art;
 use crate::dataset::edges::smooth_edges;
 use crate::device::{Task, TrainBackend};
+use crate::game::Game;
 use crate::net::parameters::{named, with_named};
 use crate::net::patch_discriminator::DiscriminatorShape;
 use crate::net::unet::GeneratorShape;
