@@ -12,6 +12,7 @@ pub mod loss;
 pub mod metrics;
 pub mod net;
 pub mod painter;
+pub mod peers;
 pub mod plots;
 pub mod quantize;
 pub mod sheet;

@@ -7,7 +7,7 @@ use std::thread;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use image::{ImageBuffer, Pixel, Rgb, RgbImage};
+use image::{ImageBuffer, Pixel, RgbImage};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -169,6 +169,40 @@ impl Batch {
         self.masks.append(&mut crop.mask);
     }
 
+    /// The batch in so many parts, which must divide its crops and its twins: each has as many crops of each kind, and
+    /// twins beside their elders, so that the mean over a part of any loss is as good as the next's.
+    pub fn shares(self, count: usize) -> Vec<Self> {
+        let area = self.side * self.side;
+        let (twins, alone) = (self.twins / count, (self.count - 2 * self.twins) / count);
+        let share = |number: usize| {
+            let crops = [
+                (number * twins, twins),
+                (self.twins + number * alone, alone),
+                (self.count - self.twins + number * twins, twins),
+            ];
+            let of = |values: &[f32], channels: usize| -> Vec<f32> {
+                let crop = area * channels;
+                // Masks that were not asked for are no values.
+                let part = |(first, count): (usize, usize)| {
+                    values.get(first * crop..(first + count) * crop).unwrap_or_default().iter().copied()
+                };
+                crops.into_iter().flat_map(part).collect()
+            };
+            Self {
+                photos: of(&self.photos, 3),
+                targets: of(&self.targets, 3),
+                weights: of(&self.weights, 1),
+                masks: of(&self.masks, 1),
+                standing: self.standing[number * twins * area..][..twins * area].to_vec(),
+                shift: self.shift,
+                count: 2 * twins + alone,
+                twins,
+                side: self.side,
+            }
+        };
+        (0..count).map(share).collect()
+    }
+
     /// The batch on `device`, laid out pixel by pixel in memory.
     pub fn tensors<B: Backend>(self, device: &B::Device) -> BatchTensors<B> {
         let s = self.side;
@@ -282,6 +316,8 @@ fn weigh_face(weight: &mut [f32], face: &FaceBox, origin: (i64, i64), side: i64,
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use image::Rgb;
 
     use super::*;
     use crate::data::pairs::{Pair, Split};
@@ -417,6 +453,31 @@ mod tests {
         assert!(counts(50, 55) < 0.5, "a drawn edge");
         assert_ne!(batch.photos[..64 * 64 * 3], batch.photos[64 * 64 * 3..]);
         assert_eq!(batch.targets[..64 * 64 * 3], batch.targets[64 * 64 * 3..]);
+    }
+
+    #[test]
+    fn shares_hold_all_crops_once_and_twins_beside_their_elders() {
+        let mut pair = pair(90, 70, vec![]);
+        pair.mask = Some(image::GrayImage::from_fn(90, 70, |x, y| image::Luma([(x * y) as u8])));
+        let sampling = Sampling { batch: 12, twins: 4, mask: true, ..sampling(0.0) };
+        let draw = || Batch::draw(std::slice::from_ref(&pair), &sampling, 1, 0);
+        let (whole, shares) = (draw(), draw().shares(2));
+        let area = 32 * 32;
+        // Twins 8 to 11 are those of 0 to 3.
+        for (share, crops) in shares.iter().zip([[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]]) {
+            assert_eq!((share.count, share.twins, share.shift), (6, 2, whole.shift));
+            for (i, crop) in crops.into_iter().enumerate() {
+                let same = |part: &[f32], all: &[f32], length: usize| {
+                    assert_eq!(part[i * length..][..length], all[crop * length..][..length]);
+                };
+                same(&share.photos, &whole.photos, 3 * area);
+                same(&share.targets, &whole.targets, 3 * area);
+                same(&share.weights, &whole.weights, area);
+                same(&share.masks, &whole.masks, area);
+            }
+        }
+        assert_eq!([shares[0].standing.as_slice(), &shares[1].standing].concat(), whole.standing);
+        assert!(shares.iter().all(|share| share.photos.len() == 6 * 3 * area && share.masks.len() == 6 * area));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::config::Config;
 use crate::device::TrainBackend;
 use crate::game::{Game, Verdict, mean};
 use crate::net::patch_discriminator::{DiscriminatorShape, PatchDiscriminator};
+use crate::peers::Peer;
 
 /// What an adversary is told: a [`PatchDiscriminator`] that takes one step of its own before each of the student's. It is
 /// small, as it takes part in every step.
@@ -86,27 +87,38 @@ impl<B: TrainBackend> Opponent<B> {
     /// Where the configuration wants one: random weights, the same on every back end for one seed.
     pub fn new(config: &Config, device: &B::Device) -> Option<Self> {
         let rng = &mut ChaCha8Rng::seed_from_u64(config.seed ^ 0xd15c);
+        let Adversary { game, .. } = config.adversary;
+        config.is_adversarial().then(|| {
+            let network = PatchDiscriminator::new(&config.adversary.shape(), 3, game.border(), rng, device);
+            Self::before_a_step(network, config)
+        })
+    }
+
+    fn before_a_step(network: PatchDiscriminator<B>, config: &Config) -> Self {
         let optimizer = AdamConfig::new()
             .with_beta_1(GAME_MOMENTUM)
             .with_epsilon(1e-8)
             .with_grad_clipping(Some(GradientClippingConfig::Norm(config.clip)));
-        let Adversary { game, .. } = config.adversary;
-        config.is_adversarial().then(|| Self {
-            network: PatchDiscriminator::new(&config.adversary.shape(), 3, game.border(), rng, device),
-            optimizer: optimizer.init(),
-        })
+        Self { network, optimizer: optimizer.init() }
+    }
+
+    /// The same network on another device, before its first step there.
+    pub fn fork(&self, config: &Config, device: &B::Device) -> Self {
+        Self::before_a_step(self.network.clone().fork(device), config)
     }
 
     /// Its step: what it makes of targets and of the student's pictures, which carry no gradient; `[b, 3, h, w]` in 0..1.
+    /// Where it is one of several peers, the step is that of all.
     ///
     /// # Errors
-    /// None for a network that has layers.
+    /// When another peer has ended.
     pub fn learn(
         &mut self,
         config: &Config,
         real: &Tensor<B, 4>,
         fake: &Tensor<B, 4>,
         half: bool,
+        peer: Option<&Peer<B>>,
     ) -> Result<Verdict<B>> {
         self.network = self.network.clone().advance();
         let (n, m) = (real.dims()[0], fake.dims()[0]);
@@ -115,7 +127,10 @@ impl<B: TrainBackend> Opponent<B> {
         let verdicts = scores
             .map(|scores| config.adversary.game.verdict(&scores.clone().narrow(0, 0, n), &scores.narrow(0, n, m), 0.0));
         let verdict = Verdict::mean(verdicts.into()).context("the adversary sees nothing")?;
-        let gradients = GradientsParams::from_grads(verdict.loss.backward(), &self.network);
+        let mut gradients = GradientsParams::from_grads(verdict.loss.backward(), &self.network);
+        if let Some(peer) = peer {
+            gradients = peer.mean_gradients(gradients)?;
+        }
         self.network = self.optimizer.step(config.adversary.rate, self.network.clone(), gradients);
         Ok(verdict)
     }
@@ -192,7 +207,7 @@ mod tests {
         let config = adversarial();
         let mut opponent = Opponent::<B>::new(&config, &Default::default()).unwrap();
         let (real, fake) = (columns(1), columns(4));
-        let mut learn = || opponent.learn(&config, &real, &fake, false).unwrap();
+        let mut learn = || opponent.learn(&config, &real, &fake, false, None).unwrap();
         let first = learn().loss.into_scalar();
         let last = (0..60).map(|_| learn()).last().unwrap();
         assert!(last.loss.into_scalar() < 0.5 * first, "at first it is {first}");
@@ -215,6 +230,7 @@ mod tests {
             number: 0,
             activation_scales: None,
             device: &device,
+            peer: None,
         };
         let batch = || Batch::draw(&[pair(1, Split::Train)], &config.sampling(), 1, 0);
         let rng = &mut ChaCha8Rng::seed_from_u64(1);

@@ -4,6 +4,7 @@ pub mod adversary;
 pub mod checkpoint;
 pub mod config;
 pub mod evaluate;
+mod follower;
 mod journal;
 mod run;
 mod sample_sheet;

@@ -16,6 +16,7 @@ use nijigen::engine::topology::Topology;
 use super::checkpoint::{self, Checkpoint, Origin, Part, Progress, Sums, to_bytes};
 use super::config::{Config, Start};
 use super::evaluate::{calibrate, mean_l1};
+use super::follower::{Follower, Order};
 use super::journal::{Entry, Journal};
 use super::sample_sheet;
 use super::step::{Learner, Step};
@@ -25,6 +26,7 @@ use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
 use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
+use crate::peers::{Group, Left, Peer, devices, together};
 use crate::weights::{self, Weights};
 
 /// A distillation to run or to go on with.
@@ -46,6 +48,8 @@ pub struct Distillation {
     pub vgg: Option<PathBuf>,
     /// Weights to start from; not read where there is a checkpoint to go on from.
     pub base: Option<PathBuf>,
+    /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
+    pub devices: usize,
     /// Set from outside to end at the next step, saving first.
     pub stop: Arc<AtomicBool>,
     /// Shown while it runs.
@@ -78,7 +82,15 @@ pub fn progress_style() -> ProgressStyle {
 impl Task for Distillation {
     type Output = Outcome;
 
-    fn run<B: TrainBackend>(mut self, device: B::Device) -> Result<Outcome> {
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Outcome> {
+        let devices = devices::<B>(device, self.devices)?;
+        self.train_on::<B>(&devices)
+    }
+}
+
+impl Distillation {
+    /// Trains on `devices` together, one of which may be among them twice.
+    pub(super) fn train_on<B: TrainBackend>(mut self, devices: &[B::Device]) -> Result<Outcome> {
         if let Some(damage) = &self.config.augment.damage {
             // What leaves a whole photo as it is would be the best student otherwise.
             damage.befall_each(self.held_out.iter_mut().map(|pair| &mut pair.photo), self.config.seed);
@@ -97,13 +109,20 @@ impl Task for Distillation {
             !self.held_out.is_empty(),
             "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
         );
-        let vgg = match &self.vgg {
-            Some(path) => Some(Vgg::<B>::load(path, config.half, &device)?),
-            None => {
-                warn!("no VGG weights were given: features are not compared");
-                None
-            }
-        };
+        ensure!(
+            config.batch.is_multiple_of(devices.len()) && config.twins.is_multiple_of(devices.len()),
+            "'batch' is {} and 'twins' {}: both must be multiples of --devices, which is {}",
+            config.batch,
+            config.twins,
+            devices.len()
+        );
+        let features =
+            |device: &B::Device| self.vgg.as_ref().map(|path| Vgg::<B>::load(path, config.half, device)).transpose();
+        let device = devices[0].clone();
+        let vgg = features(&device)?;
+        if vgg.is_none() {
+            warn!("no VGG weights were given: features are not compared");
+        }
         let origin = self.origin()?;
         let checkpoint_path = self.out.join("checkpoint.safetensors");
         let resumes = checkpoint_path.exists();
@@ -144,14 +163,29 @@ impl Task for Distillation {
         };
         let average = learner.student.valid();
         let mut training = Training { task: &self, train, device, vgg, learner, average, progress };
-        if resumes {
-            training = training.restored(&Checkpoint::read(&checkpoint_path, &origin)?)?;
+        let checkpoint = if resumes { Some(Checkpoint::read(&checkpoint_path, &origin)?) } else { None };
+        let mut followers = Vec::new();
+        for device in &devices[1..] {
+            let learner = training.learner.fork(config, device);
+            let learner = match &checkpoint {
+                Some(checkpoint) => learner.restored(checkpoint, device)?,
+                None => learner,
+            };
+            followers.push(Follower { device: device.clone(), learner, vgg: features(device)? });
+        }
+        if let Some(checkpoint) = &checkpoint {
+            training = training.restored(checkpoint)?;
             info!("going on from step {} of {}", training.progress.step, self.out.display());
             if self.base.is_some() {
                 info!("--base is not read: the checkpoint goes before it");
             }
         }
-        training.go_on(&checkpoint_path)
+        drop(checkpoint);
+        if followers.is_empty() {
+            return training.go_on(&checkpoint_path, None);
+        }
+        let follow = |peer: &Peer<B>, follower: Follower<B>, orders| follower.follow(&self, peer, orders);
+        together(devices, followers, follow, |group| training.go_on(&checkpoint_path, Some(group)))
     }
 }
 
@@ -169,7 +203,7 @@ struct Training<'t, B: TrainBackend> {
 
 impl<B: TrainBackend> Training<'_, B> {
     /// From where it stands to its end, or to where it is stopped.
-    fn go_on(mut self, checkpoint_path: &Path) -> Result<Outcome> {
+    fn go_on(mut self, checkpoint_path: &Path, group: Option<&Group<B, Order>>) -> Result<Outcome> {
         let (task, config) = (self.task, &self.task.config);
         let keeps_ranges = task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
         let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, config.is_adversarial())?;
@@ -190,7 +224,7 @@ impl<B: TrainBackend> Training<'_, B> {
                 }
             }
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
-            self.step(step, quantizing, batch)?;
+            self.step(step, quantizing, batch, group)?;
             task.progress.inc(1);
 
             let stopping = task.stop.load(Ordering::Relaxed);
@@ -223,18 +257,23 @@ impl<B: TrainBackend> Training<'_, B> {
         })
     }
 
-    /// Takes step `step` and counts it.
-    fn step(&mut self, step: u64, quantizing: bool, batch: Batch) -> Result<()> {
+    /// Takes step `step`, with the whole group if there is one, and counts it.
+    fn step(&mut self, step: u64, quantizing: bool, mut batch: Batch, group: Option<&Group<B, Order>>) -> Result<()> {
         let (task, config) = (self.task, &self.task.config);
+        let activation_scales = quantizing.then_some(self.progress.activation_scales.as_slice());
+        if let Some(group) = group {
+            batch = Order::give(group, step, batch, activation_scales)?;
+        }
         let taken = Step {
             config,
             topology: &task.topology,
             vgg: self.vgg.as_ref(),
             number: step,
-            activation_scales: quantizing.then_some(self.progress.activation_scales.as_slice()),
+            activation_scales,
             device: &self.device,
+            peer: group.map(|group| &group.peer),
         };
-        let Some(figures) = taken.take(&mut self.learner, batch).with_context(|| task.diverged())? else {
+        let Some(figures) = taken.take(&mut self.learner, batch).map_err(|error| task.failed(error))? else {
             bail!("{} (a loss is no longer a number at step {step})", task.diverged());
         };
         self.progress.sums.add(&figures);
@@ -300,14 +339,8 @@ impl<B: TrainBackend> Training<'_, B> {
 
     /// As it was when `checkpoint` was written.
     fn restored(self, checkpoint: &Checkpoint) -> Result<Self> {
-        let device = &self.device;
-        let Learner { student, optimizer, opponent } = self.learner;
-        let learner = Learner {
-            student: student.load_record(checkpoint.record::<B, _>("student", device)?),
-            optimizer: optimizer.load_record(checkpoint.record::<B, _>("optimizer", device)?),
-            opponent: opponent.map(|opponent| opponent.restored(checkpoint, device)).transpose()?,
-        };
-        let average = self.average.load_record(checkpoint.record::<B::InnerBackend, _>("average", device)?);
+        let learner = self.learner.restored(checkpoint, &self.device)?;
+        let average = self.average.load_record(checkpoint.record::<B::InnerBackend, _>("average", &self.device)?);
         Ok(Self { learner, average, progress: checkpoint.progress.clone(), ..self })
     }
 }
@@ -321,6 +354,11 @@ impl Distillation {
             pairs: self.pairs_sha256.clone(),
             vgg: vgg.transpose()?.map(|bytes| sha256(&bytes)),
         })
+    }
+
+    /// What a failed step tells: that training has diverged, unless another device's did not come to its end.
+    pub(super) fn failed(&self, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Left>() { error } else { error.context(self.diverged()) }
     }
 
     /// What to do when training has diverged: the checkpoint may be as sick as the network, and going on with another

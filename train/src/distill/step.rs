@@ -2,18 +2,21 @@
 
 use anyhow::Result;
 use burn::grad_clipping::GradientClippingConfig;
+use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{Adam, AdamConfig, GradientsParams, Optimizer};
 use burn::tensor::{ElementConversion, Tensor};
 use nijigen::engine::topology::Topology;
 
 use super::adversary::Opponent;
+use super::checkpoint::Checkpoint;
 use super::config::Config;
 use crate::data::batches::{Batch, BatchTensors, Twins};
 use crate::device::TrainBackend;
 use crate::loss;
 use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
+use crate::peers::Peer;
 
 /// What a step changes: the student and its adversary, each with its optimizer.
 pub struct Learner<B: TrainBackend> {
@@ -34,6 +37,24 @@ impl<B: TrainBackend> Learner<B> {
             .init();
         Self { student, optimizer, opponent: Opponent::new(config, device) }
     }
+
+    /// The same networks on another device, before their first step there.
+    pub fn fork(&self, config: &Config, device: &B::Device) -> Self {
+        let opponent = self.opponent.as_ref().map(|opponent| opponent.fork(config, device));
+        Self { opponent, ..Self::new(self.student.clone().fork(device), config, device) }
+    }
+
+    /// As it was when `checkpoint` was written.
+    ///
+    /// # Errors
+    /// When its parts are missing or damaged.
+    pub fn restored(self, checkpoint: &Checkpoint, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            student: self.student.load_record(checkpoint.record::<B, _>("student", device)?),
+            optimizer: self.optimizer.load_record(checkpoint.record::<B, _>("optimizer", device)?),
+            opponent: self.opponent.map(|opponent| opponent.restored(checkpoint, device)).transpose()?,
+        })
+    }
 }
 
 /// What a step is taken with.
@@ -50,6 +71,8 @@ pub struct Step<'a, B: TrainBackend> {
     pub activation_scales: Option<&'a [f32]>,
     /// Where it is computed.
     pub device: &'a B::Device,
+    /// Who takes it along with others, each with a share of the batch.
+    pub peer: Option<&'a Peer<B>>,
 }
 
 /// Losses of a step, not weighted.
@@ -83,6 +106,21 @@ pub struct Contest {
 }
 
 impl Figures {
+    /// The mean over all peers.
+    fn mean<B: TrainBackend>(mut self, peer: &Peer<B>) -> Result<Self> {
+        let mut values = vec![&mut self.pixel, &mut self.gradient];
+        values.extend([&mut self.person_mask, &mut self.flicker, &mut self.features].into_iter().flatten());
+        if let Some(contest) = &mut self.adversary {
+            let Contest { adversarial, discriminator, accuracy_real, accuracy_fake } = contest;
+            values.extend([adversarial, discriminator, accuracy_real, accuracy_fake]);
+        }
+        let means = peer.mean(&values.iter().map(|value| **value).collect::<Vec<_>>())?;
+        for (value, mean) in values.into_iter().zip(means) {
+            *value = mean;
+        }
+        Ok(self)
+    }
+
     /// Whether all losses are numbers.
     fn are_finite(&self) -> bool {
         let contest = self.adversary.map(|contest| [contest.adversarial, contest.discriminator]);
@@ -95,7 +133,7 @@ impl<B: TrainBackend> Step<'_, B> {
     /// Takes the step; `None` where a loss is no longer a number, with nothing changed but the adversary.
     ///
     /// # Errors
-    /// As [`Student::forward`].
+    /// As [`Student::forward`], and when another peer has ended.
     pub fn take(&self, learner: &mut Learner<B>, batch: Batch) -> Result<Option<Figures>> {
         let (config, step) = (self.config, self.number);
         let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(self.device);
@@ -104,7 +142,7 @@ impl<B: TrainBackend> Step<'_, B> {
         let output = learner.student.forward(self.topology, photos.clone(), arithmetic)?;
         let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
         let output = output.narrow(1, 0, 3);
-        let flicker = twins.map(|twins| flicker(config, &twins, &output, &photos));
+        let flicker = twins.map(|twins| flicker(&twins, &output, &photos));
         let pixel = loss::pixel(&output, &target, &weight);
         let gradient = loss::gradient(&output, &target, &weight);
         // Lines come after colours: from the first step on, the gradient loss would flatten the still random
@@ -127,7 +165,7 @@ impl<B: TrainBackend> Step<'_, B> {
         });
         let mut contest = None;
         if let (Some(opponent), Some(weight)) = (&mut learner.opponent, config.adversarial_at(step)) {
-            let verdict = opponent.learn(config, &target, &output.clone().detach(), half)?;
+            let verdict = opponent.learn(config, &target, &output.clone().detach(), half, self.peer)?;
             let adversarial = opponent.deceive(config, output, half)?;
             total = total + adversarial.clone() * weight;
             contest = Some(Contest {
@@ -137,7 +175,7 @@ impl<B: TrainBackend> Step<'_, B> {
                 accuracy_fake: value(verdict.fake),
             });
         }
-        let figures = Figures {
+        let mut figures = Figures {
             pixel: value(pixel),
             gradient: value(gradient),
             person_mask: of_mask.map(value),
@@ -145,10 +183,17 @@ impl<B: TrainBackend> Step<'_, B> {
             features: features.map(value),
             adversary: contest,
         };
+        if let Some(peer) = self.peer {
+            // What is no number with one peer is none with any, and all end here.
+            figures = figures.mean(peer)?;
+        }
         if !figures.are_finite() {
             return Ok(None);
         }
-        let gradients = GradientsParams::from_grads(total.backward(), &learner.student);
+        let mut gradients = GradientsParams::from_grads(total.backward(), &learner.student);
+        if let Some(peer) = self.peer {
+            gradients = peer.mean_gradients(gradients)?;
+        }
         learner.student = learner.optimizer.step(config.rate_at(step), learner.student.clone(), gradients);
         Ok(Some(figures))
     }
@@ -163,13 +208,9 @@ impl<B: TrainBackend> Step<'_, B> {
 }
 
 /// How much more the pictures of twins change than their photos.
-fn flicker<B: TrainBackend>(
-    config: &Config,
-    twins: &Twins<B>,
-    output: &Tensor<B, 4>,
-    photos: &Tensor<B, 4>,
-) -> Tensor<B, 1> {
-    let (count, first) = (config.twins, config.batch - config.twins);
+fn flicker<B: TrainBackend>(twins: &Twins<B>, output: &Tensor<B, 4>, photos: &Tensor<B, 4>) -> Tensor<B, 1> {
+    let count = twins.standing.dims()[0];
+    let first = output.dims()[0] - count;
     let part = |x: &Tensor<B, 4>, first| x.clone().narrow(0, first, count);
     let moments = |x: &Tensor<B, 4>| loss::Moments { elders: part(x, 0), twins: part(x, first), shift: twins.shift };
     loss::flicker(&moments(output), &moments(photos), &twins.standing)

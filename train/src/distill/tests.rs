@@ -83,7 +83,7 @@ pub(super) fn pair(number: u8, split: Split) -> LoadedPair {
 }
 
 /// A very small student for ndarray in `out`; with `stop`, for one step.
-fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
+pub(super) fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
     Distillation {
         topology: Topology::two_scale_with(4, 4, 4),
         config,
@@ -93,6 +93,7 @@ fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
         out: out.to_path_buf(),
         vgg: None,
         base: None,
+        devices: 1,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
     }
@@ -103,13 +104,13 @@ fn run(task: Distillation) -> anyhow::Result<Outcome> {
 }
 
 /// The curve without its seconds.
-fn curve(folder: &Path) -> Vec<String> {
+pub(super) fn curve(folder: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join("losses.csv")).unwrap();
     text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
 }
 
 /// With an adversary that comes at the third of seven steps.
-fn with_adversary(config: Config) -> Config {
+pub(super) fn with_adversary(config: Config) -> Config {
     Config {
         loss: Losses { adversarial: 0.5, ..config.loss },
         adversary: Adversary { channels: vec![4, 6], from: 0.3, ..Adversary::default() },
@@ -212,6 +213,18 @@ fn without_pairs_to_measure_on_nothing_is_trained() {
     let task = Distillation { held_out: vec![], ..distillation(folder.path(), config(6), false) };
     let error = format!("{:#}", run(task).unwrap_err());
     assert!(error.contains("--hold-out"), "{error}");
+}
+
+#[test]
+fn a_batch_that_the_devices_cannot_share_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = distillation(folder.path(), config(6), false);
+    let error = format!("{:#}", task.train_on::<Autodiff<NdArray>>(&[Default::default(); 4]).unwrap_err());
+    assert!(error.contains("'twins' 2") && error.contains("--devices, which is 4"), "{error}");
+    let task = Distillation { devices: 2, ..distillation(folder.path(), config(6), false) };
+    let error = format!("{:#}", run(task).unwrap_err());
+    let words = if cfg!(feature = "collective") { "finds 1 here" } else { "built without 'collective'" };
+    assert!(error.contains(words), "{error}");
 }
 
 #[test]

@@ -117,6 +117,7 @@ fn teacher(out: &Path, config: Config, stop: bool) -> Teacher {
         references_sha256: vec![],
         out: out.to_path_buf(),
         vgg: None,
+        devices: 1,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
     }
@@ -267,7 +268,7 @@ impl How for Dazzling {
 }
 
 fn broken(out: &Path, config: Config, at: u64, times: u32, how: impl How) -> anyhow::Result<Outcome> {
-    train::<B, _>(teacher(out, config, false), &Default::default(), &mut Break { at, times, how })
+    train::<B, _>(teacher(out, config, false), &[Default::default()], &mut Break { at, times, how })
 }
 
 /// The run goes back for `reason` and then ends well.
