@@ -35,6 +35,9 @@ pub struct Args {
     /// What computes
     #[arg(long, value_enum, default_value_t = default_device())]
     device: Device,
+    /// How many of the back end's devices (GPUs by their indices, from 0 on) share each batch; wants the feature `collective`
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = output::at_least_one)]
+    devices: usize,
 }
 
 /// Runs the subcommand.
@@ -58,6 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
         out: args.out.clone(),
         vgg: args.vgg.clone(),
         base: args.base.clone(),
+        devices: args.devices,
         stop,
         progress: progress.clone(),
     };

@@ -43,3 +43,11 @@ pub fn stop_on_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
     ctrlc::set_handler(move || told.store(true, Ordering::Relaxed)).context("cannot watch for Ctrl-C")?;
     Ok(stop)
 }
+
+/// A count from 1 on, as an option's value.
+///
+/// # Errors
+/// When it is none.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "it must be a number from 1 on".into())
+}

@@ -7,12 +7,13 @@ use std::thread;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use image::{ImageBuffer, Pixel, Rgb, RgbImage};
+use image::{ImageBuffer, Pixel, RgbImage};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::augment::{Augment, Camera, Crop};
+use super::standing::{spare_lines, standing};
 use super::training_set::LoadedPair;
 use crate::painter::FaceBox;
 
@@ -84,7 +85,8 @@ pub struct BatchTensors<B: Backend> {
 /// What is known of the last crops of a batch, which show the scenes of the first ones a moment later.
 #[derive(Debug)]
 pub struct Twins<B: Backend> {
-    /// `[twins, 1, s, s]`: 1 where the scene of a first crop stands still, 0 where it moves.
+    /// `[twins, 1, s, s]`: how much a flicker counts: 1 where the scene of a first crop stands still, 0 where it moves, and
+    /// little on the target's [drawn lines](super::standing::spare_lines).
     pub standing: Tensor<B, 4>,
     /// A twin's pixel (x, y) shows what pixel (x, y) + shift of its elder shows.
     pub shift: (i64, i64),
@@ -142,6 +144,7 @@ impl Batch {
                     Some(next) => standing(&crop.photo, &mirrored_crop(next, at, sampling.crop)),
                     None => vec![1.0; side * side],
                 };
+                spare_lines(&mut standing, &crop.target);
                 if setting.flip {
                     standing.chunks_exact_mut(side).for_each(<[f32]>::reverse);
                 }
@@ -164,6 +167,40 @@ impl Batch {
         self.targets.extend(crop.target.iter().map(|&v| f32::from(v) / 255.0));
         self.weights.append(&mut crop.weight);
         self.masks.append(&mut crop.mask);
+    }
+
+    /// The batch in so many parts, which must divide its crops and its twins: each has as many crops of each kind, and
+    /// twins beside their elders, so that the mean over a part of any loss is as good as the next's.
+    pub fn shares(self, count: usize) -> Vec<Self> {
+        let area = self.side * self.side;
+        let (twins, alone) = (self.twins / count, (self.count - 2 * self.twins) / count);
+        let share = |number: usize| {
+            let crops = [
+                (number * twins, twins),
+                (self.twins + number * alone, alone),
+                (self.count - self.twins + number * twins, twins),
+            ];
+            let of = |values: &[f32], channels: usize| -> Vec<f32> {
+                let crop = area * channels;
+                // Masks that were not asked for are no values.
+                let part = |(first, count): (usize, usize)| {
+                    values.get(first * crop..(first + count) * crop).unwrap_or_default().iter().copied()
+                };
+                crops.into_iter().flat_map(part).collect()
+            };
+            Self {
+                photos: of(&self.photos, 3),
+                targets: of(&self.targets, 3),
+                weights: of(&self.weights, 1),
+                masks: of(&self.masks, 1),
+                standing: self.standing[number * twins * area..][..twins * area].to_vec(),
+                shift: self.shift,
+                count: 2 * twins + alone,
+                twins,
+                side: self.side,
+            }
+        };
+        (0..count).map(share).collect()
     }
 
     /// The batch on `device`, laid out pixel by pixel in memory.
@@ -255,33 +292,6 @@ pub fn mirrored_crop<P: Pixel + 'static>(
     })
 }
 
-/// Radius of the window in which two frames are compared, pixels: noise averages out in it.
-const STANDING_RADIUS: usize = 3;
-/// Difference of its mean, of 255, from which on something moves, and from which on nothing of it is taken as standing.
-const STANDING_BELOW: f32 = 4.0;
-const MOVES_ABOVE: f32 = 8.0;
-
-/// Where a scene stands between two frames: 1 where it does, 0 where something moves, one value per pixel.
-fn standing(now: &RgbImage, next: &RgbImage) -> Vec<f32> {
-    let (width, height) = (now.width() as usize, now.height() as usize);
-    let grey = |p: &Rgb<u8>| p.0.iter().map(|&v| f32::from(v)).sum::<f32>() / 3.0;
-    let difference: Vec<f32> = now.pixels().zip(next.pixels()).map(|(a, b)| grey(a) - grey(b)).collect();
-    let mean = |values: &[f32], length: usize, at: &dyn Fn(usize, usize) -> usize, lines: usize| -> Vec<f32> {
-        let mut out = vec![0.0; values.len()];
-        for line in 0..lines {
-            for i in 0..length {
-                let window = i.saturating_sub(STANDING_RADIUS)..(i + STANDING_RADIUS + 1).min(length);
-                let count = window.len() as f32;
-                out[at(line, i)] = window.map(|j| values[at(line, j)]).sum::<f32>() / count;
-            }
-        }
-        out
-    };
-    let rows = mean(&difference, width, &|y, x| y * width + x, height);
-    let both = mean(&rows, height, &|x, y| y * width + x, width);
-    both.iter().map(|d| 1.0 - ((d.abs() - STANDING_BELOW) / (MOVES_ABOVE - STANDING_BELOW)).clamp(0.0, 1.0)).collect()
-}
-
 /// Position `at` of an endless row of `length` pixels mirrored at both ends.
 fn mirrored(at: i64, length: i64) -> u32 {
     let period = at.rem_euclid(2 * length);
@@ -306,6 +316,8 @@ fn weigh_face(weight: &mut [f32], face: &FaceBox, origin: (i64, i64), side: i64,
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use image::Rgb;
 
     use super::*;
     use crate::data::pairs::{Pair, Split};
@@ -421,24 +433,51 @@ mod tests {
     }
 
     #[test]
-    fn a_clips_twin_is_its_next_frame_and_what_moves_in_it_does_not_stand() {
+    fn a_clips_twin_is_its_next_frame_and_what_moves_in_it_or_is_a_line_counts_little() {
         let wall = |square: u32, noise: u32| {
             RgbImage::from_fn(64, 64, move |x, y| {
                 let moving = (square..square + 12).contains(&x) && (20..40).contains(&y);
                 Rgb([if moving { 230 } else { 100 + ((x * 7 + y * 13 + noise) % 5) as u8 }; 3])
             })
         };
-        let standing = standing(&wall(10, 0), &wall(22, 3));
-        let at = |x: usize, y: usize| standing[y * 64 + x];
-        assert!(at(16, 30) == 0.0 && at(28, 30) == 0.0, "where the square was and is");
-        assert!(at(50, 30) == 1.0 && at(16, 55) == 1.0, "noise stands");
         let sampling = Sampling { twins: 1, batch: 2, crop: 64, align: 8, ..sampling(0.0) };
         let mut pair = pair(64, 64, vec![]);
         (pair.photo, pair.next) = (wall(10, 0), Some(wall(22, 3)));
+        pair.target = RgbImage::from_fn(64, 64, |x, _| Rgb([if x < 50 { 220 } else { 20 }; 3]));
         let batch = Batch::draw(std::slice::from_ref(&pair), &sampling, 1, 0);
         assert_eq!(batch.shift, (0, 0), "a pattern that is fixed to the pixels does not shift");
+        // A flip takes what counts along.
+        let flipped = batch.targets[0] < 0.5;
+        let counts = |x: usize, y: usize| batch.standing[y * 64 + if flipped { 63 - x } else { x }];
+        assert_eq!((counts(16, 30), counts(40, 55)), (0.0, 1.0));
+        assert!(counts(50, 55) < 0.5, "a drawn edge");
         assert_ne!(batch.photos[..64 * 64 * 3], batch.photos[64 * 64 * 3..]);
         assert_eq!(batch.targets[..64 * 64 * 3], batch.targets[64 * 64 * 3..]);
+    }
+
+    #[test]
+    fn shares_hold_all_crops_once_and_twins_beside_their_elders() {
+        let mut pair = pair(90, 70, vec![]);
+        pair.mask = Some(image::GrayImage::from_fn(90, 70, |x, y| image::Luma([(x * y) as u8])));
+        let sampling = Sampling { batch: 12, twins: 4, mask: true, ..sampling(0.0) };
+        let draw = || Batch::draw(std::slice::from_ref(&pair), &sampling, 1, 0);
+        let (whole, shares) = (draw(), draw().shares(2));
+        let area = 32 * 32;
+        // Twins 8 to 11 are those of 0 to 3.
+        for (share, crops) in shares.iter().zip([[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11]]) {
+            assert_eq!((share.count, share.twins, share.shift), (6, 2, whole.shift));
+            for (i, crop) in crops.into_iter().enumerate() {
+                let same = |part: &[f32], all: &[f32], length: usize| {
+                    assert_eq!(part[i * length..][..length], all[crop * length..][..length]);
+                };
+                same(&share.photos, &whole.photos, 3 * area);
+                same(&share.targets, &whole.targets, 3 * area);
+                same(&share.weights, &whole.weights, area);
+                same(&share.masks, &whole.masks, area);
+            }
+        }
+        assert_eq!([shares[0].standing.as_slice(), &shares[1].standing].concat(), whole.standing);
+        assert!(shares.iter().all(|share| share.photos.len() == 6 * 3 * area && share.masks.len() == 6 * area));
     }
 
     #[test]

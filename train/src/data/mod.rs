@@ -9,6 +9,7 @@ pub mod licences;
 pub mod pairs;
 pub mod person_mask;
 pub mod photos;
+pub mod standing;
 pub mod training_set;
 
 use std::io::Write;

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use burn::module::Module;
 use burn::record::{BinBytesRecorder, FullPrecisionSettings, Record, Recorder};
 use burn::tensor::backend::Backend;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use super::step::Figures;
 use crate::data::sha256;
 
 /// Where training stands.
@@ -57,6 +57,51 @@ pub struct Sums {
     /// Feature distance.
     #[serde(with = "bits")]
     pub features: f64,
+    /// What came of the adversary.
+    #[serde(default)]
+    pub adversary: AdversarySums,
+}
+
+impl Sums {
+    /// Adds the losses of a step.
+    pub fn add(&mut self, figures: &Figures) {
+        self.steps += 1;
+        self.pixel += figures.pixel * 255.0;
+        self.gradient += figures.gradient * 255.0;
+        self.person_mask += figures.person_mask.unwrap_or(0.0);
+        self.flicker += figures.flicker.unwrap_or(0.0);
+        if let Some(features) = figures.features {
+            self.features += features;
+            self.features_steps += 1;
+        }
+        if let Some(contest) = figures.adversary {
+            let sums = &mut self.adversary;
+            sums.steps += 1;
+            sums.adversarial += contest.adversarial;
+            sums.discriminator += contest.discriminator;
+            sums.accuracy_real += contest.accuracy_real;
+            sums.accuracy_fake += contest.accuracy_fake;
+        }
+    }
+}
+
+/// What came of the adversary between two evaluations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct AdversarySums {
+    /// Steps added up.
+    pub steps: u64,
+    /// The student's loss.
+    #[serde(with = "bits")]
+    pub adversarial: f64,
+    /// The discriminator's loss.
+    #[serde(with = "bits")]
+    pub discriminator: f64,
+    /// Share of the targets' patches that were taken for real.
+    #[serde(with = "bits")]
+    pub accuracy_real: f64,
+    /// Share of the student's that were not.
+    #[serde(with = "bits")]
+    pub accuracy_fake: f64,
 }
 
 /// What a run is made from, by checksums: it goes on only from the same.
@@ -96,8 +141,8 @@ pub(crate) mod bits {
     }
 }
 
-/// The parts that are stored as Burn records.
-const PARTS: [&str; 3] = ["student", "average", "optimizer"];
+/// A Burn record by its name, as [`to_bytes`] wrote it.
+pub type Part = (&'static str, Vec<u8>);
 
 /// A Burn record as bytes, exactly.
 pub(crate) fn to_bytes<B: Backend, R: Record<B>>(record: R) -> Result<Vec<u8>> {
@@ -115,59 +160,65 @@ pub(crate) fn from_bytes<B: Backend, R: Record<B>>(bytes: &[u8], device: &B::Dev
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn save<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
-    path: &Path,
-    progress: &Progress,
-    student: S,
-    average: A,
-    optimizer: O,
-) -> Result<()> {
-    let parts = [
-        to_bytes::<B, _>(student.into_record())?,
-        to_bytes::<I, _>(average.into_record())?,
-        to_bytes::<B, _>(optimizer)?,
-    ];
+pub fn save(path: &Path, progress: &Progress, parts: Vec<Part>) -> Result<()> {
     let mut metadata = HashMap::from([("progress".to_owned(), serde_json::to_string(progress)?)]);
-    for (name, part) in PARTS.iter().zip(&parts) {
+    for (name, part) in &parts {
         metadata.insert(format!("sha256.{name}"), sha256(part));
     }
-    let arrays: Vec<_> =
-        PARTS.iter().zip(parts).map(|(name, part)| ((*name).to_owned(), vec![part.len()], part)).collect();
+    let arrays: Vec<_> = parts.into_iter().map(|(name, part)| (name.to_owned(), vec![part.len()], part)).collect();
     crate::weights::write(path, &arrays, Dtype::U8, metadata)
 }
 
-/// Reads a checkpoint into networks and optimizer of the same shape.
-///
-/// # Errors
-/// When it cannot be read, is damaged, or was not made from `origin`.
-pub fn load<B: Backend, I: Backend, S: Module<B>, A: Module<I>, O: Record<B>>(
-    path: &Path,
-    origin: &Origin,
-    student: S,
-    average: A,
-    device: (&B::Device, &I::Device),
-) -> Result<(Progress, S, A, O)> {
-    let damaged =
-        || format!("the checkpoint {} is damaged or of another version; delete it to start anew", path.display());
-    let bytes = fs::read(path).with_context(|| format!("cannot read the checkpoint {}", path.display()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
-    let metadata = header.metadata().clone().with_context(damaged)?;
-    let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
-    let progress: Progress =
-        serde_json::from_str(metadata.get("progress").with_context(damaged)?).with_context(damaged)?;
-    if let Some(what) = progress.origin.difference(origin) {
-        bail!("the checkpoint {} was made with {what}: give what it was made with, or another folder", path.display());
-    }
-    let part = |name: &str| -> Result<Vec<u8>> {
-        let data = tensors.tensor(name)?.data().to_vec();
-        if metadata.get(&format!("sha256.{name}")) != Some(&sha256(&data)) {
-            bail!("checksum of '{name}' is wrong");
+/// A checkpoint that was read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    /// Where training stood.
+    pub progress: Progress,
+    parts: HashMap<String, Vec<u8>>,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// When it cannot be read, is damaged, or was not made from `origin`.
+    pub fn read(path: &Path, origin: &Origin) -> Result<Self> {
+        let damaged = || damaged(path);
+        let bytes = fs::read(path).with_context(|| format!("cannot read the checkpoint {}", path.display()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
+        let metadata = header.metadata().clone().with_context(damaged)?;
+        let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
+        let progress: Progress =
+            serde_json::from_str(metadata.get("progress").with_context(damaged)?).with_context(damaged)?;
+        if let Some(what) = progress.origin.difference(origin) {
+            bail!(
+                "the checkpoint {} was made with {what}: give what it was made with, or another folder",
+                path.display()
+            );
         }
-        Ok(data)
-    };
-    let [of_student, of_average, of_optimizer] = PARTS.map(|name| part(name).with_context(damaged));
-    let student = student.load_record(from_bytes::<B, _>(&of_student?, device.0).with_context(damaged)?);
-    let average = average.load_record(from_bytes::<I, _>(&of_average?, device.1).with_context(damaged)?);
-    let optimizer = from_bytes::<B, O>(&of_optimizer?, device.0).with_context(damaged)?;
-    Ok((progress, student, average, optimizer))
+        let mut parts = HashMap::new();
+        for (name, tensor) in tensors.tensors() {
+            let part = tensor.data().to_vec();
+            if metadata.get(&format!("sha256.{name}")) != Some(&sha256(&part)) {
+                bail!("{}: the checksum of '{name}' is wrong", damaged());
+            }
+            parts.insert(name, part);
+        }
+        Ok(Self { path: path.to_path_buf(), progress, parts })
+    }
+
+    /// A record of it.
+    ///
+    /// # Errors
+    /// When there is none of that name, or another.
+    pub fn record<B: Backend, R: Record<B>>(&self, name: &str, device: &B::Device) -> Result<R> {
+        let damaged = || damaged(&self.path);
+        let part = self.parts.get(name).with_context(|| format!("it has no '{name}'")).with_context(damaged)?;
+        from_bytes::<B, R>(part, device).with_context(damaged)
+    }
+}
+
+fn damaged(path: &Path) -> String {
+    format!("the checkpoint {} is damaged or of another version; delete it to start anew", path.display())
 }

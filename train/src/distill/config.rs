@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nijigen::engine::topology::{StudentSize, Topology};
 use serde::{Deserialize, Serialize};
 
+use super::adversary::Adversary;
 use crate::data::augment::Augment;
 use crate::data::batches::Sampling;
 use crate::data::{parse_toml, read_text};
@@ -135,6 +136,9 @@ pub struct Config {
     pub face_weight: f32,
     /// Weights of the losses.
     pub loss: Losses,
+    /// The adversary, which there is where `loss.adversarial` is above 0.
+    #[serde(default, skip_serializing_if = "Adversary::is_default")]
+    pub adversary: Adversary,
     /// A webcam's faults.
     pub augment: Augment,
 }
@@ -161,6 +165,14 @@ pub struct Losses {
     /// L1 of the person mask.
     #[serde(default)]
     pub person_mask: f32,
+    /// What the adversary holds against the picture; 0: there is no adversary. It is then not written, so that
+    /// configurations from before there was one are the same.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub adversarial: f32,
+}
+
+fn is_nought(weight: &f32) -> bool {
+    *weight == 0.0
 }
 
 impl Config {
@@ -210,6 +222,8 @@ impl Config {
         within("features", self.loss.features.into(), 0.0, 1e3)?;
         within("flicker", self.loss.flicker.into(), 0.0, 1e3)?;
         within("person_mask", self.loss.person_mask.into(), 0.0, 1e3)?;
+        within("adversarial", self.loss.adversarial.into(), 0.0, 1e3)?;
+        self.adversary.check(self.crop)?;
         ensure!(self.loss.features_every > 0, "'features_every' must be at least 1");
         let crop = self.loss.features_crop;
         // Below 4 pixels nothing is left behind VGG's two poolings.
@@ -231,6 +245,18 @@ impl Config {
     /// The first step with fake-quant.
     pub fn quantize_step(&self) -> u64 {
         (self.steps as f64 * self.quantize_from).round() as u64
+    }
+
+    /// Whether there is an adversary at all.
+    pub fn is_adversarial(&self) -> bool {
+        self.loss.adversarial > 0.0
+    }
+
+    /// The weight of the adversary's verdict in the loss at `step`; `None` where there is no adversary yet or ever.
+    pub fn adversarial_at(&self, step: u64) -> Option<f32> {
+        let first = (self.steps as f64 * self.adversary.from).round() as u64;
+        let risen = |since: u64| ((since + 1) as f32 / self.warmup.max(1) as f32).min(1.0);
+        step.checked_sub(first).filter(|_| self.is_adversarial()).map(|since| self.loss.adversarial * risen(since))
     }
 
     /// The learning rate at `step`.
@@ -325,6 +351,24 @@ mod tests {
             let error = format!("{:#}", with(name, "0").unwrap_err());
             assert!(error.contains(name), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn an_adversary_comes_late_and_slowly_and_is_not_written_where_there_is_none() {
+        let mut config: Config = toml::from_str(SHIPPED).unwrap();
+        assert!((0..config.steps).all(|step| config.adversarial_at(step).is_none()));
+        let text = toml::to_string(&config).unwrap();
+        assert!(!text.contains("advers"), "an older configuration's checksum would change: {text}");
+        (config.loss.adversarial, config.warmup) = (0.02, 100);
+        config.adversary = toml::from_str("from = 0.25\ngame = \"hinge\"").unwrap();
+        assert_eq!(config.adversary.channels, Adversary::default().channels);
+        config.check().unwrap();
+        assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+        let first = config.steps / 4;
+        assert_eq!(config.adversarial_at(first - 1), None);
+        let weight = |since| config.adversarial_at(first + since).unwrap() / 0.02;
+        assert!((weight(0) - 0.01).abs() < 1e-6 && (weight(49) - 0.5).abs() < 1e-6);
+        assert_eq!((weight(99), weight(100_000)), (1.0, 1.0));
     }
 
     #[test]

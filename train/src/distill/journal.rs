@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::checkpoint::Sums;
+use super::config::Config;
+use super::step::Contest;
+
 /// One line of the curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Entry {
@@ -25,6 +29,8 @@ pub struct Entry {
     pub flicker: Option<f64>,
     /// Mean L1 of the person mask, 0..1, if it is learned.
     pub person_mask: Option<f64>,
+    /// What came of the adversary, once it takes part.
+    pub adversary: Option<Contest>,
     /// L1 on held-out pairs, of 255, averaged weights.
     pub held_out: f64,
     /// Whether fake-quant was on.
@@ -64,33 +70,67 @@ impl Pace {
     }
 }
 
-const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds,\
-                      photos_per_second,waiting_share";
+impl Entry {
+    /// After the step `last`, of the losses `sums` and the `pace` since the last line.
+    pub fn of(config: &Config, sums: &Sums, pace: Pace, last: u64, held_out: f64, seconds: f64) -> Self {
+        let n = sums.steps as f64;
+        let contests = sums.adversary.steps as f64;
+        Self {
+            step: last + 1,
+            rate: config.rate_at(last),
+            pixel: sums.pixel / n,
+            gradient: sums.gradient / n,
+            features: (sums.features_steps > 0).then(|| sums.features / sums.features_steps as f64),
+            flicker: (config.twins > 0).then(|| sums.flicker / n),
+            person_mask: config.person_mask.then(|| sums.person_mask / n),
+            adversary: (contests > 0.0).then(|| Contest {
+                adversarial: sums.adversary.adversarial / contests,
+                discriminator: sums.adversary.discriminator / contests,
+                accuracy_real: sums.adversary.accuracy_real / contests,
+                accuracy_fake: sums.adversary.accuracy_fake / contests,
+            }),
+            held_out,
+            quantized: last >= config.quantize_step(),
+            seconds,
+            photos_per_second: pace.photos_per_second(config.batch),
+            waiting_share: pace.waiting_share(),
+        }
+    }
+}
+
+const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask";
+/// Columns of runs with an adversary.
+const OF_ADVERSARY: &str = ",adversarial,discriminator,accuracy_real,accuracy_fake";
+const HEADER_END: &str = ",held_out_l1,quantized,seconds,photos_per_second,waiting_share";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    /// Whether there are columns for an adversary.
+    adversarial: bool,
     /// All lines so far.
     pub entries: Vec<Entry>,
 }
 
 impl Journal {
-    /// Opens the CSV of a run that has taken `step` steps: later lines, which a killed run left, are cut off.
+    /// Opens the CSV of a run that has taken `step` steps, with columns for its adversary if it is `adversarial`: later
+    /// lines, which a killed run left, are cut off.
     ///
     /// # Errors
     /// When it cannot be read or written.
-    pub fn open(path: PathBuf, step: u64) -> Result<Self> {
+    pub fn open(path: PathBuf, step: u64, adversarial: bool) -> Result<Self> {
+        let parse = |line| parse(line, adversarial);
         let entries: Vec<Entry> = match fs::read_to_string(&path) {
             Ok(text) if step > 0 => text.lines().skip(1).filter_map(parse).filter(|e| e.step <= step).collect(),
             _ => Vec::new(),
         };
-        let mut text = format!("{HEADER}\n");
+        let mut text = format!("{HEADER}{}{HEADER_END}\n", if adversarial { OF_ADVERSARY } else { "" });
         for entry in &entries {
-            text.push_str(&format_line(entry));
+            text.push_str(&format_line(entry, adversarial));
         }
         crate::data::write_whole(&path, text.as_bytes())?;
-        Ok(Self { path, entries })
+        Ok(Self { path, adversarial, entries })
     }
 
     /// Adds a line.
@@ -100,7 +140,7 @@ impl Journal {
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         let context = || format!("cannot write {}", self.path.display());
         let mut file: File = OpenOptions::new().append(true).open(&self.path).with_context(context)?;
-        file.write_all(format_line(&entry).as_bytes()).with_context(context)?;
+        file.write_all(format_line(&entry, self.adversarial).as_bytes()).with_context(context)?;
         self.entries.push(entry);
         Ok(())
     }
@@ -124,12 +164,19 @@ impl Journal {
     }
 }
 
-fn format_line(e: &Entry) -> String {
+fn format_line(e: &Entry, adversarial: bool) -> String {
+    let cell = |value: Option<f64>| value.map(|v| format!("{v:.5}")).unwrap_or_default();
     let [features, flicker, person_mask, photos_per_second, waiting_share] =
-        [e.features, e.flicker, e.person_mask, e.photos_per_second, e.waiting_share]
-            .map(|value| value.map(|v| format!("{v:.5}")).unwrap_or_default());
+        [e.features, e.flicker, e.person_mask, e.photos_per_second, e.waiting_share].map(cell);
+    let of_adversary = if adversarial {
+        let of = |value: fn(Contest) -> f64| format!(",{}", cell(e.adversary.map(value)));
+        [of(|c| c.adversarial), of(|c| c.discriminator), of(|c| c.accuracy_real), of(|c| c.accuracy_fake)].concat()
+    } else {
+        String::new()
+    };
     format!(
-        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask},{:.4},{},{:.0},{photos_per_second},{waiting_share}\n",
+        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask}{of_adversary},{:.4},{},{:.0},\
+         {photos_per_second},{waiting_share}\n",
         e.step,
         e.rate,
         e.pixel,
@@ -140,7 +187,7 @@ fn format_line(e: &Entry) -> String {
     )
 }
 
-fn parse(line: &str) -> Option<Entry> {
+fn parse(line: &str, adversarial: bool) -> Option<Entry> {
     let mut cells = line.split(',');
     let mut next = || cells.next();
     Some(Entry {
@@ -151,6 +198,20 @@ fn parse(line: &str) -> Option<Entry> {
         features: next()?.parse().ok(),
         flicker: next()?.parse().ok(),
         person_mask: next()?.parse().ok(),
+        adversary: if adversarial {
+            let [adversarial, discriminator, accuracy_real, accuracy_fake] = [next()?, next()?, next()?, next()?];
+            let contest = || {
+                Some(Contest {
+                    adversarial: adversarial.parse().ok()?,
+                    discriminator: discriminator.parse().ok()?,
+                    accuracy_real: accuracy_real.parse().ok()?,
+                    accuracy_fake: accuracy_fake.parse().ok()?,
+                })
+            };
+            contest()
+        } else {
+            None
+        },
         held_out: next()?.parse().ok()?,
         quantized: next()? == "1",
         seconds: next()?.parse().ok()?,
@@ -166,11 +227,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_resumed_journal_keeps_what_was_and_drops_what_comes_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("losses.csv");
-        let entry = |step| Entry {
+    fn entry(step: u64) -> Entry {
+        Entry {
             step,
             rate: 1e-3,
             pixel: 5.25,
@@ -178,19 +236,52 @@ mod tests {
             features: (step == 20).then_some(0.5),
             flicker: Some(1.25),
             person_mask: None,
+            adversary: None,
             held_out: 6.125,
             quantized: step > 10,
             seconds: 7.0,
             photos_per_second: (step < 30).then_some(20.5),
             waiting_share: (step < 30).then_some(0.125),
-        };
-        let mut journal = Journal::open(path.clone(), 0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_resumed_journal_keeps_what_was_and_drops_what_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("losses.csv");
+        let mut journal = Journal::open(path.clone(), 0, false).unwrap();
         for step in [10, 20, 30] {
             journal.push(entry(step)).unwrap();
         }
-        let resumed = Journal::open(path.clone(), 20).unwrap();
+        let resumed = Journal::open(path.clone(), 20, false).unwrap();
         assert_eq!(resumed.entries, [entry(10), entry(20)]);
-        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
-        assert_eq!(Journal::open(path, 0).unwrap().entries, []);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert_eq!(
+            text.lines().next(),
+            Some(
+                "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds,\
+                 photos_per_second,waiting_share"
+            )
+        );
+        assert_eq!(Journal::open(path, 0, false).unwrap().entries, []);
+    }
+
+    #[test]
+    fn an_adversary_has_columns_of_its_own_that_are_empty_before_it_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("losses.csv");
+        let contest = Contest { adversarial: 0.75, discriminator: 0.5, accuracy_real: 1.0, accuracy_fake: 0.25 };
+        let entries = [entry(10), Entry { adversary: Some(contest), ..entry(20) }];
+        let mut journal = Journal::open(path.clone(), 0, true).unwrap();
+        for entry in entries {
+            journal.push(entry).unwrap();
+        }
+        assert_eq!(Journal::open(path.clone(), 20, true).unwrap().entries, entries);
+        let text = fs::read_to_string(&path).unwrap();
+        let columns: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let at = columns[0].iter().position(|name| *name == "discriminator").unwrap();
+        assert_eq!((columns[1][at], columns[2][at]), ("", "0.50000"));
+        assert!(columns.iter().all(|cells| cells.len() == columns[0].len()));
     }
 }

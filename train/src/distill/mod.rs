@@ -1,11 +1,14 @@
 //! Distillation: from painted pairs to a quantized student.
 
+pub mod adversary;
 pub mod checkpoint;
 pub mod config;
 pub mod evaluate;
+mod follower;
 mod journal;
 mod run;
 mod sample_sheet;
+mod step;
 #[cfg(test)]
 mod tests;
 

@@ -1,33 +1,32 @@
 //! The training loop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use burn::grad_clipping::GradientClippingConfig;
-use burn::module::AutodiffModule;
-use burn::optim::{AdamConfig, GradientsParams, Optimizer};
-use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, Tensor};
+use burn::module::{AutodiffModule, Module};
+use burn::optim::Optimizer;
 use indicatif::{ProgressBar, ProgressStyle};
 use log::{info, warn};
 use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
 
-use super::checkpoint::{self, Origin, Progress, Sums};
+use super::checkpoint::{self, Checkpoint, Origin, Part, Progress, Sums, to_bytes};
 use super::config::{Config, Start};
 use super::evaluate::{calibrate, mean_l1};
+use super::follower::{Follower, Order};
 use super::journal::{Entry, Journal, Pace};
 use super::sample_sheet;
-use crate::data::batches::{Batch, BatchTensors, Twins, stream};
+use super::step::{Learner, Step};
+use crate::data::batches::{Batch, stream};
 use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
-use crate::loss;
 use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
+use crate::peers::{Group, Left, Peer, devices, together};
 use crate::weights::{self, Weights};
 
 /// A distillation to run or to go on with.
@@ -49,6 +48,8 @@ pub struct Distillation {
     pub vgg: Option<PathBuf>,
     /// Weights to start from; not read where there is a checkpoint to go on from.
     pub base: Option<PathBuf>,
+    /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
+    pub devices: usize,
     /// Set from outside to end at the next step, saving first.
     pub stop: Arc<AtomicBool>,
     /// Shown while it runs.
@@ -81,8 +82,15 @@ pub fn progress_style() -> ProgressStyle {
 impl Task for Distillation {
     type Output = Outcome;
 
-    fn run<B: TrainBackend>(mut self, device: B::Device) -> Result<Outcome> {
-        type Inner<B> = <B as AutodiffBackend>::InnerBackend;
+    fn run<B: TrainBackend>(self, device: B::Device) -> Result<Outcome> {
+        let devices = devices::<B>(device, self.devices)?;
+        self.train_on::<B>(&devices)
+    }
+}
+
+impl Distillation {
+    /// Trains on `devices` together, one of which may be among them twice.
+    pub(super) fn train_on<B: TrainBackend>(mut self, devices: &[B::Device]) -> Result<Outcome> {
         if let Some(damage) = &self.config.augment.damage {
             // What leaves a whole photo as it is would be the best student otherwise.
             damage.befall_each(self.held_out.iter_mut().map(|pair| &mut pair.photo), self.config.seed);
@@ -101,19 +109,26 @@ impl Task for Distillation {
             !self.held_out.is_empty(),
             "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
         );
-        let vgg = match &self.vgg {
-            Some(path) => Some(Vgg::<B>::load(path, config.half, &device)?),
-            None => {
-                warn!("no VGG weights were given: features are not compared");
-                None
-            }
-        };
+        ensure!(
+            config.batch.is_multiple_of(devices.len()) && config.twins.is_multiple_of(devices.len()),
+            "'batch' is {} and 'twins' {}: both must be multiples of --devices, which is {}",
+            config.batch,
+            config.twins,
+            devices.len()
+        );
+        let features =
+            |device: &B::Device| self.vgg.as_ref().map(|path| Vgg::<B>::load(path, config.half, device)).transpose();
+        let device = devices[0].clone();
+        let vgg = features(&device)?;
+        if vgg.is_none() {
+            warn!("no VGG weights were given: features are not compared");
+        }
         let origin = self.origin()?;
         let checkpoint_path = self.out.join("checkpoint.safetensors");
         let resumes = checkpoint_path.exists();
         let mut base_sha256 = None;
         let mut activation_scales = vec![1.0; topology.layers.len()];
-        let mut student = match &self.base {
+        let student = match &self.base {
             Some(path) if !resumes => {
                 let mut base = weights::load(path)?;
                 base_sha256 = Some(base.as_base(&read_file(path)?));
@@ -135,12 +150,8 @@ impl Task for Distillation {
                 Start::Photo => Student::<B>::passing(topology, config.seed, &device),
             },
         };
-        let mut average = student.valid();
-        let mut optimizer = AdamConfig::new()
-            .with_epsilon(1e-8)
-            .with_grad_clipping(Some(GradientClippingConfig::Norm(config.clip)))
-            .init::<B, Student<B>>();
-        let mut progress = Progress {
+        let learner = Learner::new(student, config, &device);
+        let progress = Progress {
             step: 0,
             activation_scales,
             best: f64::INFINITY,
@@ -150,180 +161,191 @@ impl Task for Distillation {
             origin: origin.clone(),
             base: base_sha256,
         };
-        if resumes {
-            let record;
-            (progress, student, average, record) = checkpoint::load::<B, Inner<B>, _, _, _>(
-                &checkpoint_path,
-                &origin,
-                student,
-                average,
-                (&device, &device),
-            )?;
-            optimizer = optimizer.load_record(record);
-            info!("going on from step {} of {}", progress.step, self.out.display());
+        let average = learner.student.valid();
+        let mut training = Training { task: &self, train, device, vgg, learner, average, progress };
+        let checkpoint = if resumes { Some(Checkpoint::read(&checkpoint_path, &origin)?) } else { None };
+        let mut followers = Vec::new();
+        for device in &devices[1..] {
+            let learner = training.learner.fork(config, device);
+            let learner = match &checkpoint {
+                Some(checkpoint) => learner.restored(checkpoint, device)?,
+                None => learner,
+            };
+            followers.push(Follower { device: device.clone(), learner, vgg: features(device)? });
+        }
+        if let Some(checkpoint) = &checkpoint {
+            training = training.restored(checkpoint)?;
+            info!("going on from step {} of {}", training.progress.step, self.out.display());
             if self.base.is_some() {
                 info!("--base is not read: the checkpoint goes before it");
             }
         }
-        let keeps_ranges = self.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
-        let mut journal = Journal::open(self.out.join("losses.csv"), progress.step)?;
-        let batches = stream(Arc::clone(&train), config.sampling(), config.seed, progress.step);
+        drop(checkpoint);
+        if followers.is_empty() {
+            return training.go_on(&checkpoint_path, None);
+        }
+        let follow = |peer: &Peer<B>, follower: Follower<B>, orders| follower.follow(&self, peer, orders);
+        together(devices, followers, follow, |group| training.go_on(&checkpoint_path, Some(group)))
+    }
+}
+
+/// A distillation under way.
+struct Training<'t, B: TrainBackend> {
+    task: &'t Distillation,
+    train: Arc<Vec<LoadedPair>>,
+    device: B::Device,
+    vgg: Option<Vgg<B>>,
+    learner: Learner<B>,
+    /// The moving average of the student.
+    average: Student<B::InnerBackend>,
+    progress: Progress,
+}
+
+impl<B: TrainBackend> Training<'_, B> {
+    /// From where it stands to its end, or to where it is stopped.
+    fn go_on(mut self, checkpoint_path: &Path, group: Option<&Group<B, Order>>) -> Result<Outcome> {
+        let (task, config) = (self.task, &self.task.config);
+        let keeps_ranges = task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
+        let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, config.is_adversarial())?;
+        let batches = stream(Arc::clone(&self.train), config.sampling(), config.seed, self.progress.step);
         let mut pace = Pace::default();
         let mut started = Instant::now();
-        let mut exhausted = config.is_exhausted(progress.step, progress.stale);
-        self.progress.set_length(config.steps);
-        self.progress.set_position(progress.step);
+        let mut exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
+        task.progress.set_length(config.steps);
+        task.progress.set_position(self.progress.step);
 
-        while progress.step < config.steps && !exhausted {
-            let step = progress.step;
+        while self.progress.step < config.steps && !exhausted {
+            let step = self.progress.step;
             let quantizing = step >= config.quantize_step();
             if step == config.quantize_step() {
                 // What came before was measured without fake-quant.
-                (progress.best, progress.stale) = (f64::INFINITY, 0);
-            }
-            if step == config.quantize_step() && !keeps_ranges {
-                progress.activation_scales =
-                    calibrate_on(&average, topology, &train, config, step, &device).with_context(|| self.diverged())?;
+                (self.progress.best, self.progress.stale) = (f64::INFINITY, 0);
+                if !keeps_ranges {
+                    self.calibrate(step)?;
+                }
             }
             let waiting = Instant::now();
             let Ok(batch) = batches.recv() else { bail!("the thread that draws batches has died") };
             let waited = waiting.elapsed();
-            let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(&device);
-            let arithmetic = Arithmetic {
-                half: config.half && step + config.finish < config.steps,
-                activations: Activations::quantized_in(quantizing.then_some(progress.activation_scales.as_slice())),
-            };
-            let output = student.forward(topology, photos.clone(), arithmetic).with_context(|| self.diverged())?;
-            let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
-            let output = output.narrow(1, 0, 3);
-            let flicker = twins.map(|Twins { standing, shift }| {
-                let (count, first) = (config.twins, config.batch - config.twins);
-                let part = |x: &Tensor<B, 4>, first| x.clone().narrow(0, first, count);
-                let moments = |x: &Tensor<B, 4>| loss::Moments { elders: part(x, 0), twins: part(x, first), shift };
-                loss::flicker(&moments(&output), &moments(&photos), &standing)
-            });
-            let pixel = loss::pixel(&output, &target, &weight);
-            let gradient = loss::gradient(&output, &target, &weight);
-            // Lines come after colours: from the first step on, the gradient loss would flatten the still random
-            // picture, and its neurons would not come back.
-            let ramp = (step as f32 / config.warmup.max(1) as f32).min(1.0);
-            let mut total = pixel.clone() + gradient.clone() * (config.loss.gradient * ramp);
-            if let Some(of_mask) = &of_mask {
-                total = total + of_mask.clone() * config.loss.person_mask;
-            }
-            if let Some(flicker) = &flicker {
-                total = total + flicker.clone() * (config.loss.flicker * ramp);
-            }
-            let features = match &vgg {
-                Some(vgg) if step.is_multiple_of(config.loss.features_every) => {
-                    let at = config.loss.features_crop;
-                    let part = |x: Tensor<B, 4>| {
-                        x.narrow(2, (step as usize * 8) % (config.crop as usize - at + 1), at).narrow(
-                            3,
-                            (step as usize * 24) % (config.crop as usize - at + 1),
-                            at,
-                        )
-                    };
-                    let distance = vgg.distance(part(output), part(target));
-                    total = total + distance.clone() * (config.loss.features * config.loss.features_every as f32);
-                    Some(distance)
-                }
-                _ => None,
-            };
-            let value: f64 = pixel.into_scalar().elem();
-            if !value.is_finite() {
-                bail!("{} (the loss is no longer a number at step {step})", self.diverged());
-            }
-            let sums = &mut progress.sums;
-            sums.pixel += value * 255.0;
-            sums.gradient += gradient.into_scalar().elem::<f64>() * 255.0;
-            sums.person_mask += of_mask.map_or(0.0, |of_mask| of_mask.into_scalar().elem());
-            sums.flicker += flicker.map_or(0.0, |flicker| flicker.into_scalar().elem());
-            sums.steps += 1;
-            if let Some(features) = features {
-                sums.features += features.into_scalar().elem::<f64>();
-                sums.features_steps += 1;
-            }
-            let gradients = GradientsParams::from_grads(total.backward(), &student);
-            student = optimizer.step(config.rate_at(step), student, gradients);
-            // Young averages follow closely, so that the first thousand steps do not weigh on them.
-            let decay = config.average.min((1.0 + step as f32) / (10.0 + step as f32));
-            average.average(&student.valid(), decay);
+            self.step(step, quantizing, batch, group)?;
             pace.add(waited, waiting.elapsed());
-            progress.step += 1;
-            self.progress.inc(1);
+            task.progress.inc(1);
 
-            let stopping = self.stop.load(Ordering::Relaxed);
+            let stopping = task.stop.load(Ordering::Relaxed);
             // Only at steps that do not depend on when the run was stopped, so that what it leaves does not either.
-            let evaluating = progress.step == config.steps || progress.step.is_multiple_of(config.evaluate_every);
+            let evaluating =
+                self.progress.step == config.steps || self.progress.step.is_multiple_of(config.evaluate_every);
             if evaluating {
-                progress.seconds += started.elapsed().as_secs_f64();
+                self.progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 if !quantizing {
-                    progress.activation_scales = calibrate_on(&average, topology, &train, config, step, &device)
-                        .with_context(|| self.diverged())?;
+                    self.calibrate(step)?;
                 }
-                // In 32 bits, as the engine computes: in 16 it would be another network that is judged.
-                let arithmetic = Arithmetic {
-                    half: false,
-                    activations: Activations::quantized_in(quantizing.then_some(progress.activation_scales.as_slice())),
-                };
-                let held_out = mean_l1(&average, topology, &self.held_out, arithmetic, &device)
-                    .with_context(|| self.diverged())?;
-                let sums = std::mem::take(&mut progress.sums);
-                let n = sums.steps as f64;
-                let entry = Entry {
-                    step: progress.step,
-                    rate: config.rate_at(step),
-                    pixel: sums.pixel / n,
-                    gradient: sums.gradient / n,
-                    features: (sums.features_steps > 0).then(|| sums.features / sums.features_steps as f64),
-                    flicker: (config.twins > 0).then(|| sums.flicker / n),
-                    person_mask: config.person_mask.then(|| sums.person_mask / n),
-                    held_out,
-                    quantized: quantizing,
-                    seconds: progress.seconds,
-                    photos_per_second: pace.photos_per_second(config.batch),
-                    waiting_share: pace.waiting_share(),
-                };
-                pace = Pace::default();
-                self.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
-                info!("{entry:?}");
-                journal.push(entry)?;
-                journal.plot(&self.out.join("losses.png"))?;
-                if held_out < progress.best {
-                    (progress.best, progress.stale) = (held_out, 0);
-                    let network = average.to_network(topology, &progress.activation_scales);
-                    let best = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
-                    weights::save(&self.out.join(WEIGHTS), &best)?;
-                } else {
-                    progress.stale += 1;
-                }
-                let sheet = self.out.join("sheet.png");
-                sample_sheet::write(&average, topology, &self.held_out, arithmetic, &device, &sheet)?;
-                exhausted = config.is_exhausted(progress.step, progress.stale);
+                self.evaluate(step, quantizing, std::mem::take(&mut pace), &mut journal)?;
+                exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
             }
             if evaluating || stopping {
-                progress.seconds += started.elapsed().as_secs_f64();
+                self.progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
-                checkpoint::save::<B, Inner<B>, _, _, _>(
-                    &checkpoint_path,
-                    &progress,
-                    student.clone(),
-                    average.clone(),
-                    optimizer.to_record(),
-                )?;
+                checkpoint::save(checkpoint_path, &self.progress, self.parts()?)?;
             }
             if stopping {
                 break;
             }
         }
         Ok(Outcome {
-            step: progress.step,
-            best: progress.best,
-            finished: exhausted || progress.step == config.steps,
-            network: average.to_network(topology, &progress.activation_scales),
+            step: self.progress.step,
+            best: self.progress.best,
+            finished: exhausted || self.progress.step == config.steps,
+            network: self.average.to_network(&task.topology, &self.progress.activation_scales),
         })
+    }
+
+    /// Takes step `step`, with the whole group if there is one, and counts it.
+    fn step(&mut self, step: u64, quantizing: bool, mut batch: Batch, group: Option<&Group<B, Order>>) -> Result<()> {
+        let (task, config) = (self.task, &self.task.config);
+        let activation_scales = quantizing.then_some(self.progress.activation_scales.as_slice());
+        if let Some(group) = group {
+            batch = Order::give(group, step, batch, activation_scales)?;
+        }
+        let taken = Step {
+            config,
+            topology: &task.topology,
+            vgg: self.vgg.as_ref(),
+            number: step,
+            activation_scales,
+            device: &self.device,
+            peer: group.map(|group| &group.peer),
+        };
+        let Some(figures) = taken.take(&mut self.learner, batch).map_err(|error| task.failed(error))? else {
+            bail!("{} (a loss is no longer a number at step {step})", task.diverged());
+        };
+        self.progress.sums.add(&figures);
+        // Young averages follow closely, so that the first thousand steps do not weigh on them.
+        let decay = config.average.min((1.0 + step as f32) / (10.0 + step as f32));
+        self.average.average(&self.learner.student.valid(), decay);
+        self.progress.step += 1;
+        Ok(())
+    }
+
+    /// Sets the ranges of the activations to what is best for the averaged network now.
+    fn calibrate(&mut self, step: u64) -> Result<()> {
+        let (task, config) = (self.task, &self.task.config);
+        // A stream of its own, so that the batches trained on do not depend on when ranges are looked at.
+        let batch = Batch::draw(&self.train, &config.sampling(), config.seed ^ 0xca11, step).tensors(&self.device);
+        let mut scales = calibrate(&self.average, &task.topology, batch.photos).with_context(|| task.diverged())?;
+        let share = config.activation_range.unwrap_or(1.0);
+        scales.iter_mut().for_each(|scale| *scale *= share);
+        self.progress.activation_scales = scales;
+        Ok(())
+    }
+
+    /// Measures the averaged network and writes down how it stands; keeps it if it is the best.
+    fn evaluate(&mut self, step: u64, quantizing: bool, pace: Pace, journal: &mut Journal) -> Result<()> {
+        let (task, config, topology) = (self.task, &self.task.config, &self.task.topology);
+        let progress = &mut self.progress;
+        let scales = progress.activation_scales.clone();
+        // In 32 bits, as the engine computes: in 16 it would be another network that is judged.
+        let arithmetic =
+            Arithmetic { half: false, activations: Activations::quantized_in(quantizing.then_some(scales.as_slice())) };
+        let held_out = mean_l1(&self.average, topology, &task.held_out, arithmetic, &self.device)
+            .with_context(|| task.diverged())?;
+        let sums = std::mem::take(&mut progress.sums);
+        let entry = Entry::of(config, &sums, pace, step, held_out, progress.seconds);
+        task.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
+        info!("{entry:?}");
+        journal.push(entry)?;
+        journal.plot(&task.out.join("losses.png"))?;
+        if held_out < progress.best {
+            (progress.best, progress.stale) = (held_out, 0);
+            let network = self.average.to_network(topology, &scales);
+            let best = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
+            weights::save(&task.out.join(WEIGHTS), &best)?;
+        } else {
+            progress.stale += 1;
+        }
+        let sheet = task.out.join("sheet.png");
+        sample_sheet::write(&self.average, topology, &task.held_out, arithmetic, &self.device, &sheet)
+    }
+
+    /// All that a checkpoint holds beside the progress.
+    fn parts(&self) -> Result<Vec<Part>> {
+        let mut parts = vec![
+            ("student", to_bytes::<B, _>(self.learner.student.clone().into_record())?),
+            ("average", to_bytes::<B::InnerBackend, _>(self.average.clone().into_record())?),
+            ("optimizer", to_bytes::<B, _>(self.learner.optimizer.to_record())?),
+        ];
+        if let Some(opponent) = &self.learner.opponent {
+            parts.extend(opponent.parts()?);
+        }
+        Ok(parts)
+    }
+
+    /// As it was when `checkpoint` was written.
+    fn restored(self, checkpoint: &Checkpoint) -> Result<Self> {
+        let learner = self.learner.restored(checkpoint, &self.device)?;
+        let average = self.average.load_record(checkpoint.record::<B::InnerBackend, _>("average", &self.device)?);
+        Ok(Self { learner, average, progress: checkpoint.progress.clone(), ..self })
     }
 }
 
@@ -338,29 +360,19 @@ impl Distillation {
         })
     }
 
+    /// What a failed step tells: that training has diverged, unless another device's did not come to its end.
+    pub(super) fn failed(&self, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Left>() { error } else { error.context(self.diverged()) }
+    }
+
     /// What to do when training has diverged: the checkpoint may be as sick as the network, and going on with another
     /// rate would be refused.
     fn diverged(&self) -> String {
         let best = self.out.join(WEIGHTS);
         let base = if best.is_file() { format!(" and --base {}", best.display()) } else { String::new() };
+        let rates = if self.config.is_adversarial() { "'rate' or 'adversary.rate'" } else { "'rate'" };
         format!(
-            "training has diverged: lower 'rate' in the configuration and start with it in another folder (-o){base}"
+            "training has diverged: lower {rates} in the configuration and start with it in another folder (-o){base}"
         )
     }
-}
-
-fn calibrate_on<B: crate::net::conv::ConvBackend>(
-    student: &Student<B>,
-    topology: &Topology,
-    pairs: &[LoadedPair],
-    config: &Config,
-    step: u64,
-    device: &B::Device,
-) -> Result<Vec<f32>> {
-    // A stream of its own, so that the batches trained on do not depend on when ranges are looked at.
-    let batch = Batch::draw(pairs, &config.sampling(), config.seed ^ 0xca11, step).tensors(device);
-    let mut scales = calibrate(student, topology, batch.photos)?;
-    let share = config.activation_range.unwrap_or(1.0);
-    scales.iter_mut().for_each(|scale| *scale *= share);
-    Ok(scales)
 }

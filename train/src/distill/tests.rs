@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::{StudentSize, Topology};
 
+use super::adversary::Adversary;
 use super::config::{Config, Losses, Start, StudentName};
 use super::{Distillation, Outcome};
 use crate::data::augment::Augment;
@@ -18,7 +19,8 @@ use crate::data::training_set::LoadedPair;
 use crate::device::Task;
 use crate::weights::{self, Weights};
 
-fn config(steps: u64) -> Config {
+/// A configuration of so many steps without an adversary.
+pub(super) fn config(steps: u64) -> Config {
     Config {
         size: StudentName::S,
         start: Start::Random,
@@ -49,12 +51,14 @@ fn config(steps: u64) -> Config {
             features_crop: 16,
             flicker: 0.02,
             person_mask: 1.0,
+            adversarial: 0.0,
         },
+        adversary: Adversary::default(),
         augment: Augment::OF_TESTS,
     }
 }
 
-fn pair(number: u8, split: Split) -> LoadedPair {
+pub(super) fn pair(number: u8, split: Split) -> LoadedPair {
     let photo = RgbImage::from_fn(24, 20, |x, y| Rgb([number.wrapping_mul(40), (x * 10) as u8, (y * 12) as u8]));
     let target = RgbImage::from_fn(24, 20, |x, _| if x > 12 { Rgb([200; 3]) } else { Rgb([40; 3]) });
     let name = format!("{number}.png");
@@ -79,7 +83,7 @@ fn pair(number: u8, split: Split) -> LoadedPair {
 }
 
 /// A very small student for ndarray in `out`; with `stop`, for one step.
-fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
+pub(super) fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
     Distillation {
         topology: Topology::two_scale_with(4, 4, 4),
         config,
@@ -89,6 +93,7 @@ fn distillation(out: &Path, config: Config, stop: bool) -> Distillation {
         out: out.to_path_buf(),
         vgg: None,
         base: None,
+        devices: 1,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
     }
@@ -99,34 +104,64 @@ fn run(task: Distillation) -> anyhow::Result<Outcome> {
 }
 
 /// The curve without what depends on the clock: seconds, crops per second, share waited.
-fn curve(folder: &Path) -> Vec<String> {
+pub(super) fn curve(folder: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join("losses.csv")).unwrap();
     text.lines().map(|line| line.rsplitn(4, ',').last().unwrap().to_owned()).collect()
 }
 
+/// With an adversary that comes at the third of seven steps.
+pub(super) fn with_adversary(config: Config) -> Config {
+    Config {
+        loss: Losses { adversarial: 0.5, ..config.loss },
+        adversary: Adversary { channels: vec![4, 6], from: 0.3, ..Adversary::default() },
+        ..config
+    }
+}
+
 #[test]
 fn a_run_that_was_stopped_ends_as_if_it_had_not_been() {
-    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let config = Config { evaluate_every: 2, ..config(7) };
-    let expected = run(distillation(whole.path(), config.clone(), false)).unwrap();
-    // Each call takes one step, saves and ends, through the change to fake-quant.
-    let mut outcome = run(distillation(parts.path(), config.clone(), true)).unwrap();
-    assert_eq!((outcome.step, outcome.finished), (1, false));
-    assert!(!parts.path().join("weights.safetensors").exists(), "nothing is measured where it was not to be");
-    while !outcome.finished {
-        outcome = run(distillation(parts.path(), config.clone(), true)).unwrap();
+    let alone = Config { evaluate_every: 2, ..config(7) };
+    for config in [alone.clone(), with_adversary(alone)] {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let expected = run(distillation(whole.path(), config.clone(), false)).unwrap();
+        // Each call takes one step, saves and ends, through the change to fake-quant and the coming of the adversary.
+        let mut outcome = run(distillation(parts.path(), config.clone(), true)).unwrap();
+        assert_eq!((outcome.step, outcome.finished), (1, false));
+        assert!(!parts.path().join("weights.safetensors").exists(), "nothing is measured where it was not to be");
+        while !outcome.finished {
+            outcome = run(distillation(parts.path(), config.clone(), true)).unwrap();
+        }
+        assert_eq!((outcome.step, outcome.best), (expected.step, expected.best));
+        for (i, (a, b)) in outcome.network.layers.iter().zip(&expected.network.layers).enumerate() {
+            assert_eq!(a, b, "layer {i}");
+        }
+        assert_eq!(curve(whole.path()), curve(parts.path()));
+        assert_eq!(curve(whole.path()).len(), 1 + 4, "a header, steps 2, 4, 6 and the last");
+        for name in ["weights.safetensors", "sheet.png"] {
+            let [a, b] = [&whole, &parts].map(|folder| std::fs::read(folder.path().join(name)).unwrap());
+            assert!(a == b, "{name} differs");
+        }
+        assert!(parts.path().join("losses.png").is_file());
     }
-    assert_eq!((outcome.step, outcome.best), (expected.step, expected.best));
-    for (i, (a, b)) in outcome.network.layers.iter().zip(&expected.network.layers).enumerate() {
-        assert_eq!(a, b, "layer {i}");
+}
+
+#[test]
+fn an_adversary_changes_the_student_from_its_first_step_on_and_is_told_of() {
+    let run_of = |config: Config| {
+        let folder = tempfile::tempdir().unwrap();
+        let outcome = run(distillation(folder.path(), Config { evaluate_every: 2, ..config }, false)).unwrap();
+        (outcome.network, curve(folder.path()))
+    };
+    let ((plain, without), (pressed, with)) = (run_of(config(7)), run_of(with_adversary(config(7))));
+    assert_ne!(plain.layers, pressed.layers);
+    assert!(without.iter().all(|line| !line.contains("discriminator")));
+    assert!(with[0].contains(",adversarial,discriminator,accuracy_real,accuracy_fake,"), "{}", with[0]);
+    let cells: Vec<&str> = with[1].split(',').collect();
+    assert_eq!(cells[7..11], [""; 4], "it has not begun");
+    for line in &with[2..] {
+        let cells: Vec<f64> = line.split(',').skip(7).take(4).map(|cell| cell.parse().unwrap()).collect();
+        assert!(cells[1] > 0.0 && cells[2..].iter().all(|share| (0.0..=1.0).contains(share)), "{line}");
     }
-    assert_eq!(curve(whole.path()), curve(parts.path()));
-    assert_eq!(curve(whole.path()).len(), 1 + 4, "a header, steps 2, 4, 6 and the last");
-    for name in ["weights.safetensors", "sheet.png"] {
-        let [a, b] = [&whole, &parts].map(|folder| std::fs::read(folder.path().join(name)).unwrap());
-        assert!(a == b, "{name} differs");
-    }
-    assert!(parts.path().join("losses.png").is_file());
 }
 
 #[test]
@@ -178,6 +213,18 @@ fn without_pairs_to_measure_on_nothing_is_trained() {
     let task = Distillation { held_out: vec![], ..distillation(folder.path(), config(6), false) };
     let error = format!("{:#}", run(task).unwrap_err());
     assert!(error.contains("--hold-out"), "{error}");
+}
+
+#[test]
+fn a_batch_that_the_devices_cannot_share_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = distillation(folder.path(), config(6), false);
+    let error = format!("{:#}", task.train_on::<Autodiff<NdArray>>(&[Default::default(); 4]).unwrap_err());
+    assert!(error.contains("'twins' 2") && error.contains("--devices, which is 4"), "{error}");
+    let task = Distillation { devices: 2, ..distillation(folder.path(), config(6), false) };
+    let error = format!("{:#}", run(task).unwrap_err());
+    let words = if cfg!(feature = "collective") { "finds 1 here" } else { "built without 'collective'" };
+    assert!(error.contains(words), "{error}");
 }
 
 #[test]

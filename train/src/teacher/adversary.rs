@@ -9,6 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::config::{Adversary, Config, Losses};
 use super::losses::{Term, grey, guided};
+use crate::game::{Verdict, mean};
 use crate::net::conv::ConvBackend;
 use crate::net::patch_discriminator::{Dropout, Normalised, PatchDiscriminator};
 
@@ -60,17 +61,6 @@ impl Chance {
     }
 }
 
-/// What the discriminators made of a step.
-#[derive(Debug)]
-pub struct Verdict<B: Backend> {
-    /// Their loss, `[1]`.
-    pub loss: Tensor<B, 1>,
-    /// Share of real patches that were taken for real, `[1]`.
-    pub real: Tensor<B, 1>,
-    /// Share of made ones that were not, `[1]`.
-    pub fake: Tensor<B, 1>,
-}
-
 impl<B: ConvBackend> Adversaries<B> {
     /// Random weights, the same on every back end for one seed.
     pub fn new(config: &Config, device: &B::Device) -> Self {
@@ -117,23 +107,21 @@ impl<B: ConvBackend> Adversaries<B> {
         all.extend(smoothed.filter(|_| smoothed_weight > 0.0).cloned());
         let has_smoothed = all.len() > 2;
         let all = Tensor::cat(all, 0);
-        let (mut losses, mut taken, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let mut verdicts = Vec::new();
         for (_, _, view, network) in self.views(&config.loss, chance) {
             for scores in network.judge(view.of(&all), dropout(config, &mut chance.rng), config.half) {
                 let of_real = scores.clone().narrow(0, 0, n);
                 let of_fake = scores.clone().narrow(0, n, m);
-                let mut loss =
-                    game.judging(&of_real, true, label_smoothing) + game.judging(&of_fake, false, label_smoothing);
+                let mut verdict = game.verdict(&of_real, &of_fake, label_smoothing);
                 if has_smoothed {
                     let of_smoothed = scores.clone().narrow(0, n + m, n);
-                    loss = loss + game.judging(&of_smoothed, false, label_smoothing).mul_scalar(smoothed_weight);
+                    let of_smoothed = game.judging(&of_smoothed, false, label_smoothing);
+                    verdict.loss = verdict.loss + of_smoothed.mul_scalar(smoothed_weight);
                 }
-                losses.push(loss);
-                taken.push(of_real.greater_elem(game.border()).float().mean());
-                refused.push(of_fake.lower_equal_elem(game.border()).float().mean());
+                verdicts.push(verdict);
             }
         }
-        Some(Verdict { loss: mean(losses)?, real: mean(taken)?, fake: mean(refused)? })
+        Verdict::mean(verdicts)
     }
 
     /// The generator's losses on what it made. The networks take no gradient here.
@@ -155,9 +143,4 @@ impl<B: ConvBackend> Adversaries<B> {
 fn dropout<'r>(config: &Config, rng: &'r mut ChaCha8Rng) -> Option<Dropout<'r>> {
     let share = config.discriminator.dropout;
     (share > 0.0).then_some(Dropout { share, rng })
-}
-
-fn mean<B: Backend>(values: Vec<Tensor<B, 1>>) -> Option<Tensor<B, 1>> {
-    let count = values.len() as f32;
-    values.into_iter().reduce(|a, b| a + b).map(|sum| sum.div_scalar(count))
 }

@@ -60,6 +60,11 @@ impl Pictures {
         Self { values, side: side as usize }
     }
 
+    /// The pictures in so many parts of one size, in their order.
+    fn shares(&self, count: usize) -> impl Iterator<Item = Self> {
+        self.values.chunks(self.values.len() / count).map(|part| Self { values: part.to_vec(), side: self.side })
+    }
+
     /// As `[b, 3, side, side]`, laid out pixel by pixel in memory.
     pub fn tensor<B: Backend>(self, device: &B::Device) -> Tensor<B, 4> {
         let count = self.values.len() / (3 * self.side * self.side);
@@ -75,6 +80,17 @@ impl Pictures {
 }
 
 impl Draw {
+    /// What so many peers look at, each at as much as the next; their number divides the batch.
+    pub fn shares(self, count: usize) -> Vec<Self> {
+        let of = |pictures: Option<Pictures>| -> Vec<Option<Pictures>> {
+            pictures.map_or_else(|| vec![None; count], |pictures| pictures.shares(count).map(Some).collect())
+        };
+        let pictures = of(self.real).into_iter().zip(of(self.smoothed)).zip(of(self.references));
+        let content = self.content.shares(count).into_iter();
+        let share = |(content, ((real, smoothed), references))| Self { content, real, smoothed, references };
+        content.zip(pictures).map(share).collect()
+    }
+
     /// The pictures of `step`; the same for the same material, configuration and step.
     pub fn at(material: &Material, config: &Config, step: u64) -> Self {
         let content = Batch::draw(&material.pairs, &config.sampling(), config.seed, step);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::augment::Augment;
 use crate::data::batches::Sampling;
 use crate::data::{parse_toml, read_text};
+use crate::game::Game;
 use crate::net::patch_discriminator::DiscriminatorShape;
 use crate::net::unet::{GeneratorShape, MULTIPLE};
 
@@ -76,18 +77,6 @@ pub struct Warm {
     pub rise: u64,
     /// Weight of VGG's features beside the L1's, which is 1.
     pub features: f32,
-}
-
-/// How the adversary's verdict becomes a loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Game {
-    /// Least squares (Mao et al. 2017).
-    Lsgan,
-    /// Hinge (Lim and Ye 2017).
-    Hinge,
-    /// Binary cross-entropy (Goodfellow et al. 2014, not saturating).
-    CrossEntropy,
 }
 
 /// The adversarial part.

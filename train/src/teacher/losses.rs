@@ -1,11 +1,10 @@
 //! What the generator is trained to make small, beside the adversaries' verdict. Pictures are `[b, 3, h, w]` in 0..1.
 
-use burn::tensor::module::avg_pool2d;
-use burn::tensor::{Tensor, activation};
-
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::module::avg_pool2d;
 
-use super::config::{Game, Losses};
+use super::config::Losses;
 use crate::net::adain::moments;
 use crate::net::conv::ConvBackend;
 use crate::net::vgg::Vgg;
@@ -141,44 +140,6 @@ fn boxed<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     avg_pool2d(rows, [SIDE, 1], [1, 1], [GUIDE_RADIUS, 0], false, false)
 }
 
-impl Game {
-    /// The discriminator's loss on scores of what is real (or is not), `[1]`.
-    pub fn judging<B: Backend>(self, scores: &Tensor<B, 4>, real: bool, smoothing: f32) -> Tensor<B, 1> {
-        let label = if real { 1.0 - smoothing } else { smoothing };
-        match self {
-            Self::Lsgan => scores.clone().sub_scalar(label).powi_scalar(2).mean(),
-            Self::Hinge => {
-                let signed = if real { scores.clone().neg() } else { scores.clone() };
-                activation::relu(signed.add_scalar(1.0)).mean()
-            }
-            Self::CrossEntropy => cross_entropy(scores, label),
-        }
-    }
-
-    /// The generator's loss on scores of its pictures, `[1]`.
-    pub fn deceiving<B: Backend>(self, scores: &Tensor<B, 4>) -> Tensor<B, 1> {
-        match self {
-            Self::Lsgan => scores.clone().sub_scalar(1.0).powi_scalar(2).mean(),
-            Self::Hinge => scores.clone().mean().neg(),
-            Self::CrossEntropy => cross_entropy(scores, 1.0),
-        }
-    }
-
-    /// The score above which a patch is taken for real.
-    pub const fn border(self) -> f32 {
-        match self {
-            Self::Lsgan => 0.5,
-            Self::Hinge | Self::CrossEntropy => 0.0,
-        }
-    }
-}
-
-/// Binary cross-entropy of logits, in a form that does not overflow.
-fn cross_entropy<B: Backend>(scores: &Tensor<B, 4>, label: f32) -> Tensor<B, 1> {
-    let rest = scores.clone().abs().neg().exp().log1p();
-    (activation::relu(scores.clone()) - scores.clone().mul_scalar(label) + rest).mean()
-}
-
 #[cfg(test)]
 mod tests {
     use burn::backend::NdArray;
@@ -223,22 +184,5 @@ mod tests {
         assert!(total_variation(&random([1, 3, 8, 8])).into_scalar() > 0.05);
         let gram = gram(flat(0.5)).into_data();
         assert!(gram.iter::<f32>().all(|value| (value - 0.25).abs() < 1e-6));
-    }
-
-    #[test]
-    fn each_game_rewards_the_right_verdict_and_is_lost_by_the_wrong_one() {
-        for game in [Game::Lsgan, Game::Hinge, Game::CrossEntropy] {
-            let scores = |value: f32| Tensor::<B, 4>::full([1, 1, 4, 4], value, &Default::default());
-            let judging = |value: f32, real| game.judging(&scores(value), real, 0.1).into_scalar();
-            let (high, low) = (game.border() + 0.4, game.border() - 0.4);
-            assert!(judging(high, true) < judging(low, true) && judging(low, false) < judging(high, false), "{game:?}");
-            assert!(game.deceiving(&scores(high)).into_scalar() < game.deceiving(&scores(low)).into_scalar());
-            // Scores far out overflow nothing.
-            assert!(judging(-200.0, true).is_finite() && judging(200.0, false).is_finite());
-        }
-        let score = Tensor::<B, 4>::full([1, 1, 1, 1], 0.3, &Default::default());
-        let logistic = 1.0 / (1.0 + (-0.3_f32).exp());
-        let expected = -(0.9 * logistic.ln() + 0.1 * (1.0 - logistic).ln());
-        assert!((Game::CrossEntropy.judging(&score, true, 0.1).into_scalar() - expected).abs() < 1e-5);
     }
 }

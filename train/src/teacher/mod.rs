@@ -7,6 +7,7 @@ pub mod collapse;
 pub mod config;
 mod diversity;
 mod evaluate;
+mod follower;
 mod journal;
 mod losses;
 pub mod model;

@@ -15,6 +15,7 @@ use super::checkpoint::{Origin, Store, Which};
 use super::collapse::{Collapse, Seen};
 use super::config::Config;
 use super::evaluate::{Examples, Measured, spread};
+use super::follower::{Common, Follower, Order};
 use super::journal::{Entry, Journal};
 use super::model::{self, About};
 use super::state::{Progress, Rollback, State};
@@ -23,6 +24,7 @@ use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256, write_whole};
 use crate::device::{Task, TrainBackend};
 use crate::net::vgg::Vgg;
+use crate::peers::{Group, Peer, devices, together};
 use crate::sheet;
 
 /// The version of Burn that this crate pins.
@@ -52,6 +54,8 @@ pub struct Teacher {
     pub out: PathBuf,
     /// VGG weights; without them features are not compared.
     pub vgg: Option<PathBuf>,
+    /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
+    pub devices: usize,
     /// Set from outside to end at the next step, saving first.
     pub stop: Arc<AtomicBool>,
     /// Shown while it runs.
@@ -96,7 +100,8 @@ impl Task for Teacher {
     type Output = Outcome;
 
     fn run<B: TrainBackend>(self, device: B::Device) -> Result<Outcome> {
-        train::<B, _>(self, &device, &mut NoFault)
+        let devices = devices::<B>(device, self.devices)?;
+        train::<B, _>(self, &devices, &mut NoFault)
     }
 }
 
@@ -106,32 +111,35 @@ struct Eyes<B: TrainBackend> {
     measure: Vgg<<B as AutodiffBackend>::InnerBackend>,
 }
 
+/// Trains on `devices` together, one of which may be among them twice.
 pub(super) fn train<B: TrainBackend, F: Fault>(
     mut teacher: Teacher,
-    device: &B::Device,
+    devices: &[B::Device],
     fault: &mut F,
 ) -> Result<Outcome> {
+    let device = &devices[0];
     let material = Arc::new(std::mem::take(&mut teacher.material));
     let config = teacher.config.clone();
     teacher.check(&material)?;
+    ensure!(
+        config.batch.is_multiple_of(devices.len()),
+        "'batch' is {}, it must be a multiple of --devices, which is {}",
+        config.batch,
+        devices.len()
+    );
     let eyes = teacher.eyes::<B>(device)?;
     let statistics = match (&eyes, config.generator.reference) {
         (Some(eyes), true) => 2 * eyes.train.channels(),
         (None, true) => bail!("style by reference is read through VGG: give its weights (--vgg)"),
         (_, false) => 0,
     };
-    let examples = Examples {
-        pairs: spread(&teacher.validation, config.evaluate_pictures),
-        painted: material.painted,
-        references: if config.generator.reference { material.references.iter().collect() } else { Vec::new() },
-        vgg: eyes.as_ref().map(|eyes| &eyes.measure),
-    };
     let store = Store::open(teacher.out.join("checkpoint"), teacher.origin()?)?;
     let mut progress = Progress::new();
-    let mut state;
+    let state;
+    let common = Common { config: &config, painted: material.painted, statistics, store: &store };
     if store.has(Which::Latest) {
         progress = store.progress(Which::Latest)?;
-        state = store.load(Which::Latest, State::new(&config, statistics, progress.step, device), device)?;
+        state = common.state(Which::Latest, device)?;
         info!("going on from step {} of {}", progress.step, teacher.out.display());
     } else {
         state = State::<B>::new(&config, statistics, 0, device);
@@ -139,100 +147,142 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         store.save(&progress, &state, true)?;
     }
     teacher.write_description::<B>(device)?;
-    let mut journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
-    let mut draws = stream(Arc::clone(&material), config.clone(), progress.step);
-    let mut validation = None;
-    let mut started = Instant::now();
-    teacher.progress.set_length(config.steps);
-    teacher.progress.set_position(progress.step);
+    let features = |device: &B::Device| match (&teacher.vgg, &eyes) {
+        (Some(path), Some(_)) => Vgg::load(path, config.half, device).map(Some),
+        _ => Ok(None),
+    };
+    let mut followers = Vec::new();
+    for device in &devices[1..] {
+        followers.push(Follower {
+            device: device.clone(),
+            state: common.state(Which::Latest, device)?,
+            vgg: features(device)?,
+        });
+    }
+    let leader = Leader { teacher: &teacher, material, eyes, common: &common, device, state, progress };
+    if followers.is_empty() {
+        return leader.go_on(None, fault);
+    }
+    let follow = |peer: &Peer<B>, follower: Follower<B>, orders| follower.follow(&common, peer, orders);
+    together(devices, followers, follow, |group| leader.go_on(Some(group), fault))
+}
 
-    while progress.step < config.steps && !is_exhausted(&config, &progress) {
-        let step = progress.step;
-        if step == config.warm.steps {
-            // Another game: its gradients are of another size, and its losses mean something else.
-            state.generator_optimizer = State::generator_optimizer(&config, step);
-            (progress.best, progress.stale) = (f64::INFINITY, 0);
-        }
-        let waiting = Instant::now();
-        let Ok(mut draw) = draws.recv() else { bail!("the thread that draws batches has died") };
-        let waited = waiting.elapsed().as_secs_f64();
-        fault.strike(step, &mut draw, &mut state);
-        let taken = Step {
-            config: &config,
-            vgg: eyes.as_ref().map(|eyes| &eyes.train),
+/// A training under way, where it is led.
+struct Leader<'t, B: TrainBackend> {
+    teacher: &'t Teacher,
+    material: Arc<Material>,
+    eyes: Option<Eyes<B>>,
+    common: &'t Common<'t>,
+    device: &'t B::Device,
+    state: State<B>,
+    progress: Progress,
+}
+
+impl<B: TrainBackend> Leader<'_, B> {
+    /// From where it stands to its end, or to where it is stopped.
+    fn go_on<F: Fault>(self, group: Option<&Group<B, Order>>, fault: &mut F) -> Result<Outcome> {
+        let Self { teacher, material, eyes, common, device, mut state, mut progress } = self;
+        let Common { config, statistics, store, .. } = *common;
+        let examples = Examples {
+            pairs: spread(&teacher.validation, config.evaluate_pictures),
             painted: material.painted,
-            step,
-            rate_factor: progress.rate_factor,
-            device,
+            references: if config.generator.reference { material.references.iter().collect() } else { Vec::new() },
+            vgg: eyes.as_ref().map(|eyes| &eyes.measure),
         };
-        let figures = taken.take(&mut state, draw)?;
-        let mut collapse = figures.iter().any(|(_, value)| !value.is_finite()).then_some(Collapse::NotFinite);
-        progress.sums.add(&figures);
-        progress.sums.add(&[("waited", waited), ("took", waiting.elapsed().as_secs_f64())]);
-        progress.step += 1;
-        teacher.progress.inc(1);
+        let mut journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
+        let mut draws = stream(Arc::clone(&material), config.clone(), progress.step);
+        let mut validation = None;
+        let mut started = Instant::now();
+        teacher.progress.set_length(config.steps);
+        teacher.progress.set_position(progress.step);
 
-        let stopping = teacher.stop.load(Ordering::Relaxed);
-        // Only at steps that do not depend on when the run was stopped, so that what it leaves does not either.
-        let evaluating = progress.step == config.steps || progress.step.is_multiple_of(config.evaluate_every);
-        if evaluating && collapse.is_none() {
-            let measured = examples.measure(&config, &state.average, device);
-            progress.seconds += started.elapsed().as_secs_f64();
-            started = Instant::now();
-            let entry = entry_of(&config, &progress, &measured);
-            collapse = look(&config, &mut progress, &entry, &measured);
-            teacher.progress.set_message(message(&entry));
-            info!("step {}: {}", progress.step, message(&entry));
-            journal.push(entry)?;
-            journal.plot(&teacher.out.join("metrics.png"), config.warm.steps)?;
-            let rows = examples.rows(&measured);
-            sheet::save_png(
-                &sheet::compose(&rows[..rows.len().min(SHEET_ROWS)], SHEET_CELL),
-                &teacher.out.join("sheet.png"),
-            )?;
-            if collapse.is_none() {
-                validation = Some(measured.validation);
-                progress.sums = Default::default();
-                let better = measured.validation < progress.best;
-                (progress.best, progress.stale) =
-                    if better { (measured.validation, 0) } else { (progress.best, progress.stale + 1) };
-                if better || config.patience == 0 || step < config.warm.steps {
-                    let about = About { generator: config.generator.clone(), statistics, step: progress.step };
-                    model::save(&teacher.out.join(TEACHER), &about, &state.average)?;
+        while progress.step < config.steps && !is_exhausted(config, &progress) {
+            let step = progress.step;
+            if step == config.warm.steps {
+                // Another game: its losses mean something else.
+                (progress.best, progress.stale) = (f64::INFINITY, 0);
+            }
+            let waiting = Instant::now();
+            let Ok(mut draw) = draws.recv() else { bail!("the thread that draws batches has died") };
+            let waited = waiting.elapsed().as_secs_f64();
+            fault.strike(step, &mut draw, &mut state);
+            if let Some(group) = group {
+                draw = Order::step(group, step, progress.rate_factor, draw)?;
+            }
+            let taken = Step {
+                config,
+                vgg: eyes.as_ref().map(|eyes| &eyes.train),
+                painted: material.painted,
+                step,
+                rate_factor: progress.rate_factor,
+                device,
+                peer: group.map(|group| &group.peer),
+            };
+            let figures = taken.take(&mut state, draw)?;
+            let mut collapse = figures.iter().any(|(_, value)| !value.is_finite()).then_some(Collapse::NotFinite);
+            progress.sums.add(&figures);
+            progress.sums.add(&[("waited", waited), ("took", waiting.elapsed().as_secs_f64())]);
+            progress.step += 1;
+            teacher.progress.inc(1);
+
+            let stopping = teacher.stop.load(Ordering::Relaxed);
+            // Only at steps that do not depend on when the run was stopped, so that what it leaves does not either.
+            let evaluating = progress.step == config.steps || progress.step.is_multiple_of(config.evaluate_every);
+            if evaluating && collapse.is_none() {
+                let measured = examples.measure(config, &state.average, device);
+                progress.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
+                let entry = entry_of(config, &progress, &measured);
+                collapse = look(config, &mut progress, &entry, &measured);
+                teacher.progress.set_message(message(&entry));
+                info!("step {}: {}", progress.step, message(&entry));
+                journal.push(entry)?;
+                journal.plot(&teacher.out.join("metrics.png"), config.warm.steps)?;
+                let rows = examples.rows(&measured);
+                sheet::save_png(
+                    &sheet::compose(&rows[..rows.len().min(SHEET_ROWS)], SHEET_CELL),
+                    &teacher.out.join("sheet.png"),
+                )?;
+                if collapse.is_none() {
+                    validation = Some(measured.validation);
+                    progress.sums = Default::default();
+                    let better = measured.validation < progress.best;
+                    (progress.best, progress.stale) =
+                        if better { (measured.validation, 0) } else { (progress.best, progress.stale + 1) };
+                    if better || config.patience == 0 || step < config.warm.steps {
+                        let about = About { generator: config.generator.clone(), statistics, step: progress.step };
+                        model::save(&teacher.out.join(TEACHER), &about, &state.average)?;
+                    }
                 }
             }
+            if let Some(reason) = collapse {
+                progress.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
+                (progress, state) = go_back(teacher, common, &progress, reason, device)?;
+                if let Some(group) = group {
+                    Order::go_back(group)?;
+                }
+                teacher.progress.set_position(progress.step);
+                journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
+                draws = stream(Arc::clone(&material), config.clone(), progress.step);
+            } else if evaluating || stopping {
+                progress.seconds += started.elapsed().as_secs_f64();
+                started = Instant::now();
+                store.save(&progress, &state, evaluating && progress.watch.is_calm())?;
+            }
+            if stopping {
+                break;
+            }
         }
-        if let Some(reason) = collapse {
-            progress.seconds += started.elapsed().as_secs_f64();
-            started = Instant::now();
-            (progress, state) = go_back(
-                &teacher,
-                &store,
-                &progress,
-                reason,
-                |step| State::new(&config, statistics, step, device),
-                device,
-            )?;
-            teacher.progress.set_position(progress.step);
-            journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
-            draws = stream(Arc::clone(&material), config.clone(), progress.step);
-        } else if evaluating || stopping {
-            progress.seconds += started.elapsed().as_secs_f64();
-            started = Instant::now();
-            store.save(&progress, &state, evaluating && progress.watch.is_calm())?;
-        }
-        if stopping {
-            break;
-        }
+        let kept = teacher.out.join(TEACHER);
+        Ok(Outcome {
+            step: progress.step,
+            finished: is_exhausted(config, &progress) || progress.step == config.steps,
+            rollbacks: progress.rollbacks,
+            validation,
+            teacher: kept.is_file().then_some(kept),
+        })
     }
-    let kept = teacher.out.join(TEACHER);
-    Ok(Outcome {
-        step: progress.step,
-        finished: is_exhausted(&config, &progress) || progress.step == config.steps,
-        rollbacks: progress.rollbacks,
-        validation,
-        teacher: kept.is_file().then_some(kept),
-    })
 }
 
 /// Whether training ends early because the validation loss has long not fallen.
@@ -262,13 +312,13 @@ fn look(config: &Config, progress: &mut Progress, entry: &Entry, measured: &Meas
 /// Back to the last good checkpoint with half the rates, or an end if that was done often enough.
 fn go_back<B: TrainBackend>(
     teacher: &Teacher,
-    store: &Store,
+    common: &Common<'_>,
     progress: &Progress,
     reason: Collapse,
-    fresh: impl Fn(u64) -> State<B>,
     device: &B::Device,
 ) -> Result<(Progress, State<B>)> {
     let at = progress.step;
+    let store = common.store;
     let mut good = store.progress(Which::Good)?;
     if progress.rollbacks.len() >= teacher.config.collapse.rollbacks as usize {
         bail!(
@@ -279,7 +329,7 @@ fn go_back<B: TrainBackend>(
             teacher.out.display()
         );
     }
-    let state = store.load(Which::Good, fresh(good.step), device)?;
+    let state = common.state(Which::Good, device)?;
     good.rate_factor = progress.rate_factor / 2.0;
     good.seconds = progress.seconds;
     good.rollbacks.clone_from(&progress.rollbacks);

@@ -18,6 +18,7 @@ use crate::loss;
 use crate::net::adain::statistics;
 use crate::net::parameters::{average, gradient_norm};
 use crate::net::vgg::Vgg;
+use crate::peers::Peer;
 
 /// What a step is taken with.
 pub struct Step<'a, B: TrainBackend> {
@@ -33,6 +34,8 @@ pub struct Step<'a, B: TrainBackend> {
     pub rate_factor: f64,
     /// Where it is computed.
     pub device: &'a B::Device,
+    /// Who takes it along with others, each with a share of what is looked at. What dropout forgets is the same for all.
+    pub peer: Option<&'a Peer<B>>,
 }
 
 /// Figures of a step by their names in the journal.
@@ -42,9 +45,13 @@ impl<B: TrainBackend> Step<'_, B> {
     /// Takes the step.
     ///
     /// # Errors
-    /// When the configuration leaves nothing to train by.
+    /// When the configuration leaves nothing to train by, or another peer has ended.
     pub fn take(&self, state: &mut State<B>, draw: Draw) -> Result<Figures> {
         let (config, step) = (self.config, self.step);
+        if step == config.warm.steps {
+            // Another game: its gradients are of another size.
+            state.generator_optimizer = State::generator_optimizer(config, step);
+        }
         let BatchTensors { photos: bytes, targets: target, weights: weight, .. } =
             draw.content.tensors::<B>(self.device);
         let photo = bytes.div_scalar(255.0);
@@ -79,7 +86,7 @@ impl<B: TrainBackend> Step<'_, B> {
                     &output.clone().detach(),
                     smoothed.as_ref(),
                     &mut scalars,
-                );
+                )?;
             }
             // A reference gives its colours too; else, as in AnimeGAN, texture is taken from the style and colour is not.
             let style = references.or_else(|| real.map(|real| grey(&real, [0.299, 0.587, 0.114]).repeat_dim(1, 3)));
@@ -100,14 +107,29 @@ impl<B: TrainBackend> Step<'_, B> {
         };
         scalars.push("generator", total.clone());
 
-        let gradients = GradientsParams::from_grads(total.backward(), &state.generator);
+        let gradients = self.mean_gradients(GradientsParams::from_grads(total.backward(), &state.generator))?;
         scalars.push_inner("generator_gradient", gradient_norm::<B, _>(&gradients, &state.generator, self.device));
         let rate = config.generator_rate(step) * self.rate_factor;
         state.generator = state.generator_optimizer.step(rate, state.generator.clone(), gradients);
         // Young averages follow closely, so that the first thousand steps do not weigh on them.
         let decay = config.average.min((1.0 + step as f32) / (10.0 + step as f32));
         state.average = average(state.average.clone(), &state.generator.valid(), decay);
-        Ok(scalars.read())
+        let mut figures = scalars.read();
+        if let Some(peer) = self.peer {
+            let means = peer.mean(&figures.iter().map(|(_, value)| *value).collect::<Vec<_>>())?;
+            for ((_, value), mean) in figures.iter_mut().zip(means) {
+                *value = mean;
+            }
+        }
+        Ok(figures)
+    }
+
+    /// The mean over all peers.
+    fn mean_gradients(&self, gradients: GradientsParams) -> Result<GradientsParams> {
+        match self.peer {
+            Some(peer) => peer.mean_gradients(gradients),
+            None => Ok(gradients),
+        }
     }
 
     fn teach_adversaries(
@@ -118,17 +140,21 @@ impl<B: TrainBackend> Step<'_, B> {
         fake: &Tensor<B, 4>,
         smoothed: Option<&Tensor<B, 4>>,
         scalars: &mut Scalars<B>,
-    ) {
+    ) -> Result<()> {
         state.adversaries = state.adversaries.clone().advance();
-        let Some(verdict) = state.adversaries.judge(self.config, chance, real, fake, smoothed) else { return };
+        let Some(verdict) = state.adversaries.judge(self.config, chance, real, fake, smoothed) else {
+            return Ok(());
+        };
         scalars.push("discriminator", verdict.loss.clone());
         scalars.push("accuracy_real", verdict.real);
         scalars.push("accuracy_fake", verdict.fake);
-        let gradients = GradientsParams::from_grads(verdict.loss.backward(), &state.adversaries);
+        let gradients =
+            self.mean_gradients(GradientsParams::from_grads(verdict.loss.backward(), &state.adversaries))?;
         scalars
             .push_inner("discriminator_gradient", gradient_norm::<B, _>(&gradients, &state.adversaries, self.device));
         let rate = self.config.adversary.discriminator_rate * self.rate_factor;
         state.adversaries = state.adversary_optimizer.step(rate, state.adversaries.clone(), gradients);
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use super::batches::{Draw, Material};
 use super::collapse::Collapse;
-use super::config::{Adversary, Config, Game, Limits, Losses, Warm};
+use super::config::{Adversary, Config, Limits, Losses, Warm};
 use super::model::Model;
 use super::run::{Fault, Outcome, Teacher, train};
 use super::state::State;
@@ -20,6 +20,7 @@ use crate::data::training_set::LoadedPair;
 use crate::dataset::Art;
 use crate::dataset::edges::smooth_edges;
 use crate::device::{Task, TrainBackend};
+use crate::game::Game;
 use crate::net::parameters::{named, with_named};
 use crate::net::patch_discriminator::DiscriminatorShape;
 use crate::net::unet::GeneratorShape;
@@ -116,6 +117,7 @@ fn teacher(out: &Path, config: Config, stop: bool) -> Teacher {
         references_sha256: vec![],
         out: out.to_path_buf(),
         vgg: None,
+        devices: 1,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
     }
@@ -266,7 +268,7 @@ impl How for Dazzling {
 }
 
 fn broken(out: &Path, config: Config, at: u64, times: u32, how: impl How) -> anyhow::Result<Outcome> {
-    train::<B, _>(teacher(out, config, false), &Default::default(), &mut Break { at, times, how })
+    train::<B, _>(teacher(out, config, false), &[Default::default()], &mut Break { at, times, how })
 }
 
 /// The run goes back for `reason` and then ends well.
