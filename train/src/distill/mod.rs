@@ -9,4 +9,4 @@ mod sample_sheet;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Distillation, Outcome, progress_style};
+pub use run::{Distillation, Outcome, WEIGHTS, progress_style};

@@ -65,12 +65,14 @@ pub struct Outcome {
     pub best: f64,
     /// Whether all steps were taken (or none helped any more).
     pub finished: bool,
+    /// Seconds spent, those before interruptions counted in.
+    pub seconds: f64,
     /// The averaged network as it stands.
     pub network: FloatNetwork,
 }
 
 /// The best weights' file in the run's folder.
-const WEIGHTS: &str = "weights.safetensors";
+pub const WEIGHTS: &str = "weights.safetensors";
 
 /// The bar's look.
 pub fn progress_style() -> ProgressStyle {
@@ -315,6 +317,7 @@ impl Task for Distillation {
             step: progress.step,
             best: progress.best,
             finished: exhausted || progress.step == config.steps,
+            seconds: progress.seconds,
             network: average.to_network(topology, &progress.activation_scales),
         })
     }
