@@ -165,8 +165,8 @@ fn photos_and_art_become_a_style_and_what_is_done_is_neither_done_again_nor_trus
             && workshop.read("run/teacher/teacher.safetensors") == before[&teacher]
     );
     let run = workshop.at("run/run.toml");
-    std::fs::write(&run, &before[&run][..400]).unwrap();
-    bad(&mut workshop.style("run"), 1, "run.toml");
+    std::fs::write(&run, "name = ").unwrap();
+    bad(&mut workshop.style("run"), 1, "run.toml is damaged: put it back as it was");
 }
 
 /// Runs `command` until `reached`, then kills it; whether it was still running.
@@ -317,15 +317,16 @@ fn what_cannot_become_a_style_is_said_before_anything_is_written() {
         std::fs::write(workshop.at("config.toml"), config.replacen(from, to, 1)).unwrap();
         workshop.style("run")
     };
-    bad(&mut configured("[distill]", "[distil]"), 1, "config.toml is not a configuration: the section [distill]");
+    bad(&mut configured("[distill]", "[distil]"), 1, "config.toml is not a configuration: in [distill]: missing field");
     bad(&mut configured("twins = 1", "person_mask = true"), 2, "--person-mask");
     assert!(!workshop.at("run").exists(), "nothing is left behind");
 
     std::fs::write(workshop.at("config.toml"), &config).unwrap();
-    bad(&mut workshop.style("photos"), 1, "holds something else already: name a new folder");
-    assert!(!workshop.at("photos/run.toml").exists());
+    bad(&mut workshop.plain("mine", "art"), 1, "holds something else already: name a new folder");
+    assert!(!workshop.at("art/run.toml").exists());
     for name in ["p0", "p1", "p2"] {
         std::fs::remove_file(workshop.at(&format!("photos/{name}.png"))).unwrap();
     }
-    bad(&mut workshop.style("run"), 1, "name more photos, 3 at least");
+    bad(&mut workshop.style("run"), 1, "2 photos and clips were found: name more photos, 3 at least");
+    assert!(!workshop.at("run").exists(), "nothing is left behind");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use nijigen::Error;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -87,6 +87,8 @@ impl Inputs {
         let Found { photos, art, clips } = Found::look(photos, art, clips, run)?;
         let read = |paths: Vec<PathBuf>| paths.into_par_iter().map(File::read).collect::<Result<Vec<_>>>();
         let inputs = Self { photos: read(photos)?, art: read(art)?, clips: read(clips)? };
+        let found = inputs.photos.len() + inputs.clips.len();
+        ensure!(found > HELD_OUT, "{found} photos and clips were found: name more photos, {} at least", HELD_OUT + 1);
         let stems: BTreeSet<String> = inputs.photos.iter().chain(&inputs.clips).map(File::stem).collect();
         // A slip would train on what is to be measured on.
         if let Some(name) = hold_out.iter().find(|name| !stems.contains(*name)) {
@@ -180,7 +182,9 @@ mod tests {
         // What was passed over is neither painted nor counted.
         let (files, held_out) = painted(&photos, &[], "b.png", &["b", "c"]).unwrap();
         assert!(!files.contains(&"b.png".to_owned()) && held_out.len() == 2 && held_out.contains(&"c".to_owned()));
-        for (photos, named) in [(&photos[..2], &[][..]), (&photos[..1], &[]), (&photos, &["a", "b", "c", "d"])] {
+        for (photos, named) in
+            [(&photos[..2], &[][..]), (&photos[..1], &[][..]), (&photos[..], &["a", "b", "c", "d"][..])]
+        {
             let error = painted(photos, &[], "none", named).unwrap_err().to_string();
             assert!(error.contains("name more photos, 3 at least"), "{error}");
         }

@@ -149,7 +149,7 @@ mod tests {
             assert!(settings.clone().with_teacher(false).unwrap().teacher.is_none());
             settings.with_teacher(true).unwrap();
         }
-        let own = BUILT_IN.replacen("[distill]", "[distill]\nseed = 9", 1);
+        let own = BUILT_IN.replacen("\n[distill]\n", "\n[distill]\nseed = 9\n", 1);
         assert_eq!(Settings::parse(&own).unwrap().distill.seed, 9);
     }
 
@@ -164,7 +164,7 @@ mod tests {
             ("seed = 1", "seed = -1", "'seed' is -1"),
             ("seed = 1", "seed = 1\nsteps = 3", "'steps' is unknown"),
             ("[paint]", "[print]", "[paint] is missing"),
-            ("min_side", "least", "in [paint]: unknown field `least`"),
+            ("min_side = ", "least = ", "in [paint]: unknown field `least`"),
             ("every = 8", "every = 0", "'every'"),
             ("scales = [", "scales = [2.0, ", "'scales'"),
             ("max_side = 512", "max_side = 9", "'max_side' is 9"),
@@ -176,8 +176,8 @@ mod tests {
             let error = with(from, to);
             assert!(error.contains(words), "{from} -> {to}: {error}");
         }
-        let start = BUILT_IN.find("[teacher]").unwrap();
-        let end = BUILT_IN.find("[distill]").unwrap();
+        let start = BUILT_IN.find("\n[teacher]\n").unwrap();
+        let end = BUILT_IN.find("\n[distill]\n").unwrap();
         let without = format!("{}{}", &BUILT_IN[..start], &BUILT_IN[end..]);
         let error = Settings::parse(&without).unwrap().with_teacher(true).unwrap_err().to_string();
         assert!(error.contains("--no-teacher"), "{error}");
