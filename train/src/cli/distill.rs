@@ -1,6 +1,8 @@
 //! `nijigen-train distill`: painted pairs to a quantized student.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 
@@ -8,8 +10,8 @@ use super::output;
 use crate::data::pairs::{self, Split};
 use crate::data::training_set;
 use crate::device::{Device, default_device, dispatch};
-use crate::distill::Distillation;
 use crate::distill::config::Config;
+use crate::distill::{Distillation, Outcome, WEIGHTS};
 
 /// Options of `distill`.
 #[derive(Debug, clap::Args)]
@@ -17,27 +19,34 @@ use crate::distill::config::Config;
     after_help = "Example:\n  nijigen-train distill --pairs pairs --config train/configs/anime.toml --vgg vgg19.npz -o run"
 )]
 pub struct Args {
-    /// Folder of painted pairs, made by `nijigen-train paint`
-    #[arg(long, value_name = "DIR")]
-    pairs: PathBuf,
     /// Configuration (TOML); train/configs holds those of the shipped styles
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    training: Training,
+}
+
+/// What is trained on and where it goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Training {
+    /// Folder of painted pairs, made by `nijigen-train paint`
+    #[arg(long, value_name = "DIR")]
+    pub(super) pairs: PathBuf,
     /// Folder of the run: checkpoint, best weights, curve (CSV, PNG), sample sheet
     #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
-    vgg: Option<PathBuf>,
+    pub(super) vgg: Option<PathBuf>,
     /// Weights (.safetensors) to start from instead of random ones; not read when a run is gone on with
     #[arg(long, value_name = "FILE")]
-    base: Option<PathBuf>,
+    pub(super) base: Option<PathBuf>,
     /// What computes
     #[arg(long, value_enum, default_value_t = default_device())]
-    device: Device,
+    pub(super) device: Device,
     /// How many of the back end's devices (GPUs by their indices, from 0 on) share each batch; wants the feature `collective`
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = output::at_least_one)]
-    devices: usize,
+    pub(super) devices: usize,
 }
 
 /// Runs the subcommand.
@@ -45,38 +54,42 @@ pub struct Args {
 /// # Errors
 /// When an input cannot be read, the output cannot be written, or training fails.
 pub fn run(args: &Args) -> Result<()> {
-    let config = Config::load(&args.config)?;
-    let train = training_set::load(&args.pairs, Split::Train)?;
-    let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
+    let outcome = distill(Config::load(&args.config)?, &args.training, output::stop_on_ctrl_c()?)?;
+    output::line(&summary(&outcome, &args.training.out))
+}
+
+/// Trains until all steps are done or `stop` is set.
+pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>) -> Result<Outcome> {
+    let train = training_set::load(&training.pairs, Split::Train)?;
+    let held_out = training_set::load(&training.pairs, Split::HeldOut)?;
     log::info!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let stop = output::stop_on_ctrl_c()?;
+    std::fs::create_dir_all(&training.out).with_context(|| format!("cannot create {}", training.out.display()))?;
     let progress = output::progress_bar(config.steps).with_style(crate::distill::progress_style());
     let task = Distillation {
         topology: config.topology(),
         config,
         train,
         held_out,
-        pairs_sha256: pairs::index_sha256(&args.pairs)?,
-        out: args.out.clone(),
-        vgg: args.vgg.clone(),
-        base: args.base.clone(),
-        devices: args.devices,
+        pairs_sha256: pairs::index_sha256(&training.pairs)?,
+        out: training.out.clone(),
+        vgg: training.vgg.clone(),
+        base: training.base.clone(),
+        devices: training.devices,
         stop,
         progress: progress.clone(),
     };
-    let outcome = dispatch(args.device, task)?;
+    let outcome = dispatch(training.device, task)?;
     progress.abandon();
+    Ok(outcome)
+}
+
+/// Where a training into `out` ended.
+pub(super) fn summary(outcome: &Outcome, out: &Path) -> String {
     let ended = if outcome.finished { "finished" } else { "stopped" };
-    output::line(&if outcome.best.is_finite() {
-        let weights = args.out.join("weights.safetensors");
-        format!(
-            "{ended} at step {}: held-out L1 {:.3} of 255; weights in {}",
-            outcome.step,
-            outcome.best,
-            weights.display()
-        )
+    if outcome.best.is_finite() {
+        let (step, best, weights) = (outcome.step, outcome.best, out.join(WEIGHTS));
+        format!("{ended} at step {step}: held-out L1 {best:.3} of 255; weights in {}", weights.display())
     } else {
         format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
-    })
+    }
 }

@@ -99,10 +99,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     // What is to be kept first: the reader of the numbers may go away.
     if let Some(path) = &args.sheet {
-        let rows: Vec<_> = spread(&report.pictures, SHEET_ROWS)
-            .map(|Picture { photo, target, output, .. }| vec![photo.clone(), target.clone(), output.clone()])
-            .collect();
-        sheet::save_png(&sheet::compose(&rows, 384), path)?;
+        write_sheet(path, &report)?;
     }
     if let Some(path) = &args.card {
         note_on_card(path, &report)?;
@@ -119,11 +116,11 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// What styles are measured with.
 pub(super) struct Measuring<'a> {
-    vgg: Option<&'a Path>,
-    clips: Vec<PathBuf>,
-    marked: BTreeMap<String, MarkedFrame>,
-    threads: usize,
-    device: Device,
+    pub(super) vgg: Option<&'a Path>,
+    pub(super) clips: Vec<PathBuf>,
+    pub(super) marked: BTreeMap<String, MarkedFrame>,
+    pub(super) threads: usize,
+    pub(super) device: Device,
 }
 
 impl Measuring<'_> {
@@ -177,6 +174,14 @@ pub(super) fn spread(pictures: &[Picture], count: usize) -> impl Iterator<Item =
     let of_each: Vec<&Picture> = pictures.chunk_by(|a, b| a.source == b.source).map(|of_one| &of_one[0]).collect();
     let (have, count) = (of_each.len(), count.min(of_each.len()));
     (0..count).map(move |i| of_each[i * have / count])
+}
+
+/// Writes photo, target and output side by side.
+pub(super) fn write_sheet(path: &Path, report: &Report) -> Result<()> {
+    let rows: Vec<_> = spread(&report.pictures, SHEET_ROWS)
+        .map(|Picture { photo, target, output, .. }| vec![photo.clone(), target.clone(), output.clone()])
+        .collect();
+    sheet::save_png(&sheet::compose(&rows, 384), path)
 }
 
 /// Writes what was measured into the card at `path`.

@@ -1,8 +1,9 @@
 //! `nijigen-train export`: trained weights to a style.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use image::RgbImage;
 use nijigen::style::Card;
 
 use super::output;
@@ -46,31 +47,25 @@ pub struct Args {
     out: PathBuf,
 }
 
+/// What is said where there is no `--python`.
+pub(super) const WITHOUT_PYTHON: &str = "no --python was given: agreement with onnxruntime is not checked";
+
 /// Runs the command.
 ///
 /// # Errors
 /// When an input cannot be read, a runtime disagrees, or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    if args.name.is_empty() || args.name.contains(['/', '\\', '.']) {
-        bail!("'{}' cannot be a style's name: it is a file name without '.' and '/'", args.name);
-    }
+    check_name(&args.name)?;
     let weights = weights::load(&args.weights)?;
     let weights_sha256 = sha256(&read_file(&args.weights)?);
     let text = read_text(&args.card)?;
     let card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
     let mut pictures = Vec::new();
     for path in &args.photos {
-        let bytes = read_file(path)?;
-        let photo = photos::decode(&bytes).with_context(|| format!("{} is no photo", path.display()))?;
-        let photo = photos::reduced(&photo, args.max_side, 1.0);
-        let (width, height) = (photo.width() / 8 * 8, photo.height() / 8 * 8);
-        if width == 0 || height == 0 {
-            bail!("{} is too small to compare runtimes on: it must have 8 pixels each way", path.display());
-        }
-        pictures.push((path.clone(), image::imageops::crop_imm(&photo, 0, 0, width, height).to_image()));
+        pictures.push((path.clone(), photo(path, args.max_side)?));
     }
     if args.python.is_none() {
-        log::warn!("no --python was given: agreement with onnxruntime is not checked");
+        log::warn!("{WITHOUT_PYTHON}");
     }
     let agreements = export(&Export {
         weights: &weights,
@@ -87,4 +82,23 @@ pub fn run(args: &Args) -> Result<()> {
         output::line(&format!("{runtime} against the reference: {agreement}"))?;
     }
     output::line(&args.out.join(format!("{}.onnx", args.name)).display().to_string())
+}
+
+/// Refuses names that are no names of files.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.contains(['/', '\\', '.']) {
+        bail!("'{name}' cannot be a style's name: it is a file name without '.' and '/'");
+    }
+    Ok(())
+}
+
+/// A photo as runtimes are compared on: with a longer side of at most `max_side`, its sides multiples of 8.
+pub(super) fn photo(path: &Path, max_side: u32) -> Result<RgbImage> {
+    let photo = photos::decode(&read_file(path)?).with_context(|| format!("{} is no photo", path.display()))?;
+    let photo = photos::reduced(&photo, max_side, 1.0);
+    let (width, height) = (photo.width() / 8 * 8, photo.height() / 8 * 8);
+    if width == 0 || height == 0 {
+        bail!("{} is too small to compare runtimes on: it must have 8 pixels each way", path.display());
+    }
+    Ok(image::imageops::crop_imm(&photo, 0, 0, width, height).to_image())
 }

@@ -9,6 +9,7 @@ mod output;
 pub mod paint;
 pub mod prepare;
 pub mod repaint;
+pub mod style;
 pub mod teacher;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ pub enum Command {
     Prepare(prepare::Args),
     /// Paint pairs anew by a teacher: what a student is distilled from
     Repaint(repaint::Args),
+    /// Make a style of photos and art, all steps in one; run again with the same arguments, it goes on where it was
+    Style(style::Args),
     /// Train a teacher: a generator against adversaries; run again with the same arguments, it goes on where it was
     Teacher(teacher::Args),
 }
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Paint(args) => paint::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Repaint(args) => repaint::run(args),
+        Command::Style(args) => style::run(args),
         Command::Teacher(args) => teacher::run(args),
     };
     match result {

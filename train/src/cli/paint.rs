@@ -24,7 +24,7 @@ use crate::data::{read_text, sha256};
 use crate::painter::{self, FaceBox, Recipe};
 
 /// The recipe by which photos are their own targets.
-const RESTORE: &str = "restore";
+pub(super) const RESTORE: &str = "restore";
 /// Frames of a clip that are held in memory at a time.
 const FRAMES_AT_ONCE: usize = 32;
 
@@ -39,50 +39,55 @@ that it holds stay, if they were painted by the same recipe.")]
 pub struct Args {
     /// Photos (JPEG, PNG, WebP), clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
     #[arg(required = true, value_name = "PHOTOS")]
-    inputs: Vec<PathBuf>,
+    pub(super) inputs: Vec<PathBuf>,
     /// The look: a built-in recipe (anime, film, comic, ink, watercolour, oil), a TOML file, or "restore", by which each
     /// photo is its own target: what is done to it is done while training. Clips are left out then, since they have noise
     #[arg(long, value_name = "NAME|FILE", default_value = "anime")]
-    recipe: String,
+    pub(super) recipe: String,
     /// The folder for the pairs
     #[arg(short, long, value_name = "PAIRS")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
     /// Where the faces are: a CSV of source,frame,x,y,width,height in fractions of the picture
     #[arg(long, value_name = "FILE")]
-    faces: Option<PathBuf>,
+    pub(super) faces: Option<PathBuf>,
     /// A person segmentation model (ONNX, 1x256x256x3 in 0..1): its mask is kept beside each photo, and shows where
     /// the head is where no face is listed
     #[arg(long, value_name = "FILE")]
-    person_mask: Option<PathBuf>,
+    pub(super) person_mask: Option<PathBuf>,
     /// What the sources stand under: a CSV of beginning-of-name,licence; noted in the index
     #[arg(long, value_name = "FILE")]
-    licences: Option<PathBuf>,
+    pub(super) licences: Option<PathBuf>,
     /// Sizes at which each photo is painted
     #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1,0.7,0.5,0.35,0.25")]
-    scales: Vec<f32>,
+    pub(super) scales: Vec<f32>,
     /// Sizes at which each frame of a clip is painted
     #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1,0.7")]
-    clip_scales: Vec<f32>,
+    pub(super) clip_scales: Vec<f32>,
     /// Longer side of a photo at scale 1, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 512)]
-    max_side: u32,
+    pub(super) max_side: u32,
     /// Longer side of a clip's frame at scale 1, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 640)]
-    clip_max_side: u32,
+    pub(super) clip_max_side: u32,
     /// Take each Nth frame of a clip
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    every: u32,
+    pub(super) every: u32,
     /// Measure on this photo or clip and never train on it: its file name without extension (repeatable). About 6 % of
     /// the photos, picked by their names, are held out anyway
     #[arg(long, value_name = "NAME")]
-    hold_out: Vec<String>,
+    pub(super) hold_out: Vec<String>,
     /// Threads to paint on (default: all cores)
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
+    pub(super) threads: usize,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    paint(args, output::stop_on_ctrl_c()?)
+}
+
+/// Paints until all is done or `stop` is set; what was painted by then is kept.
+pub(super) fn paint(args: &Args, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     check(args)?;
     let recipe = if args.recipe == RESTORE { None } else { Some(read_recipe(&args.recipe)?) };
     let mut sources = Sources::find(&args.inputs, &args.output)?;
@@ -94,8 +99,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         log::warn!("{} clips are left out: their noise is no target", sources.clips.len());
         sources.clips.clear();
     }
-    let stop = output::stop_on_ctrl_c()?;
-
     let bar = output::progress_bar((sources.photos.len() * args.scales.len()) as u64);
     let template = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
@@ -153,7 +156,10 @@ fn check_held_out(names: &[String], sources: &Sources) -> anyhow::Result<()> {
 }
 
 /// A recipe, and the checksum of what it and this version of the painter make.
-fn read_recipe(name: &str) -> anyhow::Result<(Recipe, String)> {
+///
+/// # Errors
+/// When there is none of this name, or it cannot be used.
+pub(super) fn read_recipe(name: &str) -> anyhow::Result<(Recipe, String)> {
     let text = recipe_text(name)?;
     let recipe = Recipe::parse(&text).with_context(|| format!("the recipe {name} cannot be used"))?;
     Ok((recipe, sha256(format!("{}\n{text}", painter::VERSION).as_bytes())))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressStyle;
@@ -23,32 +25,67 @@ program opens; index.json and licences.csv in it say what is there and what it s
 pub struct Args {
     /// Photos (JPEG, PNG, WebP), or folders of them
     #[arg(value_name = "PHOTOS")]
-    photos: Vec<PathBuf>,
+    pub(super) photos: Vec<PathBuf>,
     /// Pictures of the style, or folders of them
     #[arg(long, value_name = "ART", num_args = 1..)]
-    art: Vec<PathBuf>,
+    pub(super) art: Vec<PathBuf>,
     /// Clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
     #[arg(long, value_name = "CLIPS", num_args = 1..)]
-    clips: Vec<PathBuf>,
+    pub(super) clips: Vec<PathBuf>,
     /// The file to write
     #[arg(short, long, value_name = "DATASET")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// What the sources stand under: a CSV of beginning-of-name,licence
     #[arg(long, value_name = "FILE")]
-    licences: Option<PathBuf>,
+    pub(super) licences: Option<PathBuf>,
     /// Longer side to which pictures are reduced, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 512, value_parser = clap::value_parser!(u32).range(64..=4096))]
-    max_side: u32,
+    pub(super) max_side: u32,
     /// Pass over pictures whose shorter side is then below this, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    min_side: u32,
+    pub(super) min_side: u32,
     /// Take each Nth frame of a clip
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    every: u32,
+    pub(super) every: u32,
     /// Hold this photo, picture or clip out: its file name without extension (repeatable). About 6 % of the photos, the
     /// same that `paint` holds out, are held out anyway
     #[arg(long, value_name = "NAME")]
-    hold_out: Vec<String>,
+    pub(super) hold_out: Vec<String>,
+}
+
+/// Photos, art and clips among what the user named, each in a fixed order.
+#[derive(Debug, PartialEq)]
+pub(super) struct Found {
+    pub(super) photos: Vec<PathBuf>,
+    pub(super) art: Vec<PathBuf>,
+    pub(super) clips: Vec<PathBuf>,
+}
+
+impl Found {
+    /// Looks into folders, but not into `out`, which may lie among them.
+    ///
+    /// # Errors
+    /// When something does not exist, is of another kind, or nothing is found.
+    pub(super) fn look(photos: &[PathBuf], art: &[PathBuf], clips: &[PathBuf], out: &Path) -> Result<Self> {
+        let named_clips = clips;
+        let photos = Sources::find(photos, out)?;
+        let art = Sources::find(art, out)?;
+        let clips = Sources::find(clips, out)?;
+        if let Some(clip) = art.clips.first() {
+            bail!("--art {}: a clip is no picture; take frames out of it first", clip.display());
+        }
+        if let Some(photo) = clips.photos.first().filter(|photo| named_clips.contains(photo)) {
+            bail!("--clips {}: this is a photo; name it among the photos", photo.display());
+        }
+        let mut clips = clips.clips;
+        clips.extend(photos.clips);
+        clips.sort();
+        clips.dedup();
+        if photos.photos.is_empty() && art.photos.is_empty() && clips.is_empty() {
+            bail!("no photo, art or clip among what was named");
+        }
+        Ok(Self { photos: photos.photos, art: art.photos, clips })
+    }
 }
 
 /// Runs the subcommand.
@@ -56,37 +93,26 @@ pub struct Args {
 /// # Errors
 /// When nothing can be used, or the file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    prepare(args, output::stop_on_ctrl_c()?)?.iter().try_for_each(|line| output::line(line))
+}
+
+/// Makes the data set, unless `stop` is set meanwhile; returns what is in it, line by line.
+pub(super) fn prepare(args: &Args, stop: Arc<AtomicBool>) -> Result<Vec<String>> {
     if args.min_side > args.max_side {
         return Err(Error::Usage("--min-side is above --max-side: nothing would be left".into()).into());
     }
-    let photos = Sources::find(&args.photos, &args.out)?;
-    let art = Sources::find(&args.art, &args.out)?;
-    let clips = Sources::find(&args.clips, &args.out)?;
-    if let Some(clip) = art.clips.first() {
-        bail!("--art {}: a clip is no picture; take frames out of it first", clip.display());
-    }
-    if let Some(photo) = clips.photos.first().filter(|photo| args.clips.contains(photo)) {
-        bail!("--clips {}: this is a photo; name it before the options", photo.display());
-    }
-    let mut clips = clips.clips;
-    clips.extend(photos.clips);
-    clips.sort();
-    clips.dedup();
-    if photos.photos.is_empty() && art.photos.is_empty() && clips.is_empty() {
-        bail!("no photo, art or clip among what was named");
-    }
+    let Found { photos, art, clips } = Found::look(&args.photos, &args.art, &args.clips, &args.out)?;
     let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let stems: BTreeSet<String> = photos.photos.iter().chain(&art.photos).chain(&clips).map(stem).collect();
+    let stems: BTreeSet<String> = photos.iter().chain(&art).chain(&clips).map(stem).collect();
     if let Some(name) = args.hold_out.iter().find(|name| !stems.contains(*name)) {
         bail!("--hold-out {name}: nothing has this name (want it without folder and extension)");
     }
-    let stop = output::stop_on_ctrl_c()?;
-    let progress = output::progress_bar((photos.photos.len() + art.photos.len() + clips.len()) as u64);
+    let progress = output::progress_bar((photos.len() + art.len() + clips.len()) as u64);
     let template = "{bar:30} {pos}/{len} files, {eta} left {msg}";
     progress.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
     let preparation = Preparation {
-        photos: photos.photos,
-        art: art.photos,
+        photos,
+        art,
         clips,
         out: args.out.clone(),
         licences: args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default(),
@@ -99,11 +125,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let prepared = preparation.run()?;
     progress.finish_and_clear();
-    report(&prepared, &args.out)
+    Ok(report(&prepared, &args.out))
 }
 
 /// Says what was packed.
-fn report(prepared: &Prepared, out: &Path) -> Result<()> {
+fn report(prepared: &Prepared, out: &Path) -> Vec<String> {
     let count = |kind, part| prepared.items.iter().filter(|item| (item.kind, item.part) == (kind, part)).count();
     if prepared.broken > 0 {
         log::warn!("{} files could not be used", prepared.broken);
@@ -116,12 +142,14 @@ fn report(prepared: &Prepared, out: &Path) -> Result<()> {
     if !unlicensed.is_empty() {
         log::info!("{} sources have no licence in the list (--licences)", unlicensed.len());
     }
+    let mut lines = Vec::new();
     for (name, kind) in [("photos", Kind::Photo), ("pictures of art", Kind::Art), ("frames", Kind::Frame)] {
         let [train, validation, held_out] =
             [Part::Train, Part::Validation, Part::HeldOut].map(|part| count(kind, part));
         if train + validation + held_out > 0 {
-            output::line(&format!("{name}: {train} to train on, {validation} for validation, {held_out} held out"))?;
+            lines.push(format!("{name}: {train} to train on, {validation} for validation, {held_out} held out"));
         }
     }
-    output::line(&format!("{}: {} pictures", out.display(), prepared.items.len()))
+    lines.push(format!("{}: {} pictures", out.display(), prepared.items.len()));
+    lines
 }

@@ -26,22 +26,22 @@ is not painted again.")]
 pub struct Args {
     /// Painted pairs, made by `nijigen-train paint`
     #[arg(long, value_name = "PAIRS")]
-    pairs: PathBuf,
+    pub(super) pairs: PathBuf,
     /// A teacher, made by `nijigen-train teacher`
     #[arg(long, value_name = "FILE")]
-    teacher: PathBuf,
+    pub(super) teacher: PathBuf,
     /// A picture to take the style from, for a teacher that was trained with references
     #[arg(long, value_name = "PICTURE", requires = "vgg")]
-    reference: Option<PathBuf>,
+    pub(super) reference: Option<PathBuf>,
     /// VGG-19 weights up to relu3_1 (.npz), through which the style picture is read
     #[arg(long, value_name = "FILE")]
-    vgg: Option<PathBuf>,
+    pub(super) vgg: Option<PathBuf>,
     /// The folder for the new pairs
     #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
     /// What computes
     #[arg(long, value_enum, default_value_t = default_device())]
-    device: Device,
+    pub(super) device: Device,
 }
 
 struct Repaint<'a> {
@@ -95,6 +95,11 @@ fn open(folder: &Path, name: &str) -> Result<DynamicImage> {
 /// # Errors
 /// When an input cannot be read, the output cannot be written, or Ctrl-C came.
 pub fn run(args: &Args) -> Result<()> {
+    output::line(&repaint(args, output::stop_on_ctrl_c()?)?)
+}
+
+/// Paints until all is done or `stop` is set, when what was painted by then is kept; says what was done.
+pub(super) fn repaint(args: &Args, stop: Arc<AtomicBool>) -> Result<String> {
     let pairs = read_index(&args.pairs).context("make the pairs with `nijigen-train paint` first")?;
     let same = args.output.canonicalize().is_ok_and(|to| args.pairs.canonicalize().is_ok_and(|from| from == to));
     if same {
@@ -110,7 +115,6 @@ pub fn run(args: &Args) -> Result<()> {
             Some(photos::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?)
         }
     };
-    let stop = output::stop_on_ctrl_c()?;
     let writer = PairWriter::open(&args.output)?;
     let bar = output::progress_bar(pairs.len() as u64);
     let task =
@@ -120,5 +124,5 @@ pub fn run(args: &Args) -> Result<()> {
     let Filled { pairs, .. } = writer.finish(&made_of)?;
     let held_out = pairs.iter().filter(|pair| pair.split == crate::data::pairs::Split::HeldOut).count();
     let out = args.output.display();
-    output::line(&format!("{} pairs in {out} ({held_out} held out), {painted} of them painted now", pairs.len()))
+    Ok(format!("{} pairs in {out} ({held_out} held out), {painted} of them painted now", pairs.len()))
 }

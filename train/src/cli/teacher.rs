@@ -1,6 +1,8 @@
 //! `nijigen-train teacher`: photos, painted pairs and art to a generator.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use image::RgbImage;
@@ -13,7 +15,7 @@ use crate::data::{photos, read_file, sha256};
 use crate::dataset::{Dataset, Item, Kind, Part};
 use crate::device::{Device, default_device, dispatch};
 use crate::teacher::config::Config;
-use crate::teacher::{Material, Teacher, progress_style};
+use crate::teacher::{Material, Outcome, Teacher, progress_style};
 
 /// Longer side to which style pictures are reduced.
 const REFERENCE_SIDE: u32 = 512;
@@ -29,31 +31,38 @@ const VALIDATION: f64 = 0.06;
 With --pairs the photos come from there, and the data set gives the art; without, its photos and frames are used. Run \
 again with the same arguments, it goes on where it was.")]
 pub struct Args {
-    /// Data set with art (and photos), made by `nijigen-train prepare`
-    #[arg(long, value_name = "FILE")]
-    dataset: Option<PathBuf>,
-    /// Folder of painted pairs, made by `nijigen-train paint`: the photos to train on and what they warm up to
-    #[arg(long, value_name = "DIR")]
-    pairs: Option<PathBuf>,
     /// Configuration (TOML); train/configs holds examples
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    training: Training,
+}
+
+/// What is trained on and where it goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Training {
+    /// Data set with art (and photos), made by `nijigen-train prepare`
+    #[arg(long, value_name = "FILE")]
+    pub(super) dataset: Option<PathBuf>,
+    /// Folder of painted pairs, made by `nijigen-train paint`: the photos to train on and what they warm up to
+    #[arg(long, value_name = "DIR")]
+    pub(super) pairs: Option<PathBuf>,
     /// A style picture (repeatable): the teacher learns to take its style from a picture beside the photo, also from one
     /// that it never saw
     #[arg(long, value_name = "PICTURE")]
-    reference: Vec<PathBuf>,
+    pub(super) reference: Vec<PathBuf>,
     /// Folder of the run: teacher.safetensors, metrics (CSV, PNG), sample sheet, checkpoint
     #[arg(short, long, value_name = "RUN")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
-    vgg: Option<PathBuf>,
+    pub(super) vgg: Option<PathBuf>,
     /// What computes
     #[arg(long, value_enum, default_value_t = default_device())]
-    device: Device,
+    pub(super) device: Device,
     /// How many of the back end's devices (GPUs by their indices, from 0 on) share each batch; wants the feature `collective`
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = output::at_least_one)]
-    devices: usize,
+    pub(super) devices: usize,
 }
 
 /// Runs the subcommand.
@@ -61,13 +70,18 @@ pub struct Args {
 /// # Errors
 /// When an input cannot be read, the output cannot be written, or training fails.
 pub fn run(args: &Args) -> Result<()> {
-    if args.dataset.is_none() && args.pairs.is_none() {
+    if args.training.dataset.is_none() && args.training.pairs.is_none() {
         return Err(Error::Usage("name something to train on: --pairs, --dataset, or both".into()).into());
     }
-    let mut config = Config::load(&args.config)?;
-    config.generator.reference |= !args.reference.is_empty();
-    let dataset = args.dataset.as_deref().map(Dataset::open).transpose()?;
-    let (mut material, validation) = match (&args.pairs, &dataset) {
+    let outcome = train(Config::load(&args.config)?, &args.training, output::stop_on_ctrl_c()?)?;
+    output::line(&summary(&outcome))
+}
+
+/// Trains until all steps are done or `stop` is set.
+pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBool>) -> Result<Outcome> {
+    config.generator.reference |= !training.reference.is_empty();
+    let dataset = training.dataset.as_deref().map(Dataset::open).transpose()?;
+    let (mut material, validation) = match (&training.pairs, &dataset) {
         (Some(pairs), _) => painted(pairs)?,
         (None, Some(dataset)) => unpainted(dataset)?,
         (None, None) => Default::default(),
@@ -76,13 +90,13 @@ pub fn run(args: &Args) -> Result<()> {
         material.art = dataset.art(Part::Train)?;
     }
     let mut references_sha256 = Vec::new();
-    for path in &args.reference {
+    for path in &training.reference {
         let bytes = read_file(path)?;
         let picture = photos::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?;
         material.references.push(photos::reduced(&picture, REFERENCE_SIDE, 1.0));
         references_sha256.push(sha256(&bytes));
     }
-    if config.generator.reference && args.reference.is_empty() {
+    if config.generator.reference && training.reference.is_empty() {
         material.references = material.art.iter().map(|art| art.picture.clone()).collect();
     }
     log::info!(
@@ -93,35 +107,43 @@ pub fn run(args: &Args) -> Result<()> {
         material.references.len(),
         config.seed
     );
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
-    let stop = output::stop_on_ctrl_c()?;
+    std::fs::create_dir_all(&training.out).with_context(|| format!("cannot create {}", training.out.display()))?;
     let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Teacher {
         config,
         material,
         validation,
-        pairs_sha256: args.pairs.as_deref().map(pairs::index_sha256).transpose()?,
-        dataset_sha256: args.dataset.as_deref().map(|path| read_file(path).map(|bytes| sha256(&bytes))).transpose()?,
+        pairs_sha256: training.pairs.as_deref().map(pairs::index_sha256).transpose()?,
+        dataset_sha256: training
+            .dataset
+            .as_deref()
+            .map(|path| read_file(path).map(|bytes| sha256(&bytes)))
+            .transpose()?,
         references_sha256,
-        out: args.out.clone(),
-        vgg: args.vgg.clone(),
-        devices: args.devices,
+        out: training.out.clone(),
+        vgg: training.vgg.clone(),
+        devices: training.devices,
         stop,
         progress: progress.clone(),
     };
-    let outcome = dispatch(args.device, task)?;
+    let outcome = dispatch(training.device, task)?;
     progress.abandon();
+    Ok(outcome)
+}
+
+/// Where a training ended.
+pub(super) fn summary(outcome: &Outcome) -> String {
     let ended = if outcome.finished { "finished" } else { "stopped" };
     let returns = match outcome.rollbacks.len() {
         0 => String::new(),
         count => format!(", after {count} returns to an earlier checkpoint"),
     };
-    output::line(&match &outcome.teacher {
+    match &outcome.teacher {
         Some(teacher) => format!("{ended} at step {}{returns}; teacher in {}", outcome.step, teacher.display()),
         None => {
             format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
         }
-    })
+    }
 }
 
 /// Painted pairs to train on, and those to choose by. What `paint` holds out is kept for the end, unless there would be

@@ -66,12 +66,14 @@ pub struct Outcome {
     pub best: f64,
     /// Whether all steps were taken (or none helped any more).
     pub finished: bool,
+    /// Seconds spent, those before interruptions counted in.
+    pub seconds: f64,
     /// The averaged network as it stands.
     pub network: FloatNetwork,
 }
 
 /// The best weights' file in the run's folder.
-const WEIGHTS: &str = "weights.safetensors";
+pub const WEIGHTS: &str = "weights.safetensors";
 
 /// The bar's look.
 pub fn progress_style() -> ProgressStyle {
@@ -257,6 +259,7 @@ impl<B: TrainBackend> Training<'_, B> {
             step: self.progress.step,
             best: self.progress.best,
             finished: exhausted || self.progress.step == config.steps,
+            seconds: self.progress.seconds,
             network: self.average.to_network(&task.topology, &self.progress.activation_scales),
         })
     }

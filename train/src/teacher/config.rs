@@ -172,7 +172,11 @@ impl Config {
         Ok(config)
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// Refuses what makes no sense.
+    ///
+    /// # Errors
+    /// When a value lies outside of its range; it is named.
+    pub fn check(&self) -> Result<()> {
         let within = |name: &str, value: f64, low: f64, high: f64| {
             // Written so that NaN is refused.
             ensure!((low..=high).contains(&value), "'{name}' is {value}, it must lie within {low} to {high}");

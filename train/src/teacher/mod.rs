@@ -18,4 +18,4 @@ mod step;
 mod tests;
 
 pub use batches::Material;
-pub use run::{Outcome, Teacher, progress_style};
+pub use run::{BURN, Outcome, TEACHER, Teacher, progress_style};

@@ -28,12 +28,12 @@ use crate::peers::{Group, Peer, devices, together};
 use crate::sheet;
 
 /// The version of Burn that this crate pins.
-const BURN: &str = "0.21.0";
+pub const BURN: &str = "0.21.0";
 /// Rows of the sample sheet, and the side of a picture on it.
 const SHEET_ROWS: usize = 8;
 const SHEET_CELL: u32 = 320;
 /// The file that a run is for.
-const TEACHER: &str = "teacher.safetensors";
+pub const TEACHER: &str = "teacher.safetensors";
 
 /// A training to run or to go on with.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub struct Outcome {
     pub step: u64,
     /// Whether all steps were taken (or none helped any more).
     pub finished: bool,
+    /// Seconds spent, those before interruptions counted in.
+    pub seconds: f64,
     /// How often it went back to an earlier checkpoint.
     pub rollbacks: Vec<Rollback>,
     /// The loss on the validation split when it was last measured.
@@ -278,6 +280,7 @@ impl<B: TrainBackend> Leader<'_, B> {
         Ok(Outcome {
             step: progress.step,
             finished: is_exhausted(config, &progress) || progress.step == config.steps,
+            seconds: progress.seconds,
             rollbacks: progress.rollbacks,
             validation,
             teacher: kept.is_file().then_some(kept),
