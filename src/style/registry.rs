@@ -23,7 +23,7 @@ macro_rules! shipped {
 }
 
 /// The styles that are part of the binary: ONNX file and card.
-const BUILT_IN: &[(&[u8], &str)] = &[shipped!("anime"), shipped!("comic")];
+const BUILT_IN: &[(&[u8], &str)] = &[shipped!("anime"), shipped!("comic"), shipped!("watercolour")];
 /// The style that restores photos before another draws them.
 pub const RESTORER: &str = "restore";
 /// The largest card.
@@ -415,6 +415,19 @@ mod tests {
     }
 
     #[test]
+    fn the_binarys_own_styles_know_persons_and_can_be_mixed() {
+        let registry = Registry { extra: None, folders: Vec::new() };
+        for style in registry.list().unwrap().iter().filter(|style| style.name != RESTORER) {
+            let name = &style.name;
+            assert!(Registry::open_found(style, Options::threads(1)).unwrap().generator.has_person_mask(), "{name}");
+            if name != "anime" {
+                let mixed = registry.open(&format!("anime:0.5+{name}:0.5"), Options::threads(1)).unwrap();
+                assert!(mixed.generator.has_person_mask(), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn photos_are_restored_by_the_style_of_that_name() {
         let folder = tempfile::tempdir().unwrap();
         let registry = registry(folder.path());
@@ -451,7 +464,8 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         let registry = registry(folder.path());
         let refused = |style: &str| registry.open(style, Options::threads(1)).err().unwrap().to_string();
-        assert!(refused("nosuch").contains("there are: anime, off"), "{}", refused("nosuch"));
+        let why = refused("nosuch");
+        assert!(why.contains("there are: anime, ") && why.contains(", off. The path"), "{why}");
         assert!(refused(at("none.onnx").to_str().unwrap()).contains("none.onnx"));
         fs::write(at("c.onnx"), tiny(3)).unwrap();
         fs::write(at("c.toml"), format!("name = 'c'\nsha256 = '{}'", crate::style::sha256(b"other"))).unwrap();
