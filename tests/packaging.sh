@@ -107,7 +107,7 @@ inside() {
 
     apt-get update -qq
     # The command of docs/kiosk.md.
-    check "it is installed" apt-get install -y --no-install-recommends /tmp/nijigen.deb cage xwayland seatd
+    check "it is installed" apt-get install -y --no-install-recommends /tmp/nijigen.deb cage xwayland seatd kbd
     check "the program starts" nijigen --version
     check "its manual page is there" prints_manual
     check "there is the kiosk's user, who cannot log in" has_user

@@ -9,7 +9,7 @@ use nijigen::engine::{Generator, Options, Stated, load};
 use nijigen::style::{Card, Stylizer};
 
 use super::{eval_all, output};
-use crate::data::pairs::{Pair, Split};
+use crate::data::pairs::{Pair, Split, read_index};
 use crate::data::photos::Sources;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
@@ -152,7 +152,17 @@ impl Measuring<'_> {
         weights: Option<&Path>,
         pairs: &Path,
     ) -> Result<Report> {
-        let is_portrait = |entry: &Pair| entry.scale >= 1.0 && entry.frame.is_none() && !entry.faces.is_empty();
+        // Each photo once, at its largest.
+        let mut largest = BTreeMap::<String, f32>::new();
+        for Pair { source_sha256, scale, .. } in
+            read_index(pairs).context("make the pairs with `nijigen-train paint` first")?
+        {
+            let known = largest.entry(source_sha256).or_insert(scale);
+            *known = known.max(scale);
+        }
+        let is_portrait = |entry: &Pair| {
+            entry.frame.is_none() && !entry.faces.is_empty() && largest.get(&entry.source_sha256) == Some(&entry.scale)
+        };
         dispatch(
             self.device,
             Evaluation {
