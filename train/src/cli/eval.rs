@@ -9,7 +9,7 @@ use nijigen::engine::{Generator, Options, Stated, load};
 use nijigen::style::{Card, Stylizer};
 
 use super::{eval_all, output};
-use crate::data::pairs::{Pair, Split, read_index};
+use crate::data::pairs::{LargestScales, Pair, Split, read_index};
 use crate::data::photos::Sources;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
@@ -152,17 +152,9 @@ impl Measuring<'_> {
         weights: Option<&Path>,
         pairs: &Path,
     ) -> Result<Report> {
-        // Each photo once, at its largest.
-        let mut largest = BTreeMap::<String, f32>::new();
-        for Pair { source_sha256, scale, .. } in
-            read_index(pairs).context("make the pairs with `nijigen-train paint` first")?
-        {
-            let known = largest.entry(source_sha256).or_insert(scale);
-            *known = known.max(scale);
-        }
-        let is_portrait = |entry: &Pair| {
-            entry.frame.is_none() && !entry.faces.is_empty() && largest.get(&entry.source_sha256) == Some(&entry.scale)
-        };
+        let index = read_index(pairs).context("make the pairs with `nijigen-train paint` first")?;
+        let largest = LargestScales::of(&index);
+        let is_portrait = |entry: &Pair| entry.frame.is_none() && !entry.faces.is_empty() && largest.is_of(entry);
         dispatch(
             self.device,
             Evaluation {

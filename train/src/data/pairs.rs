@@ -95,6 +95,27 @@ pub fn index_sha256(folder: &Path) -> anyhow::Result<String> {
     Ok(sha256(&read_file(&path)?))
 }
 
+/// The largest scale at which each source was painted: what is looked at once for each photo is looked at there.
+#[derive(Debug)]
+pub struct LargestScales(BTreeMap<(String, String), f32>);
+
+impl LargestScales {
+    /// Of these pairs' sources.
+    pub fn of<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> Self {
+        let mut largest = BTreeMap::new();
+        for pair in pairs {
+            let known = largest.entry((pair.source.clone(), pair.source_sha256.clone())).or_insert(pair.scale);
+            *known = known.max(pair.scale);
+        }
+        Self(largest)
+    }
+
+    /// Whether a pair is its source at that scale.
+    pub fn is_of(&self, pair: &Pair) -> bool {
+        self.0.get(&(pair.source.clone(), pair.source_sha256.clone())) == Some(&pair.scale)
+    }
+}
+
 /// Reads an index: its pairs in the order of their targets' names. Of two lines on one target the later counts (the
 /// program was stopped between them). A last line that was cut off is passed over.
 ///
@@ -297,6 +318,16 @@ mod tests {
             mask: None,
             next: None,
         }
+    }
+
+    #[test]
+    fn each_source_is_looked_at_once_at_its_largest() {
+        let pairs = [("a", 0.5), ("a", 0.85), ("b", 0.5), ("a", 0.3)]
+            .map(|(name, scale)| pair(name, scale, Split::HeldOut, "r"));
+        let largest = LargestScales::of(&pairs);
+        let looked_at: Vec<bool> = pairs.iter().map(|pair| largest.is_of(pair)).collect();
+        assert_eq!(looked_at, [false, true, true, false]);
+        assert!(!largest.is_of(&pair("c", 0.5, Split::HeldOut, "r")), "it was not among them");
     }
 
     /// Paints `pairs` into `folder` as one run does; returns how many were new, and the index.

@@ -27,6 +27,7 @@ use self::line_art::InkCounts;
 use self::skin::Shift;
 use self::surfaces::Texture;
 use crate::data::clips::{Frame, Frames};
+use crate::data::pairs::LargestScales;
 use crate::data::training_set::LoadedPair;
 use crate::device::{Task, TrainBackend};
 use crate::distill::evaluate::{bytes_tensor, stylize};
@@ -153,14 +154,16 @@ impl Task for Evaluation<'_> {
         let mut drawing = Drawing::default();
         let mut pictures = Vec::new();
         let steps = self.weights.as_ref().map(|weights| weights.network.activation_scales()).unwrap_or_default();
+        let largest = LargestScales::of(self.held_out.iter().map(|pair| &pair.entry));
         for pair in &self.held_out {
+            let is_largest = largest.is_of(&pair.entry);
             let output = run_generator(self.generator, &pair.photo)?;
             sums.add("held_out_l1", metrics::l1(&output, &pair.target));
             sums.add("held_out_mse", metrics::mse(&output, &pair.target));
             sums.add("held_out_psnr_db", metrics::psnr(&output, &pair.target));
             sums.add("held_out_ssim", metrics::ssim(&output, &pair.target));
             sums.add("left_by_a_colour_filter", colour_fit::residual(&pair.photo, &output));
-            drawing.add(pair, &output);
+            drawing.add(pair, &output, is_largest);
             if let Some(vgg) = &vgg {
                 let of_output = distance(vgg, &output, &pair.target, &device);
                 let of_photo = distance(vgg, &pair.photo, &pair.target, &device);
@@ -176,7 +179,7 @@ impl Task for Evaluation<'_> {
                 sums.add("held_out_l1_float", metrics::l1(&float, &pair.target));
                 sums.add("quantized_to_float_psnr_db", metrics::psnr(&output, &float));
             }
-            if pair.entry.scale < 1.0 {
+            if !is_largest {
                 continue;
             }
             if let (Some(student), Some(weights), Some(label)) = (&student, &self.weights, &pair.mask) {
@@ -233,10 +236,10 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn add(&mut self, pair: &LoadedPair, output: &RgbImage) {
+    fn add(&mut self, pair: &LoadedPair, output: &RgbImage, is_largest: bool) {
         self.texture.add(output, &pair.photo, &pair.target);
         // The measure of a line's surroundings suits pictures of about 512 pixels.
-        if pair.entry.scale >= 1.0 {
+        if is_largest {
             self.ink.add(output, &pair.target);
         }
         for face in &pair.entry.faces {

@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::{Picture, Report, Sums, run_generator};
 use crate::data::augment::{add_noise, through_jpeg};
+use crate::data::pairs::LargestScales;
 use crate::data::training_set::LoadedPair;
 use crate::metrics;
 
@@ -28,6 +29,7 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
     );
     let mut sums = Sums::default();
     let mut pictures = Vec::new();
+    let largest = LargestScales::of(held_out.iter().map(|pair| &pair.entry));
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
         let damaged = damaged(photo, SEED + i as u64)?;
         let restored = run_generator(generator, &damaged)?;
@@ -37,7 +39,7 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
         sums.add("restore_untouched_psnr_db", metrics::psnr(&run_generator(generator, photo)?, photo));
-        if entry.scale >= 1.0 {
+        if largest.is_of(entry) {
             let source = entry.source.clone();
             pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });
         }
