@@ -97,6 +97,16 @@ impl<B: TrainBackend, O> Group<B, O> {
         self.orders.len() + 1
     }
 
+    /// Gives each follower the order that `order` makes of its share of a step; gives the leader's own share, the first.
+    ///
+    /// # Errors
+    /// [`Left`] when one of them has ended.
+    pub fn share<S>(&self, mut shares: Vec<S>, order: impl FnMut(S) -> O) -> Result<S> {
+        let own = shares.remove(0);
+        self.send(shares.into_iter().map(order))?;
+        Ok(own)
+    }
+
     /// Gives each follower the next of `orders`.
     ///
     /// # Errors

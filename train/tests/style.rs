@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/pictures.rs"]
+mod pictures;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 use nijigen::engine::{Options, Stated, load};
 use nijigen::frame::Size;
 use nijigen::style::Card;
 use tempfile::TempDir;
 
 use common::{bad, good, text, train};
+use pictures::photos_and_art;
 
 /// A folder with photos, art, and configurations for runs of seconds.
 struct Workshop(TempDir);
@@ -23,21 +26,7 @@ struct Workshop(TempDir);
 impl Workshop {
     fn new() -> Self {
         let workshop = Self(tempfile::tempdir().unwrap());
-        for folder in ["photos", "art"] {
-            std::fs::create_dir(workshop.at(folder)).unwrap();
-        }
-        for number in 0..5 {
-            let picture = RgbImage::from_fn(72, 64, |x, y| {
-                let shape = ((x + 5 * number) / (13 + 2 * number) + y / (9 + number)) % 3;
-                Rgb([50 + 60 * shape as u8, 90 + 2 * y as u8, (x * 2 + 30 * number) as u8])
-            });
-            picture.save(workshop.at(&format!("photos/p{number}.png"))).unwrap();
-        }
-        for (name, hue, width) in [("red", [230, 80, 60], 8), ("blue", [60, 90, 230], 14)] {
-            let at = |x: u32, y: u32| (x / width + y / width).is_multiple_of(2);
-            let picture = RgbImage::from_fn(96, 72, |x, y| if at(x, y) { Rgb(hue) } else { Rgb([15; 3]) });
-            picture.save(workshop.at(&format!("art/{name}.png"))).unwrap();
-        }
+        photos_and_art(workshop.0.path());
         workshop.configure("config.toml", 24);
         workshop
     }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/pictures.rs"]
+mod pictures;
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -13,19 +15,7 @@ use nijigen_train::dataset::{Dataset, Kind, Part};
 use tempfile::TempDir;
 
 use common::{bad, good, text, train};
-
-/// A photo-like picture; each number gives another.
-fn scene(number: u32) -> RgbImage {
-    RgbImage::from_fn(80, 64, |x, y| {
-        let shape = ((x + 5 * number) / (13 + 2 * number) + y / (9 + number)) % 3;
-        Rgb([50 + 60 * shape as u8, 90 + 2 * y as u8, (x * 2 + 30 * number) as u8])
-    })
-}
-
-/// A drawing-like picture of a hue.
-fn drawing(hue: [u8; 3], width: u32) -> RgbImage {
-    RgbImage::from_fn(96, 72, |x, y| if (x / width + y / width).is_multiple_of(2) { Rgb(hue) } else { Rgb([15; 3]) })
-}
+use pictures::{drawing, photos_and_art, scene};
 
 /// VGG weights of few channels, made up: the first channels pass on from layer to layer, so that the last tell colours,
 /// and the rest mix a little of everything.
@@ -64,14 +54,7 @@ struct Workshop(TempDir);
 impl Workshop {
     fn new() -> Self {
         let workshop = Self(tempfile::tempdir().unwrap());
-        for folder in ["photos", "art"] {
-            std::fs::create_dir(workshop.at(folder)).unwrap();
-        }
-        for number in 0..5 {
-            scene(number).save(workshop.at("photos").join(format!("p{number}.png"))).unwrap();
-        }
-        drawing([230, 80, 60], 8).save(workshop.at("art/red.png")).unwrap();
-        drawing([60, 90, 230], 14).save(workshop.at("art/blue.png")).unwrap();
+        photos_and_art(workshop.0.path());
         std::fs::write(workshop.at("licences.csv"), "p,CC0-1.0\nred,MIT\n").unwrap();
         vgg(&workshop.at("vgg.npz"));
         workshop

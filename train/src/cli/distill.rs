@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 
+use super::devices::Devices;
 use super::output;
 use crate::data::pairs::{self, Split};
 use crate::data::training_set;
-use crate::device::{Device, default_device, dispatch};
+use crate::device::dispatch;
 use crate::distill::config::Config;
 use crate::distill::{Distillation, Outcome, WEIGHTS};
 
@@ -41,12 +42,8 @@ pub(super) struct Training {
     /// Weights (.safetensors) to start from instead of random ones; not read when a run is gone on with
     #[arg(long, value_name = "FILE")]
     pub(super) base: Option<PathBuf>,
-    /// What computes
-    #[arg(long, value_enum, default_value_t = default_device())]
-    pub(super) device: Device,
-    /// How many of the back end's devices (GPUs by their indices, from 0 on) share each batch; wants the feature `collective`
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = output::at_least_one)]
-    pub(super) devices: usize,
+    #[command(flatten)]
+    pub(super) on: Devices,
 }
 
 /// Runs the subcommand.
@@ -74,11 +71,11 @@ pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>
         out: training.out.clone(),
         vgg: training.vgg.clone(),
         base: training.base.clone(),
-        devices: training.devices,
+        devices: training.on.devices,
         stop,
         progress: progress.clone(),
     };
-    let outcome = dispatch(training.device, task)?;
+    let outcome = dispatch(training.on.device, task)?;
     progress.abandon();
     Ok(outcome)
 }

@@ -1,6 +1,7 @@
 //! The command line of `nijigen-train`: one file per subcommand.
 
 pub mod apply;
+mod devices;
 pub mod distill;
 pub mod eval;
 mod eval_all;

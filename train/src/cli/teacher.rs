@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use image::RgbImage;
 use nijigen::Error;
 
+use super::devices::Devices;
 use super::output;
 use crate::data::pairs::{self, Pair, Split};
 use crate::data::training_set::{self, LoadedPair};
 use crate::data::{photos, read_file, sha256};
 use crate::dataset::{Dataset, Item, Kind, Part};
-use crate::device::{Device, default_device, dispatch};
+use crate::device::dispatch;
 use crate::teacher::config::Config;
 use crate::teacher::{Material, Outcome, Teacher, progress_style};
 
@@ -57,12 +58,8 @@ pub(super) struct Training {
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
     pub(super) vgg: Option<PathBuf>,
-    /// What computes
-    #[arg(long, value_enum, default_value_t = default_device())]
-    pub(super) device: Device,
-    /// How many of the back end's devices (GPUs by their indices, from 0 on) share each batch; wants the feature `collective`
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = output::at_least_one)]
-    pub(super) devices: usize,
+    #[command(flatten)]
+    pub(super) on: Devices,
 }
 
 /// Runs the subcommand.
@@ -122,11 +119,11 @@ pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBoo
         references_sha256,
         out: training.out.clone(),
         vgg: training.vgg.clone(),
-        devices: training.devices,
+        devices: training.on.devices,
         stop,
         progress: progress.clone(),
     };
-    let outcome = dispatch(training.device, task)?;
+    let outcome = dispatch(training.on.device, task)?;
     progress.abandon();
     Ok(outcome)
 }

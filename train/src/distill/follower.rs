@@ -31,11 +31,8 @@ impl Order {
         batch: Batch,
         activation_scales: Option<&[f32]>,
     ) -> Result<Batch> {
-        let mut shares = batch.shares(group.size());
-        let own = shares.remove(0);
         let order = |batch| Self { number, batch, activation_scales: activation_scales.map(<[f32]>::to_vec) };
-        group.send(shares.into_iter().map(order))?;
-        Ok(own)
+        group.share(batch.shares(group.size()), order)
     }
 }
 

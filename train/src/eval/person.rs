@@ -1,11 +1,11 @@
 //! How well a student knows the person in a picture.
 
 use anyhow::Result;
-use image::{GrayImage, Luma};
+use image::GrayImage;
 use nijigen::engine::contract::FloatNetwork;
 
 use crate::data::training_set::LoadedPair;
-use crate::distill::evaluate::bytes_tensor;
+use crate::distill::evaluate::{bytes_tensor, mask_of};
 use crate::net::conv::ConvBackend;
 use crate::net::student::{Activations, Arithmetic, Student};
 
@@ -30,12 +30,8 @@ pub fn mask<B: ConvBackend>(
     let scales = network.activation_scales();
     let arithmetic = Arithmetic { half: false, activations: Activations::Quantized(&scales) };
     let bytes = bytes_tensor(&pair.photo, topology.multiple(), device);
-    let output = student.forward(topology, bytes, arithmetic)?.narrow(1, 3, 1);
-    let stride = output.dims()[3];
-    let values: Vec<f32> = output.into_data().iter().collect();
-    Ok(Some(GrayImage::from_fn(pair.photo.width(), pair.photo.height(), |x, y| {
-        Luma([(values[y as usize * stride + x as usize] * 255.0).round_ties_even().clamp(0.0, 255.0) as u8])
-    })))
+    let output = student.forward(topology, bytes, arithmetic)?;
+    Ok(Some(mask_of(output, pair.photo.width(), pair.photo.height())))
 }
 
 /// Intersection over union of the person in two masks of one size (0..1); `None` where neither shows one.
@@ -51,6 +47,8 @@ pub fn intersection_over_union(mask: &GrayImage, label: &GrayImage) -> Option<f6
 
 #[cfg(test)]
 mod tests {
+    use image::Luma;
+
     use super::*;
 
     fn columns(of: std::ops::Range<u32>) -> GrayImage {

@@ -34,10 +34,7 @@ impl Order {
     /// # Errors
     /// [`Left`](crate::peers::Left) when one of them has ended.
     pub fn step<B: TrainBackend>(group: &Group<B, Self>, step: u64, rate_factor: f64, draw: Draw) -> Result<Draw> {
-        let mut shares = draw.shares(group.size());
-        let own = shares.remove(0);
-        group.send(shares.into_iter().map(|draw| Self::Step { step, rate_factor, draw: Box::new(draw) }))?;
-        Ok(own)
+        group.share(draw.shares(group.size()), |draw| Self::Step { step, rate_factor, draw: Box::new(draw) })
     }
 
     /// Has them go back.

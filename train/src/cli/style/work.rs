@@ -11,9 +11,10 @@ use super::Args;
 use super::card::card;
 use super::journal::{Journal, Left, Step};
 use super::plan::Plan;
+use crate::cli::devices::Devices;
 use crate::cli::eval::{Measuring, note_on_card, write_sheet};
 use crate::cli::{distill, export, paint, prepare, repaint, teacher};
-use crate::data::pairs::{Pair, Split, read_index};
+use crate::data::pairs::{LargestScales, Pair, Split, read_index};
 use crate::data::{read_file, sha256, write_whole};
 use crate::dataset::{Dataset, Kind};
 use crate::distill::WEIGHTS;
@@ -122,8 +123,7 @@ impl Work<'_> {
             reference: Vec::new(),
             out: self.at("teacher"),
             vgg: self.args.vgg.clone(),
-            device: self.args.device,
-            devices: 1,
+            on: Devices { device: self.args.device, devices: 1 },
         };
         let outcome = teacher::train(config, &training, Arc::clone(&self.stop))?;
         log::info!("{}", teacher::summary(&outcome));
@@ -149,8 +149,7 @@ impl Work<'_> {
             out: self.at("distill"),
             vgg: self.args.vgg.clone(),
             base: self.args.base.clone(),
-            device: self.args.device,
-            devices: 1,
+            on: Devices { device: self.args.device, devices: 1 },
         };
         let outcome = distill::distill(self.plan.settings().distill.clone(), &training, Arc::clone(&self.stop))?;
         log::info!("{}", distill::summary(&outcome, &training.out));
@@ -184,15 +183,13 @@ impl Work<'_> {
 
     /// Held-out photos in their largest size, each of another source.
     fn agreed_on(&self, pairs: &[Pair]) -> Result<Vec<(PathBuf, image::RgbImage)>> {
-        let mut largest: BTreeMap<&str, &Pair> = BTreeMap::new();
-        for pair in pairs.iter().filter(|pair| pair.split == Split::HeldOut) {
-            let known = largest.entry(&pair.source_sha256).or_insert(pair);
-            if pair.scale > known.scale {
-                *known = pair;
-            }
-        }
-        let mut chosen: Vec<&Pair> = largest.into_values().collect();
+        let largest = LargestScales::of(pairs);
+        let is_wanted = |pair: &&Pair| pair.split == Split::HeldOut && largest.is_of(pair);
+        let mut chosen: Vec<&Pair> = pairs.iter().filter(is_wanted).collect();
         chosen.sort_by(|a, b| (a.frame, &a.photo).cmp(&(b.frame, &b.photo)));
+        // Of a clip there are several frames.
+        let mut seen = BTreeSet::new();
+        chosen.retain(|pair| seen.insert(&pair.source_sha256));
         let open = |pair: &Pair| {
             let path = self.at(PAIRS).join(&pair.photo);
             export::photo(&path, AGREED_SIDE).map(|photo| (path, photo))
