@@ -97,12 +97,45 @@ pub struct Card {
     /// Sides of what the network reads are multiples of this; guessed where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multiple: Option<u32>,
+    /// What is wrong with it to the eye, worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What was measured of it, by name of the measure.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
+    /// The teacher that it was distilled from, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
     /// What it was trained with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<DataSource>,
+}
+
+/// An adversarially trained teacher.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Teacher {
+    /// SHA-256 of its weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Training steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// How many of them were warm start, before the adversary came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_steps: Option<u64>,
+    /// Training time in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+    /// The discriminators' accuracy at the end, on real pictures and on made ones, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy_real: Option<f64>,
+    /// See [`Self::accuracy_real`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy_fake: Option<f64>,
+    /// What was measured of its pictures against the painter's, by name of the measure.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// Pictures or clips that a style was trained with.
@@ -180,7 +213,13 @@ mod tests {
             gmac_640x480: Some(4.47),
             layout: Some(Layout::Nhwc),
             range: Some(Range::Signed),
+            notes: vec!["melts small hands".into()],
             metrics: [("l1".to_owned(), 4.2)].into(),
+            teacher: Some(Teacher {
+                steps: Some(9000),
+                metrics: [("held_out_ssim".to_owned(), 0.9)].into(),
+                ..Teacher::default()
+            }),
             data: vec![DataSource { name: "photos".into(), licence: "CC0-1.0".into(), count: Some(240), sha256: None }],
             ..Card::default()
         };

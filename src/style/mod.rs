@@ -9,7 +9,7 @@ mod registry;
 mod scaled;
 mod stylizer;
 
-pub use card::{Card, DataSource, check_name, sha256};
+pub use card::{Card, DataSource, Teacher, check_name, sha256};
 pub use held::Work;
 pub use mixture::Mixture;
 pub use registry::{Found, OpenStyle, RESTORER, Registry};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use image::RgbImage;
 use nijigen::config::DEFAULT_STABILITY;
 use nijigen::engine::{Generator, Options, Stated, load};
 use nijigen::style::{Card, Stylizer};
@@ -14,7 +15,7 @@ use crate::data::photos::Sources;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
 use crate::eval::features::MarkedFrame;
-use crate::eval::{ClipFlicker, Evaluation, Picture, Report, Untouched, features, restoration};
+use crate::eval::{ClipFlicker, Evaluation, Picture, Repainted, Report, Untouched, features, restoration};
 use crate::{sheet, weights};
 
 /// Options of `eval`.
@@ -29,7 +30,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", required_unless_present = "all")]
     style: Option<PathBuf>,
     /// Painted pairs; the held-out ones are measured on. With --all a folder that holds a folder of pairs for each style,
-    /// named like it (for `anime-s` and `anime-l` that of `anime`)
+    /// named like it (for `anime-s` and `anime-l` that of `anime`); where a teacher repainted them, NAME-painted is what
+    /// the painter made, to which it is compared
     #[arg(long, value_name = "DIR")]
     pairs: PathBuf,
     /// The float weights that the style was made from, to see what quantization cost and what it knows of persons
@@ -145,6 +147,22 @@ impl Measuring<'_> {
         self.report(&mut Untouched, None, None, pairs)
     }
 
+    /// Measures a teacher's pictures, those of `taught`, against the painter's, those of `painted`.
+    pub(super) fn teacher(&self, painted: &Path, taught: &Path) -> Result<Report> {
+        let mut teacher = Repainted::of(training_set::load(taught, Split::HeldOut)?);
+        let without_clips = Evaluation {
+            generator: &mut teacher,
+            weights: None,
+            held_out: training_set::load(painted, Split::HeldOut)?,
+            vgg: self.vgg,
+            clips: &[],
+            live: None,
+            portraits: Vec::new(),
+            marked: BTreeMap::new(),
+        };
+        dispatch(self.device, without_clips)
+    }
+
     fn report(
         &self,
         generator: &mut dyn Generator,
@@ -180,16 +198,31 @@ pub(super) fn spread(pictures: &[Picture], count: usize) -> impl Iterator<Item =
 
 /// Writes photo, target and output side by side.
 pub(super) fn write_sheet(path: &Path, report: &Report) -> Result<()> {
-    let rows: Vec<_> = spread(&report.pictures, SHEET_ROWS)
+    sheet::save_png(&sheet::compose(&side_by_side(report, SHEET_ROWS), 384), path)
+}
+
+/// Photo, target and output in each of at most `rows` rows.
+pub(super) fn side_by_side(report: &Report, rows: usize) -> Vec<Vec<RgbImage>> {
+    spread(&report.pictures, rows)
         .map(|Picture { photo, target, output, .. }| vec![photo.clone(), target.clone(), output.clone()])
-        .collect();
-    sheet::save_png(&sheet::compose(&rows, 384), path)
+        .collect()
 }
 
 /// Writes what was measured into the card at `path`.
 pub(super) fn note_on_card(path: &Path, report: &Report) -> Result<()> {
+    change_card(path, |card| card.metrics.extend(report.metrics.clone()))
+}
+
+/// Writes what was measured of its teacher into the card at `path`.
+pub(super) fn note_teacher_on_card(path: &Path, report: &Report) -> Result<()> {
+    change_card(path, |card| {
+        card.teacher.get_or_insert_default().metrics = report.metrics.clone();
+    })
+}
+
+fn change_card(path: &Path, change: impl FnOnce(&mut Card)) -> Result<()> {
     let text = read_text(path)?;
     let mut card = Card::parse(&text).with_context(|| format!("in {}", path.display()))?;
-    card.metrics.extend(report.metrics.clone());
+    change(&mut card);
     write_whole(path, card.to_toml()?.as_bytes())
 }

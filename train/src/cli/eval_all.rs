@@ -7,18 +7,20 @@ use image::{RgbImage, imageops};
 use log::{info, warn};
 use nijigen::style::Card;
 
-use super::eval::{Measuring, note_on_card, spread};
+use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
 use crate::data::{read_text, write_whole};
 use crate::eval::results::{self, Column};
 use crate::eval::{Picture, Report};
-use crate::sheet::encode_jpeg;
+use crate::sheet::{self, encode_jpeg};
 
 /// Pictures of a sheet, so many of them in a row before and after, each so many pixels a side; white between them.
 const SHOWN: usize = 8;
 const IN_A_ROW: u32 = 2;
 const SIDE: u32 = 256;
 const GAP: u32 = 8;
+/// Behind the name of a folder of pairs: those that a teacher repainted.
+const PAINTED: &str = "-painted";
 /// The style on whose pairs the untouched photo and the prototype are measured.
 const COMPARED_ON: &str = "anime";
 
@@ -27,10 +29,15 @@ const COMPARED_ON: &str = "anime";
 ///
 /// # Errors
 /// When there is no style, an input cannot be read or an output cannot be written.
-pub(super) fn run(measuring: &Measuring<'_>, models: &Path, pairs: &Path, prototype: Option<&Path>) -> Result<()> {
+pub(super) fn run(
+    measuring: &Measuring<'_>,
+    models: &Path,
+    pairs_of_all: &Path,
+    prototype: Option<&Path>,
+) -> Result<()> {
     let names = styles(models)?;
-    let mut columns = Vec::new();
-    let compared_on = pairs.join(COMPARED_ON);
+    let (mut columns, mut teachers) = (Vec::new(), Vec::new());
+    let compared_on = pairs_of_all.join(COMPARED_ON);
     if compared_on.is_dir() {
         info!("the photo as it is");
         let report = measuring.untouched(&compared_on)?;
@@ -43,7 +50,8 @@ pub(super) fn run(measuring: &Measuring<'_>, models: &Path, pairs: &Path, protot
     }
     let beside = columns.len();
     for name in names {
-        let pairs = pairs.join(look_of(&name));
+        let card = models.join(format!("{name}.toml"));
+        let pairs = pairs_of_all.join(look_of(&name));
         if !pairs.is_dir() {
             warn!("{name} is left out: there is no folder {} of its pairs", pairs.display());
             continue;
@@ -52,9 +60,18 @@ pub(super) fn run(measuring: &Measuring<'_>, models: &Path, pairs: &Path, protot
         let weights = models.join(format!("{name}.safetensors"));
         let weights = weights.is_file().then_some(weights.as_path());
         let report = measuring.style(&models.join(format!("{name}.onnx")), weights, &pairs)?;
-        note_on_card(&models.join(format!("{name}.toml")), &report)?;
+        note_on_card(&card, &report)?;
         write_whole(&models.join(format!("{name}-sheet.jpg")), &before_and_after(&report.pictures)?)?;
         let Report { metrics, pictures, .. } = report;
+        let painted = pairs_of_all.join(format!("{name}{PAINTED}"));
+        if painted.is_dir() {
+            info!("the teacher of {name}");
+            let report = measuring.teacher(&painted, &pairs)?;
+            note_teacher_on_card(&card, &report)?;
+            let sheet = sheet::compose(&side_by_side(&report, SHOWN), SIDE);
+            write_whole(&models.join(format!("{name}-teacher-sheet.jpg")), &encode_jpeg(&sheet, 90)?)?;
+            teachers.push(Column { name: name.clone(), metrics: report.metrics, pictures: Vec::new() });
+        }
         columns.push(Column { name, metrics, pictures });
     }
     ensure!(
@@ -62,7 +79,7 @@ pub(super) fn run(measuring: &Measuring<'_>, models: &Path, pairs: &Path, protot
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let text = document(&columns, &columns[beside..]);
+    let text = document(&columns, &columns[beside..], &teachers);
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
 }
@@ -111,7 +128,18 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
     imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
 }
 
-fn document(all: &[Column], styles: &[Column]) -> String {
+fn document(all: &[Column], styles: &[Column], teachers: &[Column]) -> String {
+    let teachers = if teachers.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "## Teachers\n\n\
+             What adversarially trained teachers make of the same pictures, against what the painter makes of them; the \
+             styles above are measured against their teachers' pictures. How each was trained is on the style's card.\n\n\
+             {}\n",
+            results::teachers(teachers)
+        )
+    };
     format!(
         "# What the styles are worth\n\n\
          Measured on pictures that no style was trained on (flicker, eyes and mouths: on clips; skin: on all portraits), \
@@ -123,6 +151,7 @@ fn document(all: &[Column], styles: &[Column]) -> String {
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
          been put on one of them, of 255: mean over the held-out pictures.\n\n{}\n\
+         {teachers}\
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),

@@ -7,10 +7,10 @@ use image::RgbImage;
 use nijigen::style::Card;
 
 use super::output;
-use crate::data::{photos, read_file, read_text, sha256};
+use crate::data::{photos, read_file, read_text, sha256, write_whole};
 use crate::device::{Device, default_device};
 use crate::export::{Export, export};
-use crate::weights;
+use crate::{teacher, weights};
 
 /// Options of `export`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,10 @@ pub struct Args {
     /// Write NAME.float.onnx as well, for other runtimes' own quantizers
     #[arg(long)]
     float: bool,
+    /// The run of the teacher that it was distilled from: the card tells of it, its curves are put beside
+    /// (NAME-teacher.png)
+    #[arg(long, value_name = "RUN")]
+    teacher: Option<PathBuf>,
     /// A Python that has onnxruntime and numpy, to check against it as well
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
@@ -59,7 +63,14 @@ pub fn run(args: &Args) -> Result<()> {
     let weights = weights::load(&args.weights)?;
     let weights_sha256 = sha256(&read_file(&args.weights)?);
     let text = read_text(&args.card)?;
-    let card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
+    let mut card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
+    let curves = match &args.teacher {
+        Some(run) => {
+            card.teacher = Some(teacher::record(run)?);
+            Some(read_file(&run.join(teacher::CURVES))?)
+        }
+        None => None,
+    };
     let mut pictures = Vec::new();
     for path in &args.photos {
         pictures.push((path.clone(), photo(path, args.max_side)?));
@@ -78,6 +89,9 @@ pub fn run(args: &Args) -> Result<()> {
         python: args.python.as_deref(),
         device: args.device,
     })?;
+    if let Some(curves) = curves {
+        write_whole(&args.out.join(format!("{}-teacher.png", args.name)), &curves)?;
+    }
     for (runtime, agreement) in agreements {
         output::line(&format!("{runtime} against the reference: {agreement}"))?;
     }

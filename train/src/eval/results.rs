@@ -101,6 +101,30 @@ pub fn measures(columns: &[Column]) -> String {
     text
 }
 
+/// What is told of teachers, against the painter's pictures.
+const OF_TEACHERS: [(&str, &str); 6] = [
+    ("SSIM", "held_out_ssim"),
+    ("PSNR, dB", "held_out_psnr_db"),
+    ("VGG distance, of the photo's", "vgg_student_to_target_over_photo_to_target"),
+    ("line art: F1", "line_art_f1"),
+    ("surfaces: variance, of the photo's", "surfaces_variance_over_photo"),
+    ("left by the best colour filter from the photo, of 255", "left_by_a_colour_filter"),
+];
+
+/// The teachers' pictures against the painter's: a line for each measure, a column for each of `teachers`.
+pub fn teachers(teachers: &[Column]) -> String {
+    let mut text = heading(&[""], teachers);
+    for (title, key) in OF_TEACHERS {
+        let _ = write!(text, "| {title} |");
+        for teacher in teachers {
+            let cell = teacher.metrics.get(key).map_or("–".to_owned(), |value| format!("{value:.3}"));
+            let _ = write!(text, " {cell} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// What becomes of skin, by its tone and by the light that it is seen in: a line for each measure that any of `columns` has.
 pub fn skin(columns: &[Column]) -> String {
     let is_shift = |key: &&String| key.ends_with("_lightness_shift") || key.ends_with("_hue_shift");

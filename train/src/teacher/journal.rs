@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::data::read_text;
 use crate::plots::{Curve, Panel, panels};
+
+/// The figures in a run's folder.
+pub(super) const METRICS: &str = "metrics.csv";
+/// Their curves.
+pub const CURVES: &str = "metrics.png";
 
 /// What stands in a line behind the step.
 const COLUMNS: [&str; 31] = [
@@ -104,6 +110,20 @@ impl Journal {
         Ok(Self { path, entries })
     }
 
+    /// The CSV of a run, to be looked at.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let entries = read_text(path)?.lines().skip(1).filter_map(Entry::parse).collect();
+        Ok(Self { path: path.to_path_buf(), entries })
+    }
+
+    /// The last line.
+    pub fn last(&self) -> Option<&Entry> {
+        self.entries.last()
+    }
+
     /// Adds a line.
     ///
     /// # Errors
@@ -179,6 +199,7 @@ mod tests {
         assert_eq!(resumed.entries, [entry(10), entry(20)]);
         assert_eq!(resumed.entries[1].value("accuracy_real"), Some(0.75));
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+        assert_eq!(Journal::read(&path).unwrap().last(), Some(&entry(20)));
         resumed.plot(&folder.path().join("metrics.png"), 10).unwrap();
         assert_eq!(Journal::open(path, 0).unwrap().entries, []);
     }

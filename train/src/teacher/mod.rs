@@ -11,6 +11,7 @@ mod follower;
 mod journal;
 mod losses;
 pub mod model;
+mod record;
 mod run;
 mod state;
 mod step;
@@ -18,4 +19,6 @@ mod step;
 mod tests;
 
 pub use batches::Material;
+pub use journal::CURVES;
+pub use record::record;
 pub use run::{BURN, Outcome, TEACHER, Teacher, progress_style};

@@ -16,7 +16,7 @@ use super::collapse::{Collapse, Seen};
 use super::config::Config;
 use super::evaluate::{Examples, Measured, spread};
 use super::follower::{Common, Follower, Order};
-use super::journal::{Entry, Journal};
+use super::journal::{CURVES, Entry, Journal, METRICS};
 use super::model::{self, About};
 use super::state::{Progress, Rollback, State};
 use super::step::Step;
@@ -34,6 +34,8 @@ const SHEET_ROWS: usize = 8;
 const SHEET_CELL: u32 = 320;
 /// The file that a run is for.
 pub const TEACHER: &str = "teacher.safetensors";
+/// What a run is, in its folder.
+pub(super) const RUN: &str = "run.toml";
 
 /// A training to run or to go on with.
 #[derive(Debug)]
@@ -191,7 +193,7 @@ impl<B: TrainBackend> Leader<'_, B> {
             references: if config.generator.reference { material.references.iter().collect() } else { Vec::new() },
             vgg: eyes.as_ref().map(|eyes| &eyes.measure),
         };
-        let mut journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
+        let mut journal = Journal::open(teacher.out.join(METRICS), progress.step)?;
         let mut draws = stream(Arc::clone(&material), config.clone(), progress.step);
         let mut validation = None;
         let mut started = Instant::now();
@@ -239,7 +241,7 @@ impl<B: TrainBackend> Leader<'_, B> {
                 teacher.progress.set_message(message(&entry));
                 info!("step {}: {}", progress.step, message(&entry));
                 journal.push(entry)?;
-                journal.plot(&teacher.out.join("metrics.png"), config.warm.steps)?;
+                journal.plot(&teacher.out.join(CURVES), config.warm.steps)?;
                 let rows = examples.rows(&measured);
                 sheet::save_png(
                     &sheet::compose(&rows[..rows.len().min(SHEET_ROWS)], SHEET_CELL),
@@ -265,7 +267,7 @@ impl<B: TrainBackend> Leader<'_, B> {
                     Order::go_back(group)?;
                 }
                 teacher.progress.set_position(progress.step);
-                journal = Journal::open(teacher.out.join("metrics.csv"), progress.step)?;
+                journal = Journal::open(teacher.out.join(METRICS), progress.step)?;
                 draws = stream(Arc::clone(&material), config.clone(), progress.step);
             } else if evaluating || stopping {
                 progress.seconds += started.elapsed().as_secs_f64();
@@ -450,7 +452,7 @@ impl Teacher {
             config: &self.config,
         };
         let text = toml::to_string(&description).context("cannot write down the configuration")?;
-        write_whole(&self.out.join("run.toml"), text.as_bytes())
+        write_whole(&self.out.join(RUN), text.as_bytes())
     }
 }
 

@@ -12,14 +12,14 @@ use super::card::card;
 use super::journal::{Journal, Left, Step};
 use super::plan::Plan;
 use crate::cli::devices::Devices;
-use crate::cli::eval::{Measuring, note_on_card, write_sheet};
+use crate::cli::eval::{Measuring, note_on_card, note_teacher_on_card, write_sheet};
 use crate::cli::{distill, export, paint, prepare, repaint, teacher};
 use crate::data::pairs::{LargestScales, Pair, Split, read_index};
 use crate::data::{read_file, sha256, write_whole};
 use crate::dataset::{Dataset, Kind};
 use crate::distill::WEIGHTS;
 use crate::export::Export;
-use crate::teacher::TEACHER;
+use crate::teacher::{TEACHER, record};
 use crate::weights;
 
 /// What lies where in the run's folder.
@@ -27,6 +27,7 @@ const DATASET: &str = "set.zip";
 const PAIRS: &str = "pairs";
 const TAUGHT: &str = "taught";
 const SHEET: &str = "eval/sheet.png";
+const TEACHER_SHEET: &str = "eval/teacher-sheet.png";
 /// Photos on which the runtimes must agree, and their longer side, pixels.
 const AGREED_ON: usize = 2;
 const AGREED_SIDE: u32 = 512;
@@ -162,12 +163,16 @@ impl Work<'_> {
         let bytes = read_file(&path)?;
         let pairs = read_index(&self.at(PAIRS))?;
         let packed = Dataset::open(&self.at(DATASET))?;
+        let mut card = card(self.plan, &pairs, packed.items(), self.journal.seconds());
+        if self.plan.settings().teacher.is_some() {
+            card.teacher = Some(record(&self.at("teacher"))?);
+        }
         let agreements = crate::export::export(&Export {
             weights: &weights::load(&path)?,
             weights_sha256: sha256(&bytes),
             name,
             folder: &self.at("style"),
-            card: card(self.plan, &pairs, packed.items(), self.journal.seconds()),
+            card,
             photos: &self.agreed_on(&pairs)?,
             float: false,
             python: self.args.python.as_deref(),
@@ -214,9 +219,16 @@ impl Work<'_> {
         }
         write_sheet(&sheet, &report)?;
         note_on_card(&path("toml"), &report)?;
+        if self.plan.settings().teacher.is_some() {
+            let of_teacher = measuring.teacher(&self.at(PAIRS), &self.at(TAUGHT))?;
+            note_teacher_on_card(&path("toml"), &of_teacher)?;
+            write_sheet(&self.at(TEACHER_SHEET), &of_teacher)?;
+        }
         if let Some(l1) = report.metrics.get("held_out_l1") {
             log::info!("held-out L1 {l1:.3} of 255; all figures are in {}", path("toml").display());
         }
-        Ok(vec![format!("style/{name}.toml"), SHEET.into()])
+        let mut left = vec![format!("style/{name}.toml"), SHEET.into()];
+        left.extend(self.plan.settings().teacher.is_some().then(|| TEACHER_SHEET.into()));
+        Ok(left)
     }
 }
