@@ -106,3 +106,74 @@ impl<B: TrainBackend> Follower<B> {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "collective"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use burn::backend::{Autodiff, NdArray};
+
+    use crate::net::parameters::{Named, named};
+    use crate::net::unet::UNet;
+    use crate::teacher::collapse::Collapse;
+    use crate::teacher::config::Config;
+    use crate::teacher::model::Model;
+    use crate::teacher::run::{Fault, NoFault, Outcome, TEACHER, train};
+    use crate::teacher::tests::{Break, Poison, config as with_dropout, figures, teacher};
+
+    type B = Autodiff<NdArray>;
+
+    /// Dropout is drawn anew on each device.
+    fn config(steps: u64) -> Config {
+        let mut config = with_dropout(steps);
+        config.discriminator.dropout = 0.0;
+        config
+    }
+
+    fn run(devices: usize, out: &Path, config: Config, stop: bool, fault: &mut impl Fault) -> Outcome {
+        train::<B, _>(teacher(out, config, stop), &vec![Default::default(); devices], fault).unwrap()
+    }
+
+    fn weights(out: &Path) -> Vec<f32> {
+        let network: UNet<NdArray> = Model::load(&out.join(TEACHER), &Default::default()).unwrap().network;
+        named(&network).into_iter().flat_map(|Named { values, .. }| values).collect()
+    }
+
+    fn distance(a: &[f32], b: &[f32]) -> f32 {
+        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+    }
+
+    #[test]
+    fn a_run_of_two_peers_does_as_one_with_the_whole_batch() {
+        let [begin, one, two] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let mut short = config(6);
+        short.steps = 3;
+        run(1, begin.path(), short, false, &mut NoFault);
+        for (devices, out) in [(1, &one), (2, &two)] {
+            assert!(run(devices, out.path(), config(6), false, &mut NoFault).finished);
+        }
+        let [begin, one, two] = [&begin, &one, &two].map(|out| weights(out.path()));
+        let (apart, moved) = (distance(&one, &two), distance(&begin, &one));
+        assert!(apart < 0.05 * moved, "{apart} apart, {moved} moved");
+    }
+
+    #[test]
+    fn two_peers_go_back_together_and_a_stopped_run_of_theirs_goes_on_as_if_it_had_not_been() {
+        let [whole, parts, back] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let expected = run(2, whole.path(), config(7), false, &mut NoFault);
+        let mut outcome = run(2, parts.path(), config(7), true, &mut NoFault);
+        assert_eq!((outcome.step, outcome.finished), (1, false));
+        while !outcome.finished {
+            outcome = run(2, parts.path(), config(7), true, &mut NoFault);
+        }
+        assert_eq!(outcome.validation, expected.validation);
+        assert_eq!(figures(whole.path()), figures(parts.path()));
+        assert!(weights(whole.path()) == weights(parts.path()));
+        let outcome = run(2, back.path(), config(8), false, &mut Break { at: 5, times: 1, how: Poison });
+        let reasons: Vec<Collapse> = outcome.rollbacks.iter().map(|rollback| rollback.reason).collect();
+        assert_eq!((outcome.step, outcome.finished, reasons), (8, true, vec![Collapse::NotFinite]));
+        assert!(weights(back.path()).iter().all(|value| value.is_finite()));
+    }
+}

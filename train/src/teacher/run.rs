@@ -88,7 +88,7 @@ pub(super) trait Fault {
 }
 
 /// Nothing is broken.
-struct NoFault;
+pub(super) struct NoFault;
 
 impl Fault for NoFault {
     fn strike<B: TrainBackend>(&mut self, _: u64, _: &mut Draw, _: &mut State<B>) {}

@@ -28,7 +28,7 @@ use crate::net::unet::GeneratorShape;
 type B = Autodiff<NdArray>;
 
 /// A run of so many steps, two of them warm, with every loss that needs no features.
-fn config(steps: u64) -> Config {
+pub(super) fn config(steps: u64) -> Config {
     Config {
         seed: 3,
         steps,
@@ -107,7 +107,7 @@ fn art() -> Art {
 }
 
 /// A teacher for ndarray in `out`; with `stop`, for one step.
-fn teacher(out: &Path, config: Config, stop: bool) -> Teacher {
+pub(super) fn teacher(out: &Path, config: Config, stop: bool) -> Teacher {
     Teacher {
         config,
         material: Material { pairs: (0..3).map(pair).collect(), painted: true, art: vec![art()], references: vec![] },
@@ -128,7 +128,7 @@ fn run(task: Teacher) -> anyhow::Result<Outcome> {
 }
 
 /// The journal without what depends on the clock: the last three columns.
-fn figures(folder: &Path) -> Vec<String> {
+pub(super) fn figures(folder: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(folder.join("metrics.csv")).unwrap();
     text.lines().map(|line| line.rsplitn(4, ',').last().unwrap().to_owned()).collect()
 }
@@ -183,14 +183,14 @@ fn every_game_trains_every_part() {
 }
 
 /// Breaks something from `at` on, so many times.
-struct Break<F> {
-    at: u64,
-    times: u32,
-    how: F,
+pub(super) struct Break<F> {
+    pub(super) at: u64,
+    pub(super) times: u32,
+    pub(super) how: F,
 }
 
 /// How something is broken.
-trait How {
+pub(super) trait How {
     fn strike<T: TrainBackend>(&mut self, draw: &mut Draw, state: &mut State<T>);
 }
 
@@ -204,7 +204,7 @@ impl<F: How> Fault for Break<F> {
 }
 
 /// A picture that is no number.
-struct Poison;
+pub(super) struct Poison;
 
 impl How for Poison {
     fn strike<T: TrainBackend>(&mut self, draw: &mut Draw, _: &mut State<T>) {
