@@ -76,6 +76,7 @@ impl Layer {
                     step: CHANNELS,
                     row: 0,
                 },
+                flip: 0,
                 highest: 127.0,
                 shortcut: None,
                 keep: None,

@@ -137,12 +137,14 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let index = if stored.kind == DataType::Uint8 && !is_layer && !is_picture {
             self.take_image(value, quantize, stored)?
         } else {
-            let expected = if is_picture { DataType::Uint8 } else { DataType::Int8 };
-            if stored.kind != expected {
-                let kinds = (stored.kind.as_str_name(), expected.as_str_name());
-                return Err(format!("{} stores {}; {} is what is fused there", called(quantize), kinds.0, kinds.1));
+            let expected: &[DataType] =
+                if is_picture { &[DataType::Uint8] } else { &[DataType::Int8, DataType::Uint8] };
+            if !expected.contains(&stored.kind) {
+                let expected: Vec<_> = expected.iter().map(DataType::as_str_name).collect();
+                let (kind, expected) = (stored.kind.as_str_name(), expected.join(" or "));
+                return Err(format!("{} stores {kind}; {expected} is what is fused there", called(quantize)));
             }
-            self.layer(value, stored.scale, is_picture)?
+            self.layer(value, stored, is_picture)?
         };
         self.depth -= 1;
         self.take(quantize);
@@ -162,7 +164,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
     }
 
     /// A layer and all that it reads; returns its tensor.
-    fn layer(&mut self, value: &'a str, scale: f32, is_last: bool) -> Result<usize, String> {
+    fn layer(&mut self, value: &'a str, stored: Quantization, is_last: bool) -> Result<usize, String> {
         let found = self.find(value, is_last)?;
         let input = self.stored(found.input, false)?;
         let add = found.add.map(|name| self.stored(name, false)).transpose()?;
@@ -190,11 +192,12 @@ impl<'g, 'a> Lowering<'g, 'a> {
             stride,
             depth_to_space: usize::try_from(found.depth_to_space).unwrap_or(0),
             add,
+            eight_bits: stored.kind == DataType::Uint8 && !is_last,
         });
         let weight = weight.values.iter().filter_map(|w| i8::try_from(*w).ok()).collect();
         self.layers.push(QuantizedLayer { weight, bias, weight_scale });
         self.convolutions.push(conv);
-        self.scales.push(scale);
+        self.scales.push(stored.scale);
         Ok(self.layers.len())
     }
 

@@ -2,21 +2,32 @@
 //! Effect Transition"): what comes of it lies between them, and costs what one of them does. They must have grown from the
 //! same weights: of others the same place does another work, and a mean of both does none.
 
-use super::contract::{FloatLayer, FloatNetwork, QuantizedNetwork, weight_limit, weight_scale};
+use super::contract::{FloatLayer, FloatNetwork, QuantizedNetwork, stored_limit, weight_limit, weight_scale};
 
 /// The mean of `parts`, each with its share (above 0; they are brought to a sum of 1): weights are dequantized, averaged
-/// and quantized anew per channel; an activation gets the largest of the parts' ranges.
+/// and quantized anew per channel; an activation gets the largest of the parts' ranges, and eight bits where one of them has
+/// it in so many.
 ///
 /// # Errors
 /// A clause that goes on from "these styles cannot be mixed: ".
 pub(super) fn mix(parts: &[(&QuantizedNetwork, f32)]) -> Result<QuantizedNetwork, String> {
     let [(first, _), rest @ ..] = parts else { return Err("there are none".into()) };
-    if rest.iter().any(|(network, _)| network.topology != first.topology) {
-        return Err("their networks are of different sizes or shapes".into());
+    let mut topology = first.topology.clone();
+    for (network, _) in rest {
+        if network.topology.clone().with_seven_bits() != first.topology.clone().with_seven_bits() {
+            return Err("their networks are of different sizes or shapes".into());
+        }
+        for (layer, other) in topology.layers.iter_mut().zip(&network.topology.layers) {
+            layer.eight_bits |= other.eight_bits;
+        }
     }
     let total: f32 = parts.iter().map(|(_, share)| share).sum();
-    let topology = first.topology.clone();
-    let scale = |tensor: usize| parts.iter().map(|(network, _)| network.scales[tensor]).fold(0.0, f32::max);
+    // In the mixed network's steps.
+    let own_scale = |network: &QuantizedNetwork, tensor: usize| {
+        let steps = |topology| tensor.checked_sub(1).map_or(1, |layer| stored_limit(topology, layer)) as f32;
+        network.scales[tensor] * (steps(&network.topology) / steps(&topology))
+    };
+    let scale = |tensor: usize| parts.iter().map(|(network, _)| own_scale(network, tensor)).fold(0.0, f32::max);
     let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
         let per_channel = shape.in_channels * 9;
         let (mut weight, mut bias) = (vec![0.0; shape.weights()], vec![0.0; shape.out_channels]);
@@ -97,6 +108,33 @@ mod tests {
         assert_eq!(drawn(&mix(&[(&a, 0.3)]).unwrap()), drawn(&a));
         let twice = mix(&[(&a, 0.3), (&a, 0.7)]).unwrap();
         assert!(apart(&drawn(&twice), &drawn(&a)) < 0.5);
+    }
+
+    #[test]
+    fn seven_bits_mix_with_eight() {
+        let (a, b) = kin();
+        let seven = [&a, &b].map(|part| part.quantize().unwrap());
+        let of_seven = mix(&[(&seven[0], 0.6), (&seven[1], 0.4)]).unwrap();
+        let whole = apart(&drawn(&seven[0]), &drawn(&seven[1]));
+        let mut finer = a;
+        finer.topology = finer.topology.with_eight_bits_at_half();
+        let reads_finer = |i: usize| finer.topology.reads_eight_bits(i) && finer.topology.layers[i].input > 0;
+        for (i, layer) in finer.layers.iter_mut().enumerate() {
+            if finer.topology.layers[i].eight_bits {
+                layer.activation_scale *= 127.0 / 255.0;
+            }
+            if reads_finer(i) {
+                layer.weight_scale.iter_mut().for_each(|scale| *scale *= 127.0 / 63.0);
+            }
+        }
+        let (finer, b) = (finer.quantize().unwrap(), b.quantize().unwrap());
+        for parts in [[(&finer, 0.6), (&b, 0.4)], [(&b, 0.4), (&finer, 0.6)]] {
+            let mixed = mix(&parts).unwrap();
+            assert_eq!(mixed.topology, finer.topology);
+            let apart = apart(&drawn(&mixed), &drawn(&of_seven));
+            // Other steps round otherwise.
+            assert!(apart < whole / 3.0, "{apart} of {whole}");
+        }
     }
 
     #[test]

@@ -22,12 +22,23 @@ pub struct LayerShape {
     pub depth_to_space: usize,
     /// The earlier tensor (shortcut or skip) that is added before the ReLU.
     pub add: Option<usize>,
+    /// Whether what it stores takes all eight bits of a byte instead of seven; a picture always does.
+    pub eight_bits: bool,
 }
 
 impl LayerShape {
     /// A layer that only convolves, at stride 1.
     pub const fn convolution(input: usize, in_channels: usize, out_channels: usize) -> Self {
-        Self { input, space_to_depth: 1, in_channels, out_channels, stride: 1, depth_to_space: 1, add: None }
+        Self {
+            input,
+            space_to_depth: 1,
+            in_channels,
+            out_channels,
+            stride: 1,
+            depth_to_space: 1,
+            add: None,
+            eight_bits: false,
+        }
     }
 
     /// Channels of the tensor that the layer stores, after depth-to-space.
@@ -75,7 +86,7 @@ pub struct Topology {
     pub layers: Vec<LayerShape>,
 }
 
-/// The most channels of any tensor: sums of 9 × 1024 products of 7 and 8 bits stay far within an i32.
+/// The most channels of any tensor: sums of 9 × 1024 products of two bytes stay far within an i32.
 const MAX_CHANNELS: usize = 1024;
 /// The most layers, and the coarsest scale (1/64): sanity limits for topologies read from a file.
 const MAX_LAYERS: usize = 256;
@@ -126,6 +137,31 @@ impl Topology {
             last.out_channels = last.out_channels / 3 * 4;
         }
         self
+    }
+
+    /// The same network with eight bits instead of seven for what is stored at half the picture's size. There the
+    /// picture's own detail is carried: with 127 steps its noise, of one step of 255, comes out as one of two, and in
+    /// each of the channels by itself, so that what stands still flickers more.
+    #[must_use]
+    pub fn with_eight_bits_at_half(mut self) -> Self {
+        if let Ok(tensors) = self.tensors() {
+            for (layer, stored) in self.layers.iter_mut().zip(&tensors[1..]) {
+                layer.eight_bits = stored.scale() == 2;
+            }
+        }
+        self
+    }
+
+    /// The same network with seven bits for all that is stored.
+    #[must_use]
+    pub fn with_seven_bits(mut self) -> Self {
+        self.layers.iter_mut().for_each(|layer| layer.eight_bits = false);
+        self
+    }
+
+    /// Whether anything that is stored takes eight bits.
+    pub fn has_eight_bits(&self) -> bool {
+        self.layers.iter().any(|layer| layer.eight_bits)
     }
 
     /// Whether the last layer gives a person mask beside the picture.
@@ -188,9 +224,15 @@ impl Topology {
             .sum()
     }
 
-    /// Whether layer `i` reads the image, whose eight bits confine its weights to ±63.
-    pub fn reads_image(&self, i: usize) -> bool {
-        self.layers[i].input == 0
+    /// Whether layer `i` reads eight bits, the image's or a layer's, which confine its weights to ±63.
+    pub fn reads_eight_bits(&self, i: usize) -> bool {
+        self.has_eight_bits_in(self.layers[i].input)
+    }
+
+    /// Whether tensor `tensor` (0 is the image, `i + 1` the output of layer `i`) takes eight bits. That of the last layer,
+    /// the picture, is not asked for: nothing reads it.
+    pub fn has_eight_bits_in(&self, tensor: usize) -> bool {
+        tensor == 0 || self.layers[tensor - 1].eight_bits
     }
 }
 

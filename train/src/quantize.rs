@@ -3,7 +3,6 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use nijigen::engine::contract::ACTIVATION_LIMIT;
 
 /// `value` as it comes out, the gradient as if it were `x` (straight-through estimator, Bengio et al. 2013).
 pub fn straight_through<B: Backend, const D: usize>(x: Tensor<B, D>, value: Tensor<B, D>) -> Tensor<B, D> {
@@ -11,9 +10,9 @@ pub fn straight_through<B: Backend, const D: usize>(x: Tensor<B, D>, value: Tens
     value.detach() + (x.clone() - x.detach())
 }
 
-/// A stored activation, in steps, ≥ 0 (after its ReLU), on its grid 0 ..= 127; no gradient where it saturates.
-pub fn round_activation<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    let x = x.clamp_max(ACTIVATION_LIMIT as f32);
+/// A stored activation, in steps, ≥ 0 (after its ReLU), on its grid 0 ..= `limit`; no gradient where it saturates.
+pub fn round_activation<B: Backend, const D: usize>(x: Tensor<B, D>, limit: i32) -> Tensor<B, D> {
+    let x = x.clamp_max(limit as f32);
     straight_through(x.clone(), x.detach().round())
 }
 
@@ -23,12 +22,12 @@ pub fn round_picture<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D
     straight_through(x.clone(), x.detach().clamp(0.0, 255.0).round())
 }
 
-/// The step at which `values` (≥ 0) lose least to quantization in the mean square: candidates from the largest value
-/// down to a fifth of it are tried on a histogram.
-pub fn best_activation_scale(values: &[f32]) -> f32 {
+/// The step at which `values` (≥ 0) lose least to quantization, to 0 ..= `limit` steps, in the mean square: candidates from
+/// the largest value down to a fifth of it are tried on a histogram.
+pub fn best_activation_scale(values: &[f32], limit: i32) -> f32 {
     const BINS: usize = 2048;
     const CANDIDATES: usize = 40;
-    let limit = ACTIVATION_LIMIT as f32;
+    let limit = limit as f32;
     let largest = values.iter().fold(0.0_f32, |m, &v| m.max(v));
     if largest <= 0.0 {
         return 1.0 / limit;
@@ -69,7 +68,7 @@ mod tests {
     fn activations_round_to_even_saturate_at_127_steps_and_stop_the_gradient_there() {
         let device = Default::default();
         let x = Tensor::<B, 1>::from_data([0.0, 2.6, 2.5, 120.0, 500.0], &device).require_grad();
-        let rounded = round_activation(x.clone());
+        let rounded = round_activation(x.clone(), 127);
         assert_eq!(rounded.to_data().iter::<f32>().collect::<Vec<_>>(), [0.0, 3.0, 2.0, 120.0, 127.0]);
         let gradients = rounded.sum().backward();
         let gradient: Vec<f32> = x.grad(&gradients).map(|g| g.to_data().iter().collect()).unwrap_or_default();
@@ -90,9 +89,9 @@ mod tests {
     #[test]
     fn a_lone_outlier_does_not_spend_the_range() {
         let mut values: Vec<f32> = (0..1_000_000).map(|i| (i % 1000) as f32 / 1000.0).collect();
-        let even = best_activation_scale(&values);
+        let even = best_activation_scale(&values, 127);
         assert!((even * 127.0 - 1.0).abs() < 0.02, "{even}");
         values.push(4.0);
-        assert!(best_activation_scale(&values) * 127.0 < 2.0);
+        assert!(best_activation_scale(&values, 127) * 127.0 < 2.0);
     }
 }

@@ -7,12 +7,17 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
+use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, stored_limit, weight_limit, weight_scale};
 use nijigen::engine::topology::Topology;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::data::sha256;
 use crate::distill::config::StudentName;
+
+/// In the metadata: which stored activations take eight bits.
+const EIGHT_BITS: &str = "eight_bits";
+/// Those at half the picture's size.
+const AT_HALF: &str = "half";
 
 /// A network with the name of its size and the step at which training left it.
 #[derive(Debug, Clone)]
@@ -32,6 +37,22 @@ impl Weights {
     /// What styles that are trained from these weights, which lie in a file of this content, have for their base.
     pub fn as_base(&self, file: &[u8]) -> String {
         self.base.clone().unwrap_or_else(|| sha256(file))
+    }
+
+    /// The same network with [eight bits at half the picture's size](Topology::with_eight_bits_at_half), and the same
+    /// ranges; unchanged where it has them.
+    #[must_use]
+    pub fn with_eight_bits(mut self) -> Self {
+        if !self.network.topology.has_eight_bits() {
+            let topology = self.network.topology.clone().with_eight_bits_at_half();
+            let scales = self.network.activation_scales().into_iter().enumerate().map(|(i, scale)| {
+                let limits = [&self.network.topology, &topology].map(|topology| stored_limit(topology, i) as f32);
+                scale * (limits[0] / limits[1])
+            });
+            let values = self.network.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone()));
+            self.network = network(topology.clone(), values.collect(), &scales.collect::<Vec<_>>());
+        }
+        self
     }
 
     /// The same network with the person mask as a fourth output channel, which is undecided everywhere (one half) until
@@ -76,6 +97,9 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     let mut metadata =
         HashMap::from([("size".to_owned(), weights.size.to_string()), ("step".to_owned(), weights.step.to_string())]);
     metadata.extend(weights.base.clone().map(|base| ("base".to_owned(), base)));
+    if weights.network.topology.has_eight_bits() {
+        metadata.insert(EIGHT_BITS.to_owned(), AT_HALF.to_owned());
+    }
     write(path, &arrays, Dtype::F32, metadata)
 }
 
@@ -143,16 +167,29 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
         Ok(values)
     };
     let mut topology = Topology::two_scale(size.into());
+    match metadata.get(EIGHT_BITS).map(String::as_str) {
+        None => {}
+        Some(AT_HALF) => topology = topology.with_eight_bits_at_half(),
+        Some(other) => bail!("it stores eight bits '{other}', which this version does not know"),
+    }
     let last = format!("layer{:02}.bias", topology.layers.len() - 1);
     let masked = topology.clone().with_person_mask();
     if tensors.tensor(&last)?.shape() == [masked.layers[masked.layers.len() - 1].out_channels] {
         topology = masked;
     }
     let scales = values("activation_scales", topology.layers.len())?;
-    let mut layers = Vec::new();
-    for (i, shape) in topology.layers.iter().enumerate() {
+    let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
         let weight = values(&format!("layer{i:02}.weight"), shape.weights())?;
-        let bias = values(&format!("layer{i:02}.bias"), shape.out_channels)?;
+        Ok((weight, values(&format!("layer{i:02}.bias"), shape.out_channels)?))
+    });
+    let layers = layers.collect::<Result<_>>()?;
+    let base = metadata.get("base").cloned();
+    Ok(Weights { size, step, base, network: network(topology, layers, &scales) })
+}
+
+/// A network of these weights and biases, the weights' steps such that they use their whole range.
+fn network(topology: Topology, layers: Vec<(Vec<f32>, Vec<f32>)>, scales: &[f32]) -> FloatNetwork {
+    let layers = topology.layers.iter().zip(layers).enumerate().map(|(i, (shape, (weight, bias)))| {
         let input_scale = if shape.input == 0 { IMAGE_SCALE } else { scales[shape.input - 1] };
         let limit = weight_limit(&topology, i);
         let steps = weight
@@ -160,10 +197,10 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
             .zip(&bias)
             .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
             .collect();
-        layers.push(FloatLayer { weight, bias, weight_scale: steps, activation_scale: scales[i] });
-    }
-    let base = metadata.get("base").cloned();
-    Ok(Weights { size, step, base, network: FloatNetwork { topology, layers } })
+        FloatLayer { weight, bias, weight_scale: steps, activation_scale: scales[i] }
+    });
+    let layers = layers.collect();
+    FloatNetwork { topology, layers }
 }
 
 #[cfg(test)]
@@ -209,6 +246,33 @@ mod tests {
             assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
         }
         assert!(after.network.quantize().is_ok());
+    }
+
+    #[test]
+    fn in_eight_bits_ranges_stay_and_steps_are_finer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let seven = weights();
+        save(&path, &seven.clone().with_eight_bits()).unwrap();
+        let eight = load(&path).unwrap();
+        assert!(eight.network.topology.has_eight_bits() && !load_seven(&path, &seven).has_eight_bits());
+        let ranges = |weights: &Weights| -> Vec<f32> {
+            let topology = &weights.network.topology;
+            let scales = weights.network.activation_scales().into_iter().enumerate();
+            scales.map(|(i, scale)| scale * stored_limit(topology, i) as f32).collect()
+        };
+        assert!(ranges(&eight).iter().zip(ranges(&seven)).all(|(a, b)| (a / b - 1.0).abs() < 1e-5));
+        let scales = |weights: &Weights| weights.network.activation_scales();
+        let finer = scales(&eight).iter().zip(scales(&seven)).filter(|(eight, seven)| *eight < seven).count();
+        assert_eq!(finer, 3);
+        assert_eq!(eight.clone().with_eight_bits().network, eight.network);
+        eight.network.quantize().unwrap().check().unwrap();
+    }
+
+    /// The topology of `weights` saved and read again.
+    fn load_seven(path: &Path, weights: &Weights) -> Topology {
+        save(path, weights).unwrap();
+        load(path).unwrap().network.topology
     }
 
     #[test]

@@ -4,13 +4,15 @@
 //! - The image enters as **u8**, scale 1/255, zero point 0; weights of a layer that reads it lie within ±63, so that
 //!   two products of 255 and a weight fit 16 bits. All other weights lie within ±127, symmetric, one scale per output
 //!   channel.
-//! - A stored activation is quantized only after its ReLU, to **int8** with zero point 0: it saturates at 127. Nothing
-//!   is quantized between a convolution, the depth-to-space behind it, the addition and the ReLU.
+//! - A stored activation is quantized only after its ReLU, to **int8** with zero point 0: it saturates at 127. Where a
+//!   layer [takes eight bits](crate::engine::topology::LayerShape::eight_bits) it is **u8**: it saturates at 255, and weights of a layer that
+//!   reads it lie within ±63. Nothing is quantized between a convolution, the depth-to-space behind it, the addition and
+//!   the ReLU.
 //! - Biases are i32 at input scale × weight scale.
 //! - The output is **u8**, scale 1/255.
 //! - Weights: q = round half to even(w / scale), clamped.
 //! - A layer's epilogue, in f32 without fused multiply-add and in units of the stored tensor's step:
-//!   `acc·m[oc]`, `+ b[oc]`, `+ shortcut·r`, `max 0`, round half to even, `min 127` (255 at the output), where
+//!   `acc·m[oc]`, `+ b[oc]`, `+ shortcut·r`, `max 0`, round half to even, `min 127` (255 in eight bits), where
 //!   `m = s_in·s_w/s_out`, `b = bias·m` (the i32 bias as f32, multiplied once at load) and `r = s_shortcut/s_out`;
 //!   `m` and `r` are computed in f64 from the f32 scales and rounded once.
 //! - Space-to-depth and depth-to-space are in DCR order: channel = (dy·2 + dx)·C + c.
@@ -25,12 +27,10 @@ mod random;
 use crate::engine::topology::Topology;
 use crate::error::{Error, Result};
 
-/// Weights of a layer that reads another layer's output lie within ± this.
+/// Weights of a layer that reads seven bits lie within ± this.
 pub const WEIGHT_LIMIT: i32 = 127;
-/// Weights of a layer that reads the image lie within ± this.
-pub const IMAGE_WEIGHT_LIMIT: i32 = 63;
-/// Stored activations lie within 0 ..= this.
-pub const ACTIVATION_LIMIT: i32 = 127;
+/// Weights of a layer that reads eight bits, for instance the image, lie within ± this.
+pub const EIGHT_BIT_WEIGHT_LIMIT: i32 = 63;
 /// The scale of the image, in and out.
 pub const IMAGE_SCALE: f32 = 1.0 / 255.0;
 /// A quantized bias lies within ± this, which leaves the accumulator room for the products.
@@ -45,7 +45,7 @@ pub struct FloatLayer {
     pub bias: Vec<f32>,
     /// The step of the quantized weights, one per output channel, > 0; see [`weight_scale`].
     pub weight_scale: Vec<f32>,
-    /// The step of what the layer stores (its largest value / 127), > 0. The last layer's is not read: it is 1/255.
+    /// The step of what the layer stores (its largest value / [`stored_limit`]), > 0. The last layer's is not read: it is 1/255.
     pub activation_scale: f32,
 }
 
@@ -61,7 +61,7 @@ pub struct FloatNetwork {
 /// One layer in integers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedLayer {
-    /// `[out][in][3][3]`, within ±127, or ±63 where the layer reads the image.
+    /// `[out][in][3][3]`, within ±127, or ±63 where the layer reads eight bits.
     pub weight: Vec<i8>,
     /// One per output channel, in steps of input scale × weight scale.
     pub bias: Vec<i32>,
@@ -89,13 +89,18 @@ pub struct Epilogue {
     pub bias: Vec<f32>,
     /// s_shortcut/s_out; 0 where nothing is added.
     pub shortcut: f32,
-    /// 127, or 255 at the output.
+    /// 127, or 255 in eight bits and at the output.
     pub highest: f32,
 }
 
 /// The largest weight, in steps, of layer `layer`.
 pub fn weight_limit(topology: &Topology, layer: usize) -> i32 {
-    if topology.reads_image(layer) { IMAGE_WEIGHT_LIMIT } else { WEIGHT_LIMIT }
+    if topology.reads_eight_bits(layer) { EIGHT_BIT_WEIGHT_LIMIT } else { WEIGHT_LIMIT }
+}
+
+/// The largest value, in steps, that layer `layer` stores; its least is 0. 255 for the picture.
+pub fn stored_limit(topology: &Topology, layer: usize) -> i32 {
+    if layer + 1 == topology.layers.len() || topology.layers[layer].eight_bits { 255 } else { 127 }
 }
 
 /// The step at which the weights of one output channel use the whole range: largest magnitude / `limit`.
@@ -248,10 +253,12 @@ impl QuantizedNetwork {
             return Err("has more or fewer weights, biases or scales than its shape".into());
         }
         let limit = weight_limit(&self.topology, i);
-        // Two products with bytes of the image must fit 16 bits; with activations those of -128 do as well.
-        let least = if self.topology.reads_image(i) { -limit } else { i32::from(i8::MIN) };
+        // Two products with eight bits must fit 16; with seven those of -128 do as well.
+        let least = if self.topology.reads_eight_bits(i) { -limit } else { i32::from(i8::MIN) };
         if let Some(weight) = layer.weight.iter().find(|weight| !(least..=limit).contains(&i32::from(**weight))) {
-            return Err(format!("has a weight of {weight}; where the image is read {limit} is the most"));
+            return Err(format!(
+                "has a weight of {weight}; where eight bits are read, as those of the image, {limit} is the most"
+            ));
         }
         if let Some(bias) = layer.bias.iter().find(|bias| bias.unsigned_abs() > BIAS_LIMIT.unsigned_abs()) {
             return Err(format!("has a bias of {bias}, beyond {BIAS_LIMIT}"));
@@ -271,12 +278,11 @@ impl QuantizedNetwork {
         let input_scale = f64::from(self.scales[shape.input]);
         let multiplier: Vec<f32> =
             quantized.weight_scale.iter().map(|s| (input_scale * f64::from(*s) / output_scale) as f32).collect();
-        let last = layer + 1 == self.layers.len();
         Epilogue {
             bias: quantized.bias.iter().zip(&multiplier).map(|(b, m)| *b as f32 * m).collect(),
             multiplier,
             shortcut: shape.add.map_or(0.0, |a| (f64::from(self.scales[a]) / output_scale) as f32),
-            highest: if last { 255.0 } else { ACTIVATION_LIMIT as f32 },
+            highest: stored_limit(&self.topology, layer) as f32,
         }
     }
 

@@ -22,7 +22,7 @@ const IR_VERSION: i64 = 7;
 
 pub(super) fn qdq(net: &QuantizedNetwork) -> Vec<u8> {
     let mut graph = Graph::default();
-    let input = graph.quantize("image", "input".into(), net.scales[0], Stored::Image);
+    let input = graph.quantize("image", "input".into(), net.scales[0], Stored::EightBits);
     let last = net.layers.len() - 1;
     let end = graph.layers(
         &net.topology,
@@ -48,7 +48,8 @@ pub(super) fn qdq(net: &QuantizedNetwork) -> Vec<u8> {
             graph.conv(&name, shape, x, weight, bias)
         },
         |graph, i, x| {
-            let stored = if i == last { Stored::Image } else { Stored::Activation };
+            let eight_bits = i == last || net.topology.layers[i].eight_bits;
+            let stored = if eight_bits { Stored::EightBits } else { Stored::SevenBits };
             graph.quantize(&layer_name(i), x, net.scales[i + 1], stored)
         },
     );
@@ -84,9 +85,9 @@ fn layer_name(i: usize) -> String {
 /// Which integers a tensor is stored in.
 enum Stored {
     /// u8
-    Image,
+    EightBits,
     /// i8, of which ReLU leaves 0..=127
-    Activation,
+    SevenBits,
 }
 
 /// A graph being written; tensors are named after the node that makes them.
@@ -145,8 +146,8 @@ impl Graph {
     /// `QuantizeLinear` and `DequantizeLinear` with one scale and zero point 0; returns the tensor in floats again.
     fn quantize(&mut self, name: &str, x: String, scale: f32, stored: Stored) -> String {
         let kind = match stored {
-            Stored::Image => DataType::Uint8,
-            Stored::Activation => DataType::Int8,
+            Stored::EightBits => DataType::Uint8,
+            Stored::SevenBits => DataType::Int8,
         };
         let scale = self.constant(format!("{name}.scale"), tensor(DataType::Float, &[], float_bytes(&[scale])));
         let zero = self.constant(format!("{name}.zero_point"), tensor(kind, &[], vec![0]));

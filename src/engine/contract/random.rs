@@ -1,6 +1,6 @@
 //! Networks with made-up weights, for tests and for measuring speed.
 
-use super::{FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
+use super::{FloatLayer, FloatNetwork, IMAGE_SCALE, stored_limit, weight_limit, weight_scale};
 use crate::engine::topology::Topology;
 
 impl FloatNetwork {
@@ -10,7 +10,8 @@ impl FloatNetwork {
         let mut random = SplitMix(seed);
         let activation_scale = 1.5 / 127.0;
         let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
-            let input_scale = if shape.input == 0 { IMAGE_SCALE } else { activation_scale };
+            let stored_scale = |layer: usize| activation_scale * 127.0 / stored_limit(&topology, layer) as f32;
+            let input_scale = if shape.input == 0 { IMAGE_SCALE } else { stored_scale(shape.input - 1) };
             // Shortcuts bring their own range, and much on top of it would run away layer by layer.
             let gain = if shape.add.is_some() { 0.3 } else { 1.0 };
             let spread = gain * (1.0 / (shape.in_channels as f32 * 9.0)).sqrt();
@@ -22,7 +23,7 @@ impl FloatNetwork {
                 .zip(&bias)
                 .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
                 .collect();
-            FloatLayer { weight, bias, weight_scale, activation_scale }
+            FloatLayer { weight, bias, weight_scale, activation_scale: stored_scale(i) }
         });
         let layers = layers.collect();
         Self { topology, layers }

@@ -63,6 +63,7 @@ fn tract_agrees_with_the_reference() {
     for seed in 0..12_u32 {
         let channels = |step: u32, most: u32| 1 + (seed * step % most) as usize;
         let topology = Topology::two_scale_with(channels(3, 8), channels(5, 11), channels(7, 11));
+        let topology = if seed % 2 == 0 { topology } else { topology.with_eight_bits_at_half() };
         let net = FloatNetwork::random(topology, seed.into()).quantize().unwrap();
         let size = Size::new(8 * (1 + seed * 5 % 8), 8 * (1 + seed * 3 % 8));
         let pixels = noise(size, seed.into());
@@ -146,14 +147,20 @@ fn a_change_reaches_as_far_as_the_halo_and_no_further() {
 
 #[test]
 fn weights_stay_within_their_limits() {
-    let mut net = FloatNetwork::random(Topology::two_scale_with(4, 4, 4), 9);
-    for layer in &mut net.layers {
-        layer.weight_scale.iter_mut().for_each(|s| *s /= 3.0);
-    }
-    let quantized = net.quantize().unwrap();
-    let largest = |i: usize| quantized.layers[i].weight.iter().map(|w| i32::from(*w).abs()).max().unwrap();
-    assert_eq!(largest(0), IMAGE_WEIGHT_LIMIT);
-    assert!((1..quantized.layers.len()).all(|i| largest(i) == WEIGHT_LIMIT));
+    let largest = |topology: Topology| -> Vec<i32> {
+        let mut net = FloatNetwork::random(topology, 9);
+        for layer in &mut net.layers {
+            layer.weight_scale.iter_mut().for_each(|s| *s /= 3.0);
+        }
+        let layers = net.quantize().unwrap().layers;
+        layers.iter().map(|layer| layer.weight.iter().map(|w| i32::from(*w).abs()).max().unwrap()).collect()
+    };
+    let seven = largest(Topology::two_scale_with(4, 4, 4));
+    assert!(seven[0] == EIGHT_BIT_WEIGHT_LIMIT && seven[1..].iter().all(|largest| *largest == WEIGHT_LIMIT));
+    let eight = largest(Topology::two_scale_with(4, 4, 4).with_eight_bits_at_half());
+    // The image's reader, and those of what the first layer, the one before the last two and the next to last store.
+    let confined: Vec<usize> = (0..eight.len()).filter(|i| eight[*i] == EIGHT_BIT_WEIGHT_LIMIT).collect();
+    assert_eq!(confined, [0, 1, 13, 14]);
 }
 
 #[test]

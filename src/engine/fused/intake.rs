@@ -9,13 +9,13 @@ use crate::frame::Size;
 const PIXEL: usize = 3;
 
 /// Takes the pixels of `frame` (RGB, `size`) that may have changed, marks those that did, and pads right and below with
-/// the edge pixels. `flip` is xored with every byte.
-pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>, flip: u8) {
+/// the edge pixels.
+pub(super) fn take(image: &mut Tensor, frame: &[u8], size: Size, changed: Changed<'_>) {
     image.clear();
     if matches!(changed, Changed::Blocks(mask) | Changed::Only(mask) if !mask.any()) {
         return;
     }
-    let (layout, bit_layout) = (image.layout, image.bit_layout);
+    let (layout, bit_layout, flip) = (image.layout, image.bit_layout, image.flip);
     let (width, height) = (size.width as usize, size.height as usize);
     let (data, bits) = image.rows_mut();
     let rows = data.chunks_exact_mut(layout.pitch()).zip(bits.chunks_exact_mut(bit_layout.pitch()));

@@ -21,6 +21,7 @@ pub(super) struct LayerRun<'a> {
     /// Positions in a row of the convolution.
     pub(super) columns: usize,
     pub(super) output_layout: Layout,
+    pub(super) output_flip: u8,
     pub(super) bit_layout: BitLayout,
     /// Whether it is the last layer.
     pub(super) is_picture: bool,
@@ -193,6 +194,7 @@ impl LayerRun<'_> {
             for packed in &self.packed.groups {
                 let shortcut = self.shortcut.map(|shortcut| Shortcut {
                     data: &shortcut.data,
+                    flip: shortcut.flip,
                     places: self.places(
                         packed,
                         run,
@@ -234,15 +236,15 @@ impl LayerRun<'_> {
             positions: run.positions,
         };
         if let Some(shortcut) = self.shortcut {
-            let flip = if self.shape.add == Some(0) { self.isa.image_flip() } else { 0 };
             for r in 0..run.rows {
-                picture::gather(&mut added[r * row..][..row], stride, shortcut, flip, place(r));
+                picture::gather(&mut added[r * row..][..row], stride, shortcut, place(r));
             }
         }
         for packed in &self.packed.groups {
             let at = std::array::from_fn(|v| (packed.first + v) * LANES);
             let places = Places { at, step: stride, row };
-            let shortcut = self.shortcut.map(|_| Shortcut { data: &added, places, scale: self.packed.shortcut });
+            let shortcut =
+                self.shortcut.map(|_| Shortcut { data: &added, flip: 0, places, scale: self.packed.shortcut });
             self.run_kernel(packed, run, Output { data: &mut drawn, places }, shortcut, None);
         }
         let pitch = self.output_layout.pitch();
@@ -290,6 +292,7 @@ impl LayerRun<'_> {
             positions: run.positions,
             output: output.data,
             places: output.places,
+            flip: self.output_flip,
             highest: self.packed.highest,
             shortcut,
             keep,

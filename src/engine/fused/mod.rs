@@ -75,7 +75,7 @@ impl FusedGenerator {
 
     /// Stylizes `frame` (RGB, `size.rgb_len()` bytes) into `out` (same length), computing only what follows from the
     /// parts that `changed` names; with [`Changed::Only`] the rest of `out` stays as it is. A value that differs from the
-    /// one kept by no more than `dead_zone` steps (of 127) stays as it is; with 0 the result is that of a whole run on the
+    /// one kept by no more than `dead_zone` steps (of 127; of 255 twice as many) stays as it is; with 0 the result is that of a whole run on the
     /// pixels taken so far. Returns the multiply-accumulates that were computed.
     ///
     /// What is kept belongs to the size: the first frame of each is computed whole. So is a frame with a smaller dead

@@ -69,7 +69,7 @@ pub(super) fn pack(
         let ic = (row % block * block + column % block) * input_channels + c;
         quantized.weight[(oc * shape.in_channels + ic) * 9 + tap]
     };
-    let flip = if shape.input == 0 { i32::from(isa.image_flip()) } else { 0 };
+    let flip = if net.topology.reads_eight_bits(layer) { i32::from(isa.eight_bit_flip()) } else { 0 };
     let lanes = lanes(shape.out_channels, shape.depth_to_space, layer + 1 == net.layers.len());
     let vectors: Vec<&[Option<usize>]> = lanes.chunks_exact(LANES).collect();
     let mut first = 0;

@@ -46,14 +46,14 @@ fn copy_runs<'a, const BYTES: usize>(row: &mut [u8], from: impl Iterator<Item = 
     }
 }
 
-/// The reverse, for what is added to the last layer: gathers from a stored tensor, each byte xored with `flip`.
-pub(super) fn gather(run: &mut [u8], stride: usize, tensor: &Tensor, flip: u8, place: Place) {
+/// The reverse, for what is added to the last layer: gathers from a stored tensor.
+pub(super) fn gather(run: &mut [u8], stride: usize, tensor: &Tensor, place: Place) {
     for (p, position) in run.chunks_exact_mut(stride).take(place.positions).enumerate() {
         for (dy, dx) in (0..place.block).flat_map(|dy| (0..place.block).map(move |dx| (dy, dx))) {
             let at = tensor.layout.at((place.x + p) * place.block + dx, place.y * place.block + dy);
             let to = (dy * place.block + dx) * place.channels;
             for c in 0..place.channels {
-                position[to + c] = tensor.data[at + c] ^ flip;
+                position[to + c] = tensor.data[at + c] ^ tensor.flip;
             }
         }
     }

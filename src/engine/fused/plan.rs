@@ -80,7 +80,8 @@ impl Plan {
                 _ if i == last => (shape.channels, 0),
                 _ => (padded_channels(shape.channels), border),
             };
-            Tensor::new(Layout { width, height, channels, border }, if i == 0 { isa.image_flip() } else { 0 })
+            let flipped = i != last && network.topology.has_eight_bits_in(i);
+            Tensor::new(Layout { width, height, channels, border }, if flipped { isa.eight_bit_flip() } else { 0 })
         });
         let tensors: Vec<_> = tensors.collect();
         let layers = network.topology.layers.iter().zip(&tensors[1..]).map(|(layer, output)| {
@@ -108,7 +109,7 @@ impl Plan {
     /// Takes in what changed in `frame`. Returns how it is to be computed.
     pub(super) fn take(&mut self, frame: &[u8], changed: Changed<'_>, dead_zone: u8) -> Pass {
         let changed = if self.next == Next::Whole { Changed::Whole } else { changed };
-        intake::take(&mut self.tensors[0], frame, self.size, changed, self.isa.image_flip());
+        intake::take(&mut self.tensors[0], frame, self.size, changed);
         if let Changed::Only(mask) = changed {
             self.only.copy_from(mask);
             self.next = Next::Only;
@@ -155,13 +156,17 @@ impl Plan {
             shortcut,
             columns: planned.columns,
             output_layout: output.layout,
+            output_flip: output.flip,
             bit_layout: output.bit_layout,
             is_picture: i + 1 == network.packed.len(),
             extent: match pass {
                 Pass::Whole => Extent::Whole,
                 // The picture is exact: nothing is computed from it that a small change could spare.
                 Pass::Following(_) if i + 1 == network.packed.len() => Extent::Following(0),
-                Pass::Following(dead_zone) => Extent::Following(dead_zone),
+                // In eight bits steps are half as large.
+                Pass::Following(dead_zone) => {
+                    Extent::Following(if shape.eight_bits { dead_zone.saturating_mul(2) } else { dead_zone })
+                }
                 Pass::Only => Extent::Within(&self.only, padded_width / planned.columns),
             },
         };

@@ -5,6 +5,8 @@ use super::layout::{BitLayout, Layout};
 /// A stored tensor.
 pub(super) struct Tensor {
     pub(super) layout: Layout,
+    /// What its bytes are xored with.
+    pub(super) flip: u8,
     pub(super) data: Vec<u8>,
     pub(super) bit_layout: BitLayout,
     /// A bit for each position: whether it changed in this frame.
@@ -14,10 +16,10 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
-    /// All `fill`, borders included.
-    pub(super) fn new(layout: Layout, fill: u8) -> Self {
+    /// All nought, borders included.
+    pub(super) fn new(layout: Layout, flip: u8) -> Self {
         let bit_layout = BitLayout::of(&layout);
-        Self { layout, data: vec![fill; layout.len()], bit_layout, bits: vec![0; bit_layout.len()], any: false }
+        Self { layout, flip, data: vec![flip; layout.len()], bit_layout, bits: vec![0; bit_layout.len()], any: false }
     }
 
     /// Takes all bits back.

@@ -43,6 +43,7 @@ unsafe fn finish(group: &Group, span: &mut Span<'_>, row: usize, first: usize, v
         (quarters(multiplier), quarters(bias))
     };
     let highest = vdupq_n_u8(span.highest as u8);
+    let flip = vdupq_n_u8(span.flip);
     // 2²³, and the upper half of its bits.
     let (shift, upper) = (vdupq_n_f32(8_388_608.0), vdupq_n_u16(0x4b00));
     for (position, sums) in (first..span.positions).zip(sums) {
@@ -56,6 +57,7 @@ unsafe fn finish(group: &Group, span: &mut Span<'_>, row: usize, first: usize, v
             }
             if let Some(shortcut) = &span.shortcut {
                 let bytes = vld1q_u8(shortcut.data.as_ptr().add(place(&shortcut.places)));
+                let bytes = veorq_u8(bytes, vdupq_n_u8(shortcut.flip));
                 // Behind the upper half of 2²³ a byte makes the number 2²³ more than it is; a conversion takes longer.
                 let (low, high) = (vzip1q_u8(bytes, vdupq_n_u8(0)), vzip2q_u8(bytes, vdupq_n_u8(0)));
                 let (low, high) = (vreinterpretq_u16_u8(low), vreinterpretq_u16_u8(high));
@@ -73,11 +75,11 @@ unsafe fn finish(group: &Group, span: &mut Span<'_>, row: usize, first: usize, v
             let bytes = vminq_u8(vqmovn_high_u16(vqmovn_u16(low), high), highest);
             let to = span.output.as_mut_ptr().add(place(&span.places));
             match &mut span.keep {
-                None => vst1q_u8(to, bytes),
+                None => vst1q_u8(to, veorq_u8(bytes, flip)),
                 Some(keep) => {
-                    let kept = vld1q_u8(to);
+                    let kept = veorq_u8(vld1q_u8(to), flip);
                     let differs = vcgtq_u8(vabdq_u8(bytes, kept), vdupq_n_u8(keep.dead_zone));
-                    vst1q_u8(to, vbslq_u8(differs, bytes, kept));
+                    vst1q_u8(to, veorq_u8(vbslq_u8(differs, bytes, kept), flip));
                     let changed = u8::from(vmaxvq_u8(differs) != 0);
                     keep.changed[row * keep.row + position / TILE] |= changed << (position % TILE);
                 }

@@ -126,9 +126,9 @@ impl Isa {
         vectors == 1 || matches!(self, Self::Scalar | Self::Amx)
     }
 
-    /// What a byte of the image is xored with when it is stored. Arm multiplies signed bytes only: it stores
-    /// pixel − 128, and its sums begin at 128·Σw.
-    pub fn image_flip(self) -> u8 {
+    /// What a byte of a tensor of eight bits, for instance the image, is xored with when it is stored. Arm multiplies
+    /// signed bytes only: it stores what is less by 128, and its sums begin at 128·Σw.
+    pub fn eight_bit_flip(self) -> u8 {
         match self {
             Self::Neon | Self::NeonDot => 0x80,
             _ => 0,
@@ -215,6 +215,8 @@ pub struct Places {
 pub struct Shortcut<'a> {
     /// The tensor that holds it.
     pub data: &'a [u8],
+    /// What its bytes are xored with; 0 or [`Isa::eight_bit_flip`].
+    pub flip: u8,
     /// Where in `data`.
     pub places: Places,
     /// Its factor.
@@ -250,7 +252,9 @@ pub struct Span<'a> {
     pub output: &'a mut [u8],
     /// Where in `output`.
     pub places: Places,
-    /// The largest value that is stored: 127, or 255 for the picture.
+    /// What the results are xored with; 0 or [`Isa::eight_bit_flip`].
+    pub flip: u8,
+    /// The largest value that is stored: 127, or 255 in eight bits.
     pub highest: f32,
     /// What is added.
     pub shortcut: Option<Shortcut<'a>>,
@@ -321,6 +325,8 @@ fn check(isa: Isa, group: &Group, span: &Span<'_>) {
         span.places.end(vectors, span.rows, span.positions) <= span.output.len(),
         "a span writes beyond its output"
     );
+    let flips = [span.flip, span.shortcut.as_ref().map_or(0, |shortcut| shortcut.flip)];
+    assert!(flips.iter().all(|flip| *flip == 0 || *flip == isa.eight_bit_flip()), "{isa} does not store bytes so");
     if let Some(shortcut) = &span.shortcut {
         let end = shortcut.places.end(vectors, span.rows, span.positions);
         assert!(end <= shortcut.data.len(), "a span reads beyond its shortcut");

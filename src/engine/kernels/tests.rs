@@ -45,13 +45,15 @@ struct Case {
     shortcut: Option<(Vec<u8>, f32)>,
     dead_zone: Option<u8>,
     highest: f32,
+    /// Of the shortcut, and of the output.
+    flips: [u8; 2],
 }
 
 impl Case {
-    /// `reads_image`: bytes up to 255 and weights within ±63; else bytes up to 127 and weights within ±127.
-    fn new(seed: u64, vectors: usize, reads_image: bool, keep: bool) -> Self {
+    /// `reads_eight_bits`: bytes up to 255 and weights within ±63; else bytes up to 127 and weights within ±127.
+    fn new(seed: u64, vectors: usize, reads_eight_bits: bool, keep: bool) -> Self {
         let mut n = Numbers(seed);
-        let (byte_limit, weight_limit) = if reads_image { (256, 63) } else { (128, 127) };
+        let (byte_limit, weight_limit) = if reads_eight_bits { (256, 63) } else { (128, 127) };
         // Extremes more often than chance would have them.
         let byte = |n: &mut Numbers| if n.below(4) == 0 { (byte_limit - 1) as u8 } else { n.below(byte_limit) as u8 };
         let weight = |n: &mut Numbers| match n.below(4) {
@@ -80,10 +82,13 @@ impl Case {
         let bytes = 3 + rows * places.row + step + LANES;
         let highest = if n.below(2) == 0 { 127.0 } else { 255.0 };
         let output = (0..bytes).map(|_| n.below(256) as u8).collect();
-        let shortcut =
-            (n.below(2) == 0).then(|| ((0..bytes).map(|_| n.below(128) as u8).collect(), n.next() as f32 / 1e9));
+        let shortcut = (n.below(2) == 0).then(|| {
+            let limit = n.one_of(&[128, 256]);
+            ((0..bytes).map(|_| n.below(limit) as u8).collect(), n.next() as f32 / 1e9)
+        });
         let dead_zone = keep.then(|| n.below(4) as u8);
-        Self { group, window, input, input_at, rows, positions, output, places, shortcut, dead_zone, highest }
+        let flips = [0, 0];
+        Self { flips, group, window, input, input_at, rows, positions, output, places, shortcut, dead_zone, highest }
     }
 
     /// The output and the flags of what changed.
@@ -108,8 +113,9 @@ impl Case {
             positions: self.positions,
             output,
             places: self.places,
+            flip: self.flips[1],
             highest: self.highest,
-            shortcut: shortcut.map(|data| Shortcut { data, places: self.places, scale }),
+            shortcut: shortcut.map(|data| Shortcut { data, flip: self.flips[0], places: self.places, scale }),
             keep: self.dead_zone.map(|dead_zone| Keep { dead_zone, changed: &mut changed, row: tiles }),
         };
         run(isa, &self.group, &mut span);
@@ -133,11 +139,22 @@ impl Case {
         self
     }
 
-    /// The same case with the image's bytes as this instruction set stores them.
-    fn stored_for(&self, isa: Isa) -> Self {
+    /// The same case with bytes of eight bits as this instruction set stores them: those of the input, of the shortcut
+    /// and of the output.
+    fn stored_for(&self, isa: Isa, [input, shortcut, output]: [bool; 3]) -> Self {
         let mut case = self.clone();
-        if isa.image_flip() != 0 {
-            case.input.iter_mut().for_each(|byte| *byte ^= isa.image_flip());
+        let flip = isa.eight_bit_flip();
+        let flipped = |bytes: &mut [u8]| bytes.iter_mut().for_each(|byte| *byte ^= flip);
+        if output {
+            flipped(&mut case.output);
+            case.flips[1] = flip;
+        }
+        if let Some((data, _)) = case.shortcut.as_mut().filter(|_| shortcut) {
+            flipped(data);
+            case.flips[0] = flip;
+        }
+        if input && flip != 0 {
+            flipped(&mut case.input);
             let vectors = case.group.vectors();
             for (i, weights) in case.group.weights.iter().enumerate() {
                 for (lane, weights) in weights.0.as_chunks::<4>().0.iter().enumerate() {
@@ -152,12 +169,19 @@ impl Case {
 
 proptest! {
     #[test]
-    fn every_kernel_gives_the_bytes_of_the_scalar_one(seed: u64, vectors in 1..=MAX_VECTORS, reads_image: bool, keep: bool) {
-        let case = Case::new(seed, vectors, reads_image, keep);
+    fn every_kernel_gives_the_bytes_of_the_scalar_one(
+        seed: u64,
+        vectors in 1..=MAX_VECTORS,
+        eight_bits: [bool; 3],
+        keep: bool,
+    ) {
+        let case = Case::new(seed, vectors, eight_bits[0], keep);
         let expected = case.run(Isa::Scalar);
         for isa in Isa::available().into_iter().filter(|isa| case.rows == 1 || isa.takes_two_rows(vectors)) {
-            let case = if reads_image { case.stored_for(isa) } else { case.clone() };
-            prop_assert!(case.run(isa) == expected, "{isa} differs from scalar: {case:?}");
+            let case = case.stored_for(isa, eight_bits);
+            let (mut drawn, changed) = case.run(isa);
+            drawn.iter_mut().for_each(|byte| *byte ^= case.flips[1]);
+            prop_assert!((drawn, changed) == expected, "{isa} differs from scalar: {case:?}");
         }
     }
 }
@@ -200,6 +224,11 @@ fn a_span_beyond_its_slices_is_refused() {
     assert!(refused(&|case| case.group.weights.truncate(1)));
     assert!(refused(&|case| case.group.bias.truncate(1)));
     assert!(refused(&|case| case.positions = 0));
+    assert!(refused(&|case| case.flips = [0, 1]));
+    assert!(refused(&|case| {
+        case.shortcut = Some((vec![0; case.output.len()], 1.0));
+        case.flips = [1, 0];
+    }));
     assert!(refused(&|case| case.places.at[0] = usize::MAX - 15));
     assert!(refused(&|case| {
         case.window = Window { rows: 1 << 63, quads: 2, pitch: 0, step: 1 };

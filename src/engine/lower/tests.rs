@@ -24,7 +24,9 @@ fn lowered(model: &ModelProto) -> Result<Lowered, String> {
 #[test]
 fn the_students_come_back_as_they_were_written() {
     for size in [StudentSize::S, StudentSize::M, StudentSize::L] {
-        let (net, model) = file(Topology::two_scale(size));
+        let topology = Topology::two_scale(size);
+        let topology = if size == StudentSize::M { topology.with_eight_bits_at_half() } else { topology };
+        let (net, model) = file(topology);
         let lowered = lowered(&model).unwrap();
         assert_eq!(lowered.network, net);
         assert_eq!((lowered.input.as_str(), lowered.output.as_str()), ("input", "output"));
@@ -83,8 +85,13 @@ type Case<'a> = (&'a str, &'a str, &'a dyn Fn(&mut GraphProto));
 #[test]
 fn what_is_not_fused_is_named() {
     let conv = "layer02.conv";
-    let cases: [Case<'_>; 14] = [
+    let cases: [Case<'_>; 15] = [
         ("layer02.dq", "zero point 3", &|g| set(g, "layer02.zero_point", vec![3])),
+        ("layer02.q", "INT32", &|g| {
+            for tensor in g.initializer.iter_mut().filter(|tensor| tensor.name == "layer02.zero_point") {
+                (tensor.data_type, tensor.raw_data) = (DataType::Int32 as i32, vec![0; 4]);
+            }
+        }),
         ("image.dq", "zero point 128", &|g| set(g, "image.zero_point", vec![128])),
         ("image.q", "1/255", &|g| set(g, "image.scale", 0.5_f32.to_le_bytes().into())),
         ("layer14.dq", "1/255", &|g| set(g, "layer14.scale", 0.5_f32.to_le_bytes().into())),

@@ -4,6 +4,7 @@ use anyhow::Result;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use image::{GrayImage, ImageBuffer, Pixel, RgbImage};
+use nijigen::engine::contract::{IMAGE_SCALE, stored_limit};
 use nijigen::engine::topology::Topology;
 
 use crate::data::training_set::LoadedPair;
@@ -93,12 +94,12 @@ pub fn calibrate<B: ConvBackend>(student: &Student<B>, topology: &Topology, phot
     let _ = student.forward_float(topology, photos, false, |layer, stored| {
         let values: Vec<f32> = stored.to_data().iter().collect();
         finite &= values.iter().all(|v| v.is_finite());
-        scales[layer] = best_activation_scale(&values);
+        scales[layer] = best_activation_scale(&values, stored_limit(topology, layer));
         stored
     });
     anyhow::ensure!(finite, "the network's activations are no longer finite");
     if let Some(last) = scales.last_mut() {
-        *last = nijigen::engine::contract::IMAGE_SCALE;
+        *last = IMAGE_SCALE;
     }
     Ok(scales)
 }

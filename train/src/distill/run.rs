@@ -137,6 +137,9 @@ impl Distillation {
                 if config.person_mask {
                     base = base.with_person_mask();
                 }
+                if topology.has_eight_bits() {
+                    base = base.with_eight_bits();
+                }
                 ensure!(
                     base.network.topology == *topology,
                     "{} is of size {}, the configuration says {}: make 'size' the same",

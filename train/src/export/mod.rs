@@ -78,7 +78,8 @@ pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
     let mut card = job.card.clone();
     card.name = job.name.to_owned();
     card.architecture = Some("two-scale".into());
-    card.architecture_version = Some(1);
+    // The second stores eight bits where the first stored seven.
+    card.architecture_version = Some(if topology.has_eight_bits() { 2 } else { 1 });
     card.size = Some(job.weights.size.to_string());
     card.gmac_640x480 = Some((topology.macs(Size::new(640, 480)) as f64 / 1e7).round() / 100.0);
     card.weights_sha256 = Some(job.weights_sha256.clone());

@@ -7,6 +7,7 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::{Tensor, TensorData};
+use nijigen::engine::contract::stored_limit;
 use nijigen::engine::topology::Topology;
 
 use super::conv::{BlockShape, ConvBackend, block, space_to_depth};
@@ -59,7 +60,7 @@ impl<B: ConvBackend> Student<B> {
                 let y = sums * multiplier.reshape([1, oc, 1, 1]) + bias.reshape([1, oc, 1, 1]);
                 finish_layer(shape, i == last, y, shortcut)
             };
-            tensors.push(if i < last { round_activation(y) } else { round_picture(y) });
+            tensors.push(if i < last { round_activation(y, stored_limit(topology, i)) } else { round_picture(y) });
         }
         Ok(tensors.swap_remove(last + 1).div_scalar(255.0))
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
-use nijigen::engine::contract::{ACTIVATION_LIMIT, FloatLayer, FloatNetwork, IMAGE_SCALE, weight_limit, weight_scale};
+use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, stored_limit, weight_limit, weight_scale};
 use nijigen::engine::topology::{LayerShape, Topology};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -142,8 +142,8 @@ impl<B: ConvBackend> Student<B> {
         Ok(match arithmetic.activations {
             Activations::Quantized(steps) => self.forward_quantized(topology, bytes, steps, half)?,
             Activations::Saturating(steps) => {
-                let limit = ACTIVATION_LIMIT as f32;
-                self.forward_float(topology, bytes, half, |layer, y| y.clamp_max(limit * steps[layer]))
+                let highest = |layer: usize| stored_limit(topology, layer) as f32 * steps[layer];
+                self.forward_float(topology, bytes, half, |layer, y| y.clamp_max(highest(layer)))
             }
             Activations::Float => self.forward_float(topology, bytes, half, |_, y| y),
         })

@@ -120,7 +120,8 @@ mod tests {
     use crate::teacher::collapse::Collapse;
     use crate::teacher::config::Config;
     use crate::teacher::model::Model;
-    use crate::teacher::run::{Fault, NoFault, Outcome, TEACHER, train};
+    use crate::teacher::run::{Fault, NoFault, train};
+    use crate::teacher::task::{Outcome, TEACHER};
     use crate::teacher::tests::{Break, Poison, config as with_dropout, figures, teacher};
 
     type B = Autodiff<NdArray>;

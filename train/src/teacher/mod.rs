@@ -15,10 +15,12 @@ mod record;
 mod run;
 mod state;
 mod step;
+mod task;
 #[cfg(test)]
 mod tests;
 
 pub use batches::Material;
 pub use journal::CURVES;
 pub use record::record;
-pub use run::{BURN, Outcome, TEACHER, Teacher, progress_style};
+pub use run::progress_style;
+pub use task::{BURN, Outcome, TEACHER, Teacher};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::config::Config;
 use super::journal::{Journal, METRICS};
-use super::run::{RUN, TEACHER};
+use super::task::{RUN, TEACHER};
 use crate::data::{read_file, read_text, sha256};
 
 /// The part of `run.toml` that is asked for.

@@ -1,17 +1,15 @@
 //! The training loop.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use burn::tensor::backend::{AutodiffBackend, Backend};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Result, bail, ensure};
+use indicatif::ProgressStyle;
 use log::{info, warn};
 
 use super::batches::{Draw, Material, stream};
-use super::checkpoint::{Origin, Store, Which};
+use super::checkpoint::{Store, Which};
 use super::collapse::{Collapse, Seen};
 use super::config::Config;
 use super::evaluate::{Examples, Measured, spread};
@@ -20,66 +18,15 @@ use super::journal::{CURVES, Entry, Journal, METRICS};
 use super::model::{self, About};
 use super::state::{Progress, Rollback, State};
 use super::step::Step;
-use crate::data::training_set::LoadedPair;
-use crate::data::{read_file, sha256, write_whole};
+use super::task::{Eyes, Outcome, TEACHER, Teacher};
 use crate::device::{Task, TrainBackend};
 use crate::net::vgg::Vgg;
 use crate::peers::{Group, Peer, devices, together};
 use crate::sheet;
 
-/// The version of Burn that this crate pins.
-pub const BURN: &str = "0.21.0";
 /// Rows of the sample sheet, and the side of a picture on it.
 const SHEET_ROWS: usize = 8;
 const SHEET_CELL: u32 = 320;
-/// The file that a run is for.
-pub const TEACHER: &str = "teacher.safetensors";
-/// What a run is, in its folder.
-pub(super) const RUN: &str = "run.toml";
-
-/// A training to run or to go on with.
-#[derive(Debug)]
-pub struct Teacher {
-    /// What to do.
-    pub config: Config,
-    /// What to train on.
-    pub material: Material,
-    /// What to measure on.
-    pub validation: Vec<LoadedPair>,
-    /// Checksum of the pairs' index.
-    pub pairs_sha256: Option<String>,
-    /// Checksum of the data set.
-    pub dataset_sha256: Option<String>,
-    /// Checksums of style pictures that were named one by one.
-    pub references_sha256: Vec<String>,
-    /// The run's folder.
-    pub out: PathBuf,
-    /// VGG weights; without them features are not compared.
-    pub vgg: Option<PathBuf>,
-    /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
-    pub devices: usize,
-    /// Set from outside to end at the next step, saving first.
-    pub stop: Arc<AtomicBool>,
-    /// Shown while it runs.
-    pub progress: ProgressBar,
-}
-
-/// How a training ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// Steps taken.
-    pub step: u64,
-    /// Whether all steps were taken (or none helped any more).
-    pub finished: bool,
-    /// Seconds spent, those before interruptions counted in.
-    pub seconds: f64,
-    /// How often it went back to an earlier checkpoint.
-    pub rollbacks: Vec<Rollback>,
-    /// The loss on the validation split when it was last measured.
-    pub validation: Option<f64>,
-    /// Where the teacher lies, if it was measured at all.
-    pub teacher: Option<PathBuf>,
-}
 
 /// What a test breaks, so that it can be seen whether it is noticed.
 pub(super) trait Fault {
@@ -107,12 +54,6 @@ impl Task for Teacher {
         let devices = devices::<B>(device, self.devices)?;
         train::<B, _>(self, &devices, &mut NoFault)
     }
-}
-
-/// The features to train by and, in 32 bits, to measure by.
-struct Eyes<B: TrainBackend> {
-    train: Vgg<B>,
-    measure: Vgg<<B as AutodiffBackend>::InnerBackend>,
 }
 
 /// Trains on `devices` together, one of which may be among them twice.
@@ -384,83 +325,4 @@ fn message(entry: &Entry) -> String {
         figure("diversity", "diversity", 1),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
-}
-
-impl Teacher {
-    fn check(&self, material: &Material) -> Result<()> {
-        let config = &self.config;
-        ensure!(!material.pairs.is_empty(), "there are no photos to train on: give --pairs or a --dataset with photos");
-        ensure!(
-            self.validation.len() > 1,
-            "there are fewer than two photos to measure on: paint or prepare more of them, or name some with --hold-out"
-        );
-        ensure!(
-            material.painted || (config.loss.structure == 0.0 && config.loss.painted == 0.0),
-            "'structure' and 'painted' compare with painted pictures: give --pairs, or set both to 0"
-        );
-        ensure!(
-            material.painted || !material.art.is_empty() || !config.wants_real(config.warm.steps),
-            "there is nothing for the adversary to take for real: give --pairs or a --dataset with art"
-        );
-        ensure!(
-            !config.generator.reference || !material.references.is_empty(),
-            "style by reference wants style pictures: give --reference, or a --dataset with art"
-        );
-        Ok(())
-    }
-
-    fn eyes<B: TrainBackend>(&self, device: &B::Device) -> Result<Option<Eyes<B>>> {
-        let Some(path) = &self.vgg else {
-            if self.config.loss.want_features() || self.config.warm.features > 0.0 {
-                warn!(
-                    "no VGG weights were given: features are not compared, though the configuration has weights for them"
-                );
-            }
-            return Ok(None);
-        };
-        let train = Vgg::load(path, self.config.half, device)?;
-        Ok(Some(Eyes { train, measure: Vgg::load(path, false, device)? }))
-    }
-
-    /// What this run is made from.
-    fn origin(&self) -> Result<Origin> {
-        let vgg = self.vgg.as_ref().map(|path| read_file(path));
-        Ok(Origin {
-            config: sha256(toml::to_string(&self.config)?.as_bytes()),
-            pairs: self.pairs_sha256.clone(),
-            dataset: self.dataset_sha256.clone(),
-            references: self.references_sha256.clone(),
-            vgg: vgg.transpose()?.map(|bytes| sha256(&bytes)),
-        })
-    }
-
-    /// Writes down what the run is: configuration with its seed, checksums of what it is made from, versions.
-    fn write_description<B: Backend>(&self, device: &B::Device) -> Result<()> {
-        #[derive(serde::Serialize)]
-        struct Description<'a> {
-            nijigen_train: &'static str,
-            burn: &'static str,
-            backend: String,
-            made_from: Origin,
-            config: &'a Config,
-        }
-        let description = Description {
-            nijigen_train: env!("CARGO_PKG_VERSION"),
-            burn: BURN,
-            backend: B::name(device),
-            made_from: self.origin()?,
-            config: &self.config,
-        };
-        let text = toml::to_string(&description).context("cannot write down the configuration")?;
-        write_whole(&self.out.join(RUN), text.as_bytes())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_version_of_burn_is_the_pinned_one() {
-        let manifest = include_str!("../../Cargo.toml");
-        assert!(manifest.contains(&format!("version = \"={}\"", super::BURN)));
-    }
 }
