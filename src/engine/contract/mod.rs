@@ -5,9 +5,9 @@
 //!   two products of 255 and a weight fit 16 bits. All other weights lie within ±127, symmetric, one scale per output
 //!   channel.
 //! - A stored activation is quantized only after its ReLU, to **int8** with zero point 0: it saturates at 127. Where a
-//!   layer [takes eight bits](crate::engine::topology::LayerShape::eight_bits) it is **u8**: it saturates at 255, and weights of a layer that
-//!   reads it lie within ±63. Nothing is quantized between a convolution, the depth-to-space behind it, the addition and
-//!   the ReLU.
+//!   layer takes [eight bits][`LayerShape::eight_bits`] it is **u8** and saturates at 255, and weights of a layer that reads
+//!   it lie within ±63. Nothing is quantized between a convolution, the depth-to-space behind it, the addition and the
+//!   ReLU.
 //! - Biases are i32 at input scale × weight scale.
 //! - The output is **u8**, scale 1/255.
 //! - Weights: q = round half to even(w / scale), clamped.
@@ -20,6 +20,8 @@
 //!   and cropped after; the convolutions' zero padding is at the padded frame's border.
 //!
 //! [`reference`](super::reference) is this text as code.
+//!
+//! [`LayerShape::eight_bits`]: crate::engine::topology::LayerShape::eight_bits
 
 mod onnx;
 mod random;
