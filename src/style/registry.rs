@@ -23,7 +23,8 @@ macro_rules! shipped {
 }
 
 /// The styles that are part of the binary: ONNX file and card.
-const BUILT_IN: &[(&[u8], &str)] = &[shipped!("anime"), shipped!("comic"), shipped!("film"), shipped!("watercolour")];
+const BUILT_IN: &[(&[u8], &str)] =
+    &[shipped!("anime"), shipped!("comic"), shipped!("film"), shipped!("ink"), shipped!("watercolour")];
 /// The style that restores photos before another draws them.
 pub const RESTORER: &str = "restore";
 /// The largest card.
