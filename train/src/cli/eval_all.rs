@@ -19,7 +19,7 @@ const SHOWN: usize = 8;
 const IN_A_ROW: u32 = 2;
 const SIDE: u32 = 256;
 const GAP: u32 = 8;
-/// Behind the name of a folder of pairs: those that a teacher repainted.
+/// Behind the name of a folder: what the painter made of pairs that a teacher has repainted since.
 const PAINTED: &str = "-painted";
 /// The style on whose pairs the untouched photo and the prototype are measured.
 const COMPARED_ON: &str = "anime";
