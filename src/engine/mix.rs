@@ -2,7 +2,7 @@
 //! Effect Transition"): what comes of it lies between them, and costs what one of them does. They must have grown from the
 //! same weights: of others the same place does another work, and a mean of both does none.
 
-use super::contract::{FloatLayer, FloatNetwork, QuantizedNetwork, stored_limit, weight_limit, weight_scale};
+use super::contract::{FloatNetwork, QuantizedNetwork, stored_limit};
 
 /// The mean of `parts`, each with its share (above 0; they are brought to a sum of 1): weights are dequantized, averaged
 /// and quantized anew per channel; an activation gets the largest of the parts' ranges, and eight bits where one of them has
@@ -22,12 +22,12 @@ pub(super) fn mix(parts: &[(&QuantizedNetwork, f32)]) -> Result<QuantizedNetwork
         }
     }
     let total: f32 = parts.iter().map(|(_, share)| share).sum();
-    // In the mixed network's steps.
-    let own_scale = |network: &QuantizedNetwork, tensor: usize| {
-        let steps = |topology| tensor.checked_sub(1).map_or(1, |layer| stored_limit(topology, layer)) as f32;
-        network.scales[tensor] * (steps(&network.topology) / steps(&topology))
+    // Of what a layer stores, in the mixed network's steps.
+    let own_scale = |network: &QuantizedNetwork, layer: usize| {
+        let steps = |topology| stored_limit(topology, layer) as f32;
+        network.scales[layer + 1] * (steps(&network.topology) / steps(&topology))
     };
-    let scale = |tensor: usize| parts.iter().map(|(network, _)| own_scale(network, tensor)).fold(0.0, f32::max);
+    let scale = |layer: usize| parts.iter().map(|(network, _)| own_scale(network, layer)).fold(0.0, f32::max);
     let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
         let per_channel = shape.in_channels * 9;
         let (mut weight, mut bias) = (vec![0.0; shape.weights()], vec![0.0; shape.out_channels]);
@@ -42,13 +42,11 @@ pub(super) fn mix(parts: &[(&QuantizedNetwork, f32)]) -> Result<QuantizedNetwork
                 bias[channel] += share * layer.bias[channel] as f32 * (network.scales[shape.input] * step);
             }
         }
-        let (limit, input_scale) = (weight_limit(&topology, i), scale(shape.input));
-        let channels = weight.chunks_exact(per_channel).zip(&bias);
-        let steps = channels.map(|(weights, bias)| weight_scale(weights, limit, *bias, input_scale)).collect();
-        FloatLayer { weight, bias, weight_scale: steps, activation_scale: scale(i + 1) }
+        (weight, bias)
     });
     let layers = layers.collect();
-    FloatNetwork { topology, layers }.quantize().map_err(|error| error.to_string())
+    let scales: Vec<f32> = (0..topology.layers.len()).map(scale).collect();
+    FloatNetwork::in_full_range(topology, layers, &scales).quantize().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -65,14 +63,13 @@ mod tests {
     /// A network, and one that has grown from it.
     fn kin() -> (FloatNetwork, FloatNetwork) {
         let base = FloatNetwork::random(Topology::two_scale(StudentSize::S), 5);
-        let mut other = base.clone();
-        for layer in &mut other.layers {
-            for (i, weight) in layer.weight.iter_mut().enumerate() {
-                *weight *= 1.0 + 0.2 * ((i * 7 % 13) as f32 / 6.0 - 1.0);
-            }
-            layer.bias.iter_mut().for_each(|bias| *bias += 0.02);
-            layer.activation_scale *= 1.1;
-        }
+        let values = base.layers.iter().map(|layer| {
+            let weights = layer.weight.iter().enumerate();
+            let weights = weights.map(|(i, weight)| weight * (1.0 + 0.2 * ((i * 7 % 13) as f32 / 6.0 - 1.0)));
+            (weights.collect(), layer.bias.iter().map(|bias| bias + 0.02).collect())
+        });
+        let scales: Vec<f32> = base.activation_scales().iter().map(|scale| scale * 1.1).collect();
+        let other = FloatNetwork::in_full_range(base.topology.clone(), values.collect(), &scales);
         (base, other)
     }
 
@@ -116,17 +113,12 @@ mod tests {
         let seven = [&a, &b].map(|part| part.quantize().unwrap());
         let of_seven = mix(&[(&seven[0], 0.6), (&seven[1], 0.4)]).unwrap();
         let whole = apart(&drawn(&seven[0]), &drawn(&seven[1]));
-        let mut finer = a;
-        finer.topology = finer.topology.with_eight_bits_at_half();
-        let reads_finer = |i: usize| finer.topology.reads_eight_bits(i) && finer.topology.layers[i].input > 0;
-        for (i, layer) in finer.layers.iter_mut().enumerate() {
-            if finer.topology.layers[i].eight_bits {
-                layer.activation_scale *= 127.0 / 255.0;
-            }
-            if reads_finer(i) {
-                layer.weight_scale.iter_mut().for_each(|scale| *scale *= 127.0 / 63.0);
-            }
-        }
+        let topology = a.topology.clone().with_eight_bits_at_half();
+        let scales = a.activation_scales().into_iter().enumerate();
+        let scales = scales.map(|(i, scale)| scale * 127.0 / stored_limit(&topology, i) as f32);
+        let scales: Vec<f32> = scales.collect();
+        let values = a.layers.into_iter().map(|layer| (layer.weight, layer.bias));
+        let finer = FloatNetwork::in_full_range(topology, values.collect(), &scales);
         let (finer, b) = (finer.quantize().unwrap(), b.quantize().unwrap());
         for parts in [[(&finer, 0.6), (&b, 0.4)], [(&b, 0.4), (&finer, 0.6)]] {
             let mixed = mix(&parts).unwrap();

@@ -224,7 +224,8 @@ impl Topology {
             .sum()
     }
 
-    /// Whether layer `i` reads eight bits, the image's or a layer's, which confine its weights to ±63.
+    /// Whether layer `i` reads eight bits, the image's or a layer's, which confine its weights
+    /// [further](crate::engine::contract::WeightLimits).
     pub fn reads_eight_bits(&self, i: usize) -> bool {
         self.has_eight_bits_in(self.layers[i].input)
     }

@@ -157,6 +157,7 @@ impl RateControl {
             // All that the process did since the last frame: receiving and showing it have their share.
             let frame = cpu.saturating_sub(cap.last.replace(cpu).unwrap_or(cpu));
             load = load.max(frame.as_secs_f64() / cap.allowance.as_secs_f64());
+            cap.throttle.drawn();
         }
         Finding { over_budget: self.live && took > self.budget, step: self.ladder.frame(moment.now, load) }
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, stored_limit, weight_limit, weight_scale};
+use nijigen::engine::contract::{FloatNetwork, stored_limit};
 use nijigen::engine::topology::Topology;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -50,7 +50,8 @@ impl Weights {
                 scale * (limits[0] / limits[1])
             });
             let values = self.network.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone()));
-            self.network = network(topology.clone(), values.collect(), &scales.collect::<Vec<_>>());
+            let (values, scales): (Vec<_>, Vec<_>) = (values.collect(), scales.collect());
+            self.network = FloatNetwork::in_full_range(topology, values, &scales);
         }
         self
     }
@@ -184,23 +185,7 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
     });
     let layers = layers.collect::<Result<_>>()?;
     let base = metadata.get("base").cloned();
-    Ok(Weights { size, step, base, network: network(topology, layers, &scales) })
-}
-
-/// A network of these weights and biases, the weights' steps such that they use their whole range.
-fn network(topology: Topology, layers: Vec<(Vec<f32>, Vec<f32>)>, scales: &[f32]) -> FloatNetwork {
-    let layers = topology.layers.iter().zip(layers).enumerate().map(|(i, (shape, (weight, bias)))| {
-        let input_scale = if shape.input == 0 { IMAGE_SCALE } else { scales[shape.input - 1] };
-        let limit = weight_limit(&topology, i);
-        let steps = weight
-            .chunks_exact(shape.in_channels * 9)
-            .zip(&bias)
-            .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
-            .collect();
-        FloatLayer { weight, bias, weight_scale: steps, activation_scale: scales[i] }
-    });
-    let layers = layers.collect();
-    FloatNetwork { topology, layers }
+    Ok(Weights { size, step, base, network: FloatNetwork::in_full_range(topology, layers, &scales) })
 }
 
 #[cfg(test)]

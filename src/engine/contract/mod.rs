@@ -1,13 +1,12 @@
 //! The export contract between trainer and engine: how a trained network becomes integers, and the ONNX file that
 //! carries them.
 //!
-//! - The image enters as **u8**, scale 1/255, zero point 0; weights of a layer that reads it lie within ±63, so that
-//!   two products of 255 and a weight fit 16 bits. All other weights lie within ±127, symmetric, one scale per output
-//!   channel.
+//! - The image enters as **u8**, scale 1/255, zero point 0. Weights lie within ±127, symmetric, one scale per output
+//!   channel; where eight bits are read, as those of the image, two that are multiplied side by side keep within
+//!   [further limits](WeightLimits), so that the sum of both products fits 16 bits.
 //! - A stored activation is quantized only after its ReLU, to **int8** with zero point 0: it saturates at 127. Where a
-//!   layer takes [eight bits][`LayerShape::eight_bits`] it is **u8** and saturates at 255, and weights of a layer that reads
-//!   it lie within ±63. Nothing is quantized between a convolution, the depth-to-space behind it, the addition and the
-//!   ReLU.
+//!   layer takes [eight bits][`LayerShape::eight_bits`] it is **u8** and saturates at 255. Nothing is quantized between a
+//!   convolution, the depth-to-space behind it, the addition and the ReLU.
 //! - Biases are i32 at input scale × weight scale.
 //! - The output is **u8**, scale 1/255.
 //! - Weights: q = round half to even(w / scale), clamped.
@@ -23,16 +22,17 @@
 //!
 //! [`LayerShape::eight_bits`]: crate::engine::topology::LayerShape::eight_bits
 
+mod limits;
 mod onnx;
 mod random;
+
+use std::fmt;
 
 use crate::engine::topology::Topology;
 use crate::error::{Error, Result};
 
-/// Weights of a layer that reads seven bits lie within ± this.
-pub const WEIGHT_LIMIT: i32 = 127;
-/// Weights of a layer that reads eight bits, for instance the image, lie within ± this.
-pub const EIGHT_BIT_WEIGHT_LIMIT: i32 = 63;
+pub use limits::{PAIR_LIMIT, WEIGHT_LIMIT, WeightLimits, quantize_weight};
+
 /// The scale of the image, in and out.
 pub const IMAGE_SCALE: f32 = 1.0 / 255.0;
 /// A quantized bias lies within ± this, which leaves the accumulator room for the products.
@@ -45,7 +45,7 @@ pub struct FloatLayer {
     pub weight: Vec<f32>,
     /// One per output channel.
     pub bias: Vec<f32>,
-    /// The step of the quantized weights, one per output channel, > 0; see [`weight_scale`].
+    /// The step of the quantized weights, one per output channel, > 0; see [`WeightLimits::scale`].
     pub weight_scale: Vec<f32>,
     /// The step of what the layer stores (its largest value / [`stored_limit`]), > 0. The last layer's is not read: it is 1/255.
     pub activation_scale: f32,
@@ -63,7 +63,7 @@ pub struct FloatNetwork {
 /// One layer in integers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedLayer {
-    /// `[out][in][3][3]`, within ±127, or ±63 where the layer reads eight bits.
+    /// `[out][in][3][3]`, within [`WeightLimits`].
     pub weight: Vec<i8>,
     /// One per output channel, in steps of input scale × weight scale.
     pub bias: Vec<i32>,
@@ -95,31 +95,27 @@ pub struct Epilogue {
     pub highest: f32,
 }
 
-/// The largest weight, in steps, of layer `layer`.
-pub fn weight_limit(topology: &Topology, layer: usize) -> i32 {
-    if topology.reads_eight_bits(layer) { EIGHT_BIT_WEIGHT_LIMIT } else { WEIGHT_LIMIT }
-}
-
 /// The largest value, in steps, that layer `layer` stores; its least is 0. 255 for the picture.
 pub fn stored_limit(topology: &Topology, layer: usize) -> i32 {
     if layer + 1 == topology.layers.len() || topology.layers[layer].eight_bits { 255 } else { 127 }
 }
 
-/// The step at which the weights of one output channel use the whole range: largest magnitude / `limit`.
-///
-/// Never so small that `bias` would not fit its integer at `input_scale`, which happens where a channel has died.
-pub fn weight_scale(weights: &[f32], limit: i32, bias: f32, input_scale: f32) -> f32 {
-    let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-    let for_bias = bias.abs() / (input_scale * (BIAS_LIMIT / 2) as f32);
-    (largest / limit as f32).max(for_bias).max(1e-12)
-}
-
-/// Round half to even(value / scale), clamped to ± `limit`.
-pub fn quantize_weight(value: f32, scale: f32, limit: i32) -> i8 {
-    (value / scale).round_ties_even().clamp(-limit as f32, limit as f32) as i8
-}
-
 impl FloatNetwork {
+    /// The network of these weights and biases, a pair for each layer, whose weights use their whole range;
+    /// `activation_scales` are the steps of what each layer stores.
+    pub fn in_full_range(topology: Topology, values: Vec<(Vec<f32>, Vec<f32>)>, activation_scales: &[f32]) -> Self {
+        let shapes = topology.layers.iter().zip(activation_scales);
+        let layers = shapes.zip(values).enumerate().map(|(i, ((shape, &activation_scale), (weight, bias)))| {
+            let limits = WeightLimits::of(&topology, i);
+            let input_scale = if shape.input == 0 { IMAGE_SCALE } else { activation_scales[shape.input - 1] };
+            let channels = weight.chunks_exact(shape.in_channels * 9).zip(&bias);
+            let steps = channels.map(|(channel, bias)| limits.scale(channel, *bias, input_scale)).collect();
+            FloatLayer { weight, bias, weight_scale: steps, activation_scale }
+        });
+        let layers = layers.collect();
+        Self { topology, layers }
+    }
+
     /// The scale of every tensor: the image's first, then each layer's output; the last is the output image's.
     pub fn scales(&self) -> Vec<f32> {
         let mut scales: Vec<f32> =
@@ -138,8 +134,8 @@ impl FloatNetwork {
     /// Turns the network into integers.
     ///
     /// # Errors
-    /// [`Error::Style`] where the layers do not fit together, a number is not finite, a scale is not positive, or a
-    /// bias does not fit its integer.
+    /// [`Error::Style`] where the layers do not fit together, a number is not finite, a scale is not positive, a bias does
+    /// not fit its integer, or a scale is so small that weights break their limits.
     pub fn quantize(&self) -> Result<QuantizedNetwork> {
         self.check().map_err(|why| Error::Style(format!("this network cannot be exported: {why}")))?;
         let scales = self.scales();
@@ -149,13 +145,12 @@ impl FloatNetwork {
             .enumerate()
             .map(|(i, layer)| {
                 let shape = &self.topology.layers[i];
-                let limit = weight_limit(&self.topology, i);
                 let per_channel = shape.in_channels * 9;
                 let weight = layer
                     .weight
                     .chunks_exact(per_channel)
                     .zip(&layer.weight_scale)
-                    .flat_map(|(channel, &scale)| channel.iter().map(move |&w| quantize_weight(w, scale, limit)))
+                    .flat_map(|(channel, &scale)| channel.iter().map(move |&w| quantize_weight(w, scale)))
                     .collect();
                 let bias = layer
                     .bias
@@ -173,7 +168,9 @@ impl FloatNetwork {
                 Ok(QuantizedLayer { weight, bias, weight_scale: layer.weight_scale.clone() })
             })
             .collect::<Result<_>>()?;
-        Ok(QuantizedNetwork { topology: self.topology.clone(), layers, scales })
+        let network = QuantizedNetwork { topology: self.topology.clone(), layers, scales };
+        network.check().map_err(|fault| Error::Style(format!("this network cannot be exported: {fault}")))?;
+        Ok(network)
     }
 
     /// The network as QDQ ONNX: input `input`, f32 `[1, 3, height, width]`, RGB in [0,1]; output `output` likewise.
@@ -228,6 +225,15 @@ pub struct Fault {
     pub what: String,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(layer) = self.layer {
+            write!(f, "layer {layer} ")?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
 impl QuantizedNetwork {
     /// Checks that all parts fit together and every number is one that every engine computes alike.
     ///
@@ -254,14 +260,8 @@ impl QuantizedNetwork {
         {
             return Err("has more or fewer weights, biases or scales than its shape".into());
         }
-        let limit = weight_limit(&self.topology, i);
-        // Two products with eight bits must fit 16; with seven those of -128 do as well.
-        let least = if self.topology.reads_eight_bits(i) { -limit } else { i32::from(i8::MIN) };
-        if let Some(weight) = layer.weight.iter().find(|weight| !(least..=limit).contains(&i32::from(**weight))) {
-            return Err(format!(
-                "has a weight of {weight}; where eight bits are read, as those of the image, {limit} is the most"
-            ));
-        }
+        let limits = WeightLimits::of(&self.topology, i);
+        layer.weight.chunks_exact(shape.in_channels * 9).try_for_each(|weights| limits.check(weights))?;
         if let Some(bias) = layer.bias.iter().find(|bias| bias.unsigned_abs() > BIAS_LIMIT.unsigned_abs()) {
             return Err(format!("has a bias of {bias}, beyond {BIAS_LIMIT}"));
         }

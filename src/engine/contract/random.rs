@@ -1,6 +1,6 @@
 //! Networks with made-up weights, for tests and for measuring speed.
 
-use super::{FloatLayer, FloatNetwork, IMAGE_SCALE, stored_limit, weight_limit, weight_scale};
+use super::{FloatNetwork, stored_limit};
 use crate::engine::topology::Topology;
 
 impl FloatNetwork {
@@ -9,24 +9,19 @@ impl FloatNetwork {
     pub fn random(topology: Topology, seed: u64) -> Self {
         let mut random = SplitMix(seed);
         let activation_scale = 1.5 / 127.0;
-        let layers = topology.layers.iter().enumerate().map(|(i, shape)| {
-            let stored_scale = |layer: usize| activation_scale * 127.0 / stored_limit(&topology, layer) as f32;
-            let input_scale = if shape.input == 0 { IMAGE_SCALE } else { stored_scale(shape.input - 1) };
+        let values = topology.layers.iter().map(|shape| {
             // Shortcuts bring their own range, and much on top of it would run away layer by layer.
             let gain = if shape.add.is_some() { 0.3 } else { 1.0 };
             let spread = gain * (1.0 / (shape.in_channels as f32 * 9.0)).sqrt();
             let weight: Vec<f32> = (0..shape.weights()).map(|_| random.uniform() * spread * 1.7).collect();
             let bias: Vec<f32> = (0..shape.out_channels).map(|_| random.uniform() * 0.2 + 0.1).collect();
-            let limit = weight_limit(&topology, i);
-            let weight_scale = weight
-                .chunks_exact(shape.in_channels * 9)
-                .zip(&bias)
-                .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
-                .collect();
-            FloatLayer { weight, bias, weight_scale, activation_scale: stored_scale(i) }
+            (weight, bias)
         });
-        let layers = layers.collect();
-        Self { topology, layers }
+        let values = values.collect();
+        let scales: Vec<f32> = (0..topology.layers.len())
+            .map(|layer| activation_scale * 127.0 / stored_limit(&topology, layer) as f32)
+            .collect();
+        Self::in_full_range(topology, values, &scales)
     }
 }
 

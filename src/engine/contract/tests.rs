@@ -146,30 +146,6 @@ fn a_change_reaches_as_far_as_the_halo_and_no_further() {
 }
 
 #[test]
-fn weights_stay_within_their_limits() {
-    let largest = |topology: Topology| -> Vec<i32> {
-        let mut net = FloatNetwork::random(topology, 9);
-        for layer in &mut net.layers {
-            layer.weight_scale.iter_mut().for_each(|s| *s /= 3.0);
-        }
-        let layers = net.quantize().unwrap().layers;
-        layers.iter().map(|layer| layer.weight.iter().map(|w| i32::from(*w).abs()).max().unwrap()).collect()
-    };
-    let seven = largest(Topology::two_scale_with(4, 4, 4));
-    assert!(seven[0] == EIGHT_BIT_WEIGHT_LIMIT && seven[1..].iter().all(|largest| *largest == WEIGHT_LIMIT));
-    let eight = largest(Topology::two_scale_with(4, 4, 4).with_eight_bits_at_half());
-    // The image's reader, and those of what the first layer, the one before the last two and the next to last store.
-    let confined: Vec<usize> = (0..eight.len()).filter(|i| eight[*i] == EIGHT_BIT_WEIGHT_LIMIT).collect();
-    assert_eq!(confined, [0, 1, 13, 14]);
-}
-
-#[test]
-fn rounding_is_half_to_even() {
-    let steps: Vec<i8> = [0.5, 1.5, 2.5, -0.5, -1.5, 900.0].iter().map(|v| quantize_weight(*v, 1.0, 63)).collect();
-    assert_eq!(steps, [0, 2, 2, 0, -2, 63]);
-}
-
-#[test]
 fn what_cannot_be_exported_is_named() {
     let good = FloatNetwork::random(Topology::two_scale_with(4, 4, 4), 9);
     let refused = |change: fn(&mut FloatNetwork)| {
@@ -181,6 +157,7 @@ fn what_cannot_be_exported_is_named() {
     assert!(refused(|n| n.layers[2].activation_scale = 0.0).contains("scale"));
     assert!(refused(|n| n.layers[1].bias.push(0.0)).contains("layer 1"));
     assert!(refused(|n| n.layers[1].weight_scale[2] = 1e-20).contains("channel 2"));
+    assert!(refused(|n| n.layers[0].weight_scale.iter_mut().for_each(|s| *s /= 3.0)).contains("side by side"));
 }
 
 #[test]
@@ -188,6 +165,7 @@ fn a_dead_channel_gets_a_scale_at_which_its_bias_fits() {
     let mut net = FloatNetwork::random(Topology::two_scale_with(4, 4, 4), 9);
     let layer = &mut net.layers[1];
     layer.weight[..16 * 9].fill(0.0);
-    layer.weight_scale[0] = weight_scale(&layer.weight[..16 * 9], WEIGHT_LIMIT, layer.bias[0], 1.0 / 127.0);
+    layer.weight_scale[0] =
+        WeightLimits::of(&net.topology, 1).scale(&layer.weight[..16 * 9], layer.bias[0], 1.0 / 127.0);
     net.quantize().unwrap();
 }

@@ -22,10 +22,7 @@ impl Network {
     /// # Errors
     /// A sentence that names the layer that cannot be fused.
     pub(super) fn new(net: &QuantizedNetwork, isa: Isa) -> Result<Self, String> {
-        net.check().map_err(|fault| match fault.layer {
-            Some(layer) => format!("layer {layer} {}", fault.what),
-            None => fault.what,
-        })?;
+        net.check().map_err(|fault| fault.to_string())?;
         let topology = net.topology.clone();
         let shapes = topology.tensors()?;
         let per_pixel: f64 =

@@ -292,7 +292,7 @@ fn a_network_that_does_not_fit_together_is_refused() {
         FusedGenerator::new(&net, Isa::best(), 1).err().unwrap().to_string()
     };
     assert!(refused(&|net| net.layers[2].weight.truncate(7)).contains("layer 2"));
-    assert!(refused(&|net| net.layers[0].weight[5] = 64).contains("63"));
+    assert!(refused(&|net| net.layers[0].weight[..18].fill(65)).contains("65 and 65"));
     assert!(refused(&|net| net.scales[3] = -1.0).contains("not above 0"));
     assert!(refused(&|net| net.layers.truncate(3)).contains("3 layers"));
     let layer = LayerShape::convolution;

@@ -1,4 +1,5 @@
-//! AVX2: products of pairs in 16 bits, which 2·127·127 and 2·255·63 fit, then in 32 bits.
+//! AVX2: products of pairs in 16 bits, which 2·127·127 fit, and 255·(v + w) within the
+//! [limits](crate::engine::contract::WeightLimits) of weights, then in 32 bits.
 
 /// `vpmaddubsw`, `vpmaddwd`, `vpaddd`.
 macro_rules! dot {

@@ -1,4 +1,4 @@
-//! 64-bit Arm without dot products: products of two quads summed in 16 bits, which 2·127·127 and 2·128·63 fit, then
+//! 64-bit Arm without dot products: products of two quads summed in 16 bits, which 2·127·128 and 2·128·127 fit, then
 //! added to sums of 32 bits in pairs.
 
 use std::arch::aarch64::*;

@@ -8,6 +8,7 @@ mod guarded;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::contract::{PAIR_LIMIT, WEIGHT_LIMIT};
 
 /// A small generator of numbers: proptest's own values would be shrunk one by one.
 pub(in crate::engine) struct Numbers(pub(in crate::engine) u64);
@@ -50,16 +51,33 @@ struct Case {
 }
 
 impl Case {
-    /// `reads_eight_bits`: bytes up to 255 and weights within ±63; else bytes up to 127 and weights within ±127.
+    /// `reads_eight_bits`: bytes up to 255, and of two weights side by side those of one sign sum to 128 at most; else bytes
+    /// up to 127.
     fn new(seed: u64, vectors: usize, reads_eight_bits: bool, keep: bool) -> Self {
         let mut n = Numbers(seed);
-        let (byte_limit, weight_limit) = if reads_eight_bits { (256, 63) } else { (128, 127) };
+        let byte_limit = if reads_eight_bits { 256 } else { 128 };
         // Extremes more often than chance would have them.
         let byte = |n: &mut Numbers| if n.below(4) == 0 { (byte_limit - 1) as u8 } else { n.below(byte_limit) as u8 };
         let weight = |n: &mut Numbers| match n.below(4) {
-            0 => weight_limit as i8,
-            1 => -weight_limit as i8,
-            _ => n.within(-weight_limit, weight_limit) as i8,
+            0 => WEIGHT_LIMIT,
+            1 => -WEIGHT_LIMIT,
+            _ => n.within(-WEIGHT_LIMIT, WEIGHT_LIMIT),
+        };
+        let pair = |n: &mut Numbers| {
+            let (v, w) = (weight(n), weight(n));
+            if reads_eight_bits && v * w > 0 {
+                // What is left for the other, or less.
+                let most = PAIR_LIMIT - v.abs();
+                return [v, v.signum() * if n.below(2) == 0 { most } else { n.within(0, most) }];
+            }
+            [v, w]
+        };
+        let weights_of_lanes = |n: &mut Numbers| {
+            let mut weights = [0; 4 * LANES];
+            for to in weights.as_chunks_mut::<2>().0 {
+                *to = pair(n).map(|weight| weight as i8);
+            }
+            WeightVector(weights)
         };
         let rows = 1 + n.below(2);
         let positions = 1 + n.below(9 * TILE);
@@ -70,7 +88,7 @@ impl Case {
         let length = input_at + last * window.step + (window.rows + rows) * window.pitch + window.quads * 4;
         let input = (0..length).map(|_| byte(&mut n)).collect();
         let count = window.rows * window.quads * vectors;
-        let weights = (0..count).map(|_| WeightVector(std::array::from_fn(|_| weight(&mut n)))).collect();
+        let weights = (0..count).map(|_| weights_of_lanes(&mut n)).collect();
         let group = Group {
             weights,
             initial: (0..vectors).map(|_| std::array::from_fn(|_| n.within(-1000, 1000))).collect(),

@@ -115,7 +115,7 @@ fn what_is_not_fused_is_named() {
             tensor.raw_data.fill(100);
         }
     });
-    assert!(two_bytes.contains("layer00.conv") && two_bytes.contains("63"), "{two_bytes}");
+    assert!(two_bytes.contains("layer00.conv") && two_bytes.contains("side by side"), "{two_bytes}");
     let too_large = refused(|g| {
         let weight = g.initializer.iter_mut().find(|tensor| tensor.name == "layer02.weight").unwrap();
         weight.int32_data = vec![300; weight.raw_data.len()];

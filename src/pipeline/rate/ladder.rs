@@ -21,6 +21,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// A try has failed when the scale steps down again within this time. It is long against [`SHORTEST_WAIT`]: a load that
 /// comes and goes faster than this makes the waits longer and longer, instead of the scale go up and down with it.
 const TRIAL: Duration = Duration::from_secs(60);
+/// A scale that was held for so long makes the waits short again. What held for less tells little: where the load comes and
+/// goes each minute and the larger scale only just fits, one try in two outlasts a trial by luck.
+const LASTING: Duration = Duration::from_secs(600);
 
 /// Steps down when the 95th percentile of the load is over 1, and up when there is room, ever more slowly where that
 /// did not last.
@@ -90,8 +93,12 @@ impl Ladder {
 
     fn lowered(&mut self, now: Duration) {
         if let Some(raised) = self.raised.take() {
-            let failed = now.saturating_sub(raised) < TRIAL;
-            self.wait = if failed { (self.wait * 2).min(LONGEST_WAIT) } else { SHORTEST_WAIT };
+            let held = now.saturating_sub(raised);
+            if held < TRIAL {
+                self.wait = (self.wait * 2).min(LONGEST_WAIT);
+            } else if held >= LASTING {
+                self.wait = SHORTEST_WAIT;
+            }
         }
     }
 

@@ -217,6 +217,14 @@ fn capped(percent: u8) -> Outcome {
 }
 
 #[test]
+fn frames_that_each_wait_for_seconds_keep_the_cap() {
+    let pace = Pace { cpu: Some(10), ..Pace::default() };
+    let world = World { pace, cost: &|_| 0.29, noise: 0.0, busy: 1.9, live: false, ..World::default() };
+    let used = world.run(600.0, Scale::Half).cpu * 100.0;
+    assert!((9.0..10.2).contains(&used), "{used} % of 10 %");
+}
+
+#[test]
 fn under_a_cap_frames_become_fewer_before_they_become_smaller() {
     let outcome = capped(60);
     assert_eq!(outcome.steps.len(), 0);

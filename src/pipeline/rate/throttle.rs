@@ -21,7 +21,7 @@ pub(super) struct Throttle {
     account: f64,
     /// The last moment that was accounted for: time and processor time.
     last: Option<(Duration, Duration)>,
-    /// Since when no frame may begin.
+    /// Since when the next frame waits.
     waiting: Option<Duration>,
 }
 
@@ -40,10 +40,12 @@ impl Throttle {
         self.account = (self.account + paid - drawn).clamp(-OWED * self.cores, SAVED * self.cores);
         let waited = now.saturating_sub(*self.waiting.get_or_insert(now)).as_secs_f64();
         let wait = (-self.account / self.cores).min(OWED - waited);
-        if wait <= 0.0 {
-            self.waiting = None;
-        }
         Duration::from_secs_f64(wait.max(0.0))
+    }
+
+    /// A frame was drawn; the next has not waited yet.
+    pub(super) fn drawn(&mut self) {
+        self.waiting = None;
     }
 }
 

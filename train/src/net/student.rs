@@ -4,7 +4,7 @@ use anyhow::Result;
 use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
-use nijigen::engine::contract::{FloatLayer, FloatNetwork, IMAGE_SCALE, stored_limit, weight_limit, weight_scale};
+use nijigen::engine::contract::{FloatNetwork, stored_limit};
 use nijigen::engine::topology::{LayerShape, Topology};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -110,21 +110,10 @@ impl<B: ConvBackend> Student<B> {
 
     /// The network as the export contract wants it, weights scaled to use their whole range.
     pub fn to_network(&self, topology: &Topology, activation_scales: &[f32]) -> FloatNetwork {
-        let mut input_scales = vec![IMAGE_SCALE];
-        input_scales.extend_from_slice(activation_scales);
-        let layers = self.layers.iter().enumerate().map(|(i, layer)| {
-            let weight: Vec<f32> = layer.weight.val().to_data().iter().collect();
-            let bias: Vec<f32> = layer.bias.val().to_data().iter().collect();
-            let limit = weight_limit(topology, i);
-            let input_scale = input_scales[topology.layers[i].input];
-            let weight_scale = weight
-                .chunks_exact(weight.len() / bias.len())
-                .zip(&bias)
-                .map(|(channel, bias)| weight_scale(channel, limit, *bias, input_scale))
-                .collect();
-            FloatLayer { weight, bias, weight_scale, activation_scale: activation_scales[i] }
-        });
-        FloatNetwork { topology: topology.clone(), layers: layers.collect() }
+        let values = |tensor: TensorData| tensor.iter().collect();
+        let layers = self.layers.iter();
+        let layers = layers.map(|layer| (values(layer.weight.val().to_data()), values(layer.bias.val().to_data())));
+        FloatNetwork::in_full_range(topology.clone(), layers.collect(), activation_scales)
     }
 
     /// The picture `[b, 3, h, w]` in 0..1 (not clamped) for `bytes`, pixels `[b, 3, h, w]` as numbers 0 ..= 255;
