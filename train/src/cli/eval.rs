@@ -15,7 +15,7 @@ use crate::data::photos::Sources;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
 use crate::eval::features::MarkedFrame;
-use crate::eval::{ClipFlicker, Evaluation, Picture, Repainted, Report, Untouched, features, restoration};
+use crate::eval::{ClipFlicker, Evaluation, Picture, Report, features, restoration, stand_in};
 use crate::{sheet, weights};
 
 /// Options of `eval`.
@@ -94,8 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
         return eval_all::run(&measuring, &args.models, &args.pairs, args.prototype.as_deref());
     };
     let report = if args.restore {
-        let held_out = training_set::load(&args.pairs, Split::HeldOut)?;
-        restoration::evaluate(measuring.generator(style)?.as_mut(), &held_out)?
+        measuring.restorer(style, &args.pairs)?
     } else {
         measuring.style(style, args.weights.as_deref(), &args.pairs)?
     };
@@ -144,12 +143,18 @@ impl Measuring<'_> {
 
     /// Measures what changes nothing.
     pub(super) fn untouched(&self, pairs: &Path) -> Result<Report> {
-        self.report(&mut Untouched, None, None, pairs)
+        self.report(&mut stand_in::untouched(), None, None, pairs)
+    }
+
+    /// Measures what a style gives back of damaged photos.
+    pub(super) fn restorer(&self, style: &Path, pairs: &Path) -> Result<Report> {
+        let held_out = training_set::load(pairs, Split::HeldOut)?;
+        restoration::evaluate(self.generator(style)?.as_mut(), &held_out)
     }
 
     /// Measures a teacher's pictures, those of `taught`, against the painter's, those of `painted`.
     pub(super) fn teacher(&self, painted: &Path, taught: &Path) -> Result<Report> {
-        let mut teacher = Repainted::of(training_set::load(taught, Split::HeldOut)?);
+        let mut teacher = stand_in::repainted(training_set::load(taught, Split::HeldOut)?);
         let without_clips = Evaluation {
             generator: &mut teacher,
             weights: None,

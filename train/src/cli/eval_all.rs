@@ -1,11 +1,12 @@
 //! `nijigen-train eval --all`: all styles of a folder in one table.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use image::{RgbImage, imageops};
 use log::{info, warn};
-use nijigen::style::Card;
+use nijigen::style::{Card, RESTORER};
 
 use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
@@ -36,7 +37,7 @@ pub(super) fn run(
     prototype: Option<&Path>,
 ) -> Result<()> {
     let names = styles(models)?;
-    let (mut columns, mut teachers) = (Vec::new(), Vec::new());
+    let (mut columns, mut teachers, mut restoring) = (Vec::new(), Vec::new(), None);
     let compared_on = pairs_of_all.join(COMPARED_ON);
     if compared_on.is_dir() {
         info!("the photo as it is");
@@ -57,11 +58,20 @@ pub(super) fn run(
             continue;
         }
         info!("{name}");
+        let style = models.join(format!("{name}.onnx"));
+        let sheet = models.join(format!("{name}-sheet.jpg"));
+        if name == RESTORER {
+            let report = measuring.restorer(&style, &pairs)?;
+            note_on_card(&card, &report)?;
+            write_whole(&sheet, &before_and_after(&report.pictures)?)?;
+            restoring = Some(report.metrics);
+            continue;
+        }
         let weights = models.join(format!("{name}.safetensors"));
         let weights = weights.is_file().then_some(weights.as_path());
-        let report = measuring.style(&models.join(format!("{name}.onnx")), weights, &pairs)?;
+        let report = measuring.style(&style, weights, &pairs)?;
         note_on_card(&card, &report)?;
-        write_whole(&models.join(format!("{name}-sheet.jpg")), &before_and_after(&report.pictures)?)?;
+        write_whole(&sheet, &before_and_after(&report.pictures)?)?;
         let Report { metrics, pictures, .. } = report;
         let painted = pairs_of_all.join(format!("{name}{PAINTED}"));
         if painted.is_dir() {
@@ -79,7 +89,7 @@ pub(super) fn run(
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let text = document(&columns, &columns[beside..], &teachers);
+    let text = document(&columns, &columns[beside..], &teachers, restoring.as_ref());
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
 }
@@ -128,7 +138,20 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
     imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
 }
 
-fn document(all: &[Column], styles: &[Column], teachers: &[Column]) -> String {
+fn document(
+    all: &[Column],
+    styles: &[Column],
+    teachers: &[Column],
+    restoring: Option<&BTreeMap<String, f64>>,
+) -> String {
+    let restoring = restoring.map_or(String::new(), |metrics| {
+        format!(
+            "## Restoring\n\n\
+             What `{RESTORER}` gives back of the held-out photos with noise (deviation 15 of 255, in each channel for \
+             itself) and behind it JPEG compression of quality 40.\n\n{}\n",
+            results::restoring(metrics)
+        )
+    });
     let teachers = if teachers.is_empty() {
         String::new()
     } else {
@@ -151,7 +174,7 @@ fn document(all: &[Column], styles: &[Column], teachers: &[Column]) -> String {
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
          been put on one of them, of 255: mean over the held-out pictures.\n\n{}\n\
-         {teachers}\
+         {teachers}{restoring}\
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),

@@ -9,9 +9,10 @@ pub mod person;
 pub mod restoration;
 pub mod results;
 pub mod skin;
+pub mod stand_in;
 pub mod surfaces;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -79,75 +80,6 @@ pub struct Picture {
     pub target: RgbImage,
     /// What the style makes of it.
     pub output: RgbImage,
-}
-
-/// What changes nothing: measured, it tells what a figure is worth.
-#[derive(Debug)]
-pub struct Untouched;
-
-impl Generator for Untouched {
-    fn run(&mut self, input: &[u8], _: Size, output: &mut [u8]) -> nijigen::Result<()> {
-        output.copy_from_slice(input);
-        Ok(())
-    }
-
-    fn macs(&self, _: Size) -> u64 {
-        0
-    }
-
-    fn engine(&self) -> &'static str {
-        "none"
-    }
-
-    fn isa(&self) -> &'static str {
-        "none"
-    }
-
-    fn halo(&self) -> Option<u32> {
-        Some(0)
-    }
-
-    fn multiple(&self) -> u32 {
-        1
-    }
-}
-
-/// A teacher's pictures, painted already, of the photos that they were painted from: another painter to be measured.
-pub struct Repainted(HashMap<Vec<u8>, RgbImage>);
-
-impl Repainted {
-    /// The pictures of `pairs`, which `repaint` made.
-    pub fn of(pairs: Vec<LoadedPair>) -> Self {
-        Self(pairs.into_iter().map(|pair| (pair.photo.into_raw(), pair.target)).collect())
-    }
-}
-
-impl Generator for Repainted {
-    fn run(&mut self, input: &[u8], _: Size, output: &mut [u8]) -> nijigen::Result<()> {
-        let unknown = || nijigen::Error::Style("a held-out photo was not repainted: run `repaint` again".into());
-        output.copy_from_slice(self.0.get(input).ok_or_else(unknown)?);
-        Ok(())
-    }
-
-    fn macs(&self, _: Size) -> u64 {
-        0
-    }
-
-    fn engine(&self) -> &'static str {
-        "none"
-    }
-
-    fn isa(&self) -> &'static str {
-        "none"
-    }
-
-    fn halo(&self) -> Option<u32> {
-        None
-    }
-
-    fn multiple(&self) -> u32 {
-        1
-    }
 }
 
 /// How much a clip flickers where its scene stands, mean change from frame to frame, of 255.

@@ -101,6 +101,32 @@ pub fn measures(columns: &[Column]) -> String {
     text
 }
 
+/// By how much a restored photo's PSNR must be above the damaged one's, dB.
+const RESTORED: Bound = AtLeast(3.0);
+
+/// What `restoration` measured, in Markdown.
+pub fn restoring(metrics: &BTreeMap<String, f64>) -> String {
+    let mut text = "| | damaged | restored | gained | must be |\n|---|---|---|---|---|\n".to_owned();
+    for (title, before, after, must) in [
+        ("PSNR, dB", "restore_input_psnr_db", "restore_psnr_db", Some(RESTORED)),
+        ("SSIM", "restore_input_ssim", "restore_ssim", None),
+    ] {
+        let (Some(before), Some(after)) = (metrics.get(before), metrics.get(after)) else { continue };
+        let gained = after - before;
+        let fails = must.is_some_and(|must| !must.holds(gained));
+        let _ = writeln!(
+            text,
+            "| {title} | {before:.3} | {after:.3} | {gained:+.3}{} | {} |",
+            if fails { " ✗" } else { "" },
+            must.map_or(String::new(), |must| must.to_string()),
+        );
+    }
+    if let Some(untouched) = metrics.get("restore_untouched_psnr_db") {
+        let _ = writeln!(text, "\nA photo with nothing wrong keeps a PSNR of {untouched:.1} dB to itself.");
+    }
+    text
+}
+
 /// What is told of teachers, against the painter's pictures.
 const OF_TEACHERS: [(&str, &str); 6] = [
     ("SSIM", "held_out_ssim"),
@@ -181,6 +207,17 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     use super::*;
+
+    #[test]
+    fn what_restoring_gains_is_told_and_marked_where_it_is_too_little() {
+        let of = |psnr: f64| {
+            let metrics =
+                [("restore_input_psnr_db", 27.0), ("restore_psnr_db", psnr), ("restore_untouched_psnr_db", 34.56)];
+            restoring(&metrics.map(|(name, value)| (name.to_owned(), value)).into())
+        };
+        assert!(of(30.25).contains("| PSNR, dB | 27.000 | 30.250 | +3.250 | ≥ 3 |"), "{}", of(30.25));
+        assert!(of(29.5).contains("+2.500 ✗") && of(29.5).contains("34.6 dB"));
+    }
 
     fn column(name: &str, metrics: &[(&str, f64)], lines: u32) -> Column {
         let photo = RgbImage::from_fn(48, 48, |x, y| Rgb([(x * 5) as u8, (y * 5) as u8, 90]));

@@ -56,10 +56,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::painter::Recipe;
 
     fn recipe() -> Cel {
-        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().cel.unwrap()
+        Cel {
+            steps: 6.0,
+            steepness: 7.0,
+            strength: 0.65,
+            gradient_sigma: 4.0,
+            edge_slope: 0.03,
+            slope_from: 0.0007,
+            slope_to: 0.003,
+            smooth_sigma: 0.7,
+        }
     }
 
     /// Lightness that rises by `slope` per pixel from left to right.

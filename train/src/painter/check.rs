@@ -152,9 +152,7 @@ mod tests {
             ("flatten", "range", "0.0"),
             ("flatten", "radius", "100000"),
             ("flatten", "texture_sigma", "1e6"),
-            ("cel", "steepness", "0.0"),
-            ("cel", "steps", "0.0"),
-            ("cel", "slope_from", "0.5"),
+            ("tone", "strength", "nan"),
             ("ink", "crowd_sigma", "-1.0"),
             ("ink", "crowd_from", "0.28"),
             ("ink.contour", "sigma", "0.0"),
@@ -176,6 +174,9 @@ mod tests {
     #[test]
     fn a_number_of_a_stage_that_may_be_left_out_is_named_too() {
         for (look, table, name, value) in [
+            ("film", "cel", "steepness", "0.0"),
+            ("film", "cel", "steps", "0.0"),
+            ("film", "cel", "slope_from", "0.5"),
             ("film", "dodge", "towards", "0.0"),
             ("film", "grade.lift", "tint", "[0.0, 0.5]"),
             ("film", "grade.lift", "below", "nan"),
@@ -203,9 +204,9 @@ mod tests {
 
     #[test]
     fn a_look_is_shaded_in_one_way() {
-        let anime = Recipe::builtin("anime").unwrap();
+        let film = Recipe::builtin("film").unwrap();
         let tone = Recipe::builtin("comic").unwrap().split("\n\n").find(|table| table.starts_with("[tone]")).unwrap();
-        let both = Recipe::parse(&format!("{anime}\n{tone}")).unwrap_err().to_string();
+        let both = Recipe::parse(&format!("{film}\n{tone}")).unwrap_err().to_string();
         assert!(both.contains("'cel'") && both.contains("'tone'"), "{both}");
         let none = Recipe::parse(&Recipe::builtin("comic").unwrap().replace(tone, "")).unwrap_err().to_string();
         assert!(none.contains("'cel'") && none.contains("'tone'"), "{none}");
@@ -219,9 +220,9 @@ mod tests {
 
     #[test]
     fn a_number_that_is_unknown_or_missing_is_refused() {
-        let text = Recipe::builtin("anime").unwrap();
+        let text = Recipe::builtin("film").unwrap();
         let error = Recipe::parse(&text.replace("[cel]", "[cel]\nstairs = 3")).unwrap_err().to_string();
         assert!(error.contains("stairs"), "{error}");
-        assert!(Recipe::parse(&text.replace("steps = 6.0", "")).is_err());
+        assert!(Recipe::parse(&text.replace("steps = 4.0", "")).is_err());
     }
 }

@@ -82,7 +82,8 @@ mod tests {
     const SIDE: usize = 64;
 
     fn recipe() -> Ink {
-        Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().ink
+        let ink = Recipe::parse(Recipe::builtin("anime").unwrap()).unwrap().ink;
+        Ink { contour: Pen { sigma: 1.0, along: 4.0, strength: 120.0, ..ink.contour }, ..ink }
     }
 
     fn plane(value: impl Fn(usize, usize) -> f32) -> Plane {

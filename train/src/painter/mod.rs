@@ -262,11 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn each_look_goes_by_its_name_and_anime_has_no_stage_of_the_others() {
+    fn each_look_goes_by_its_name_and_has_no_stage_that_it_leaves_out() {
         assert!(looks().map(|look| look.name).eq(Recipe::builtin_names()));
-        let Recipe { dodge, brush, tone, spot, wash, relief, pattern, grade, ink, .. } = anime();
-        assert!(dodge.is_none() && brush.is_none() && tone.is_none() && spot.is_none() && wash.is_none());
-        assert!(relief.is_none() && pattern.is_none() && grade.lift.is_none() && ink.bold.is_none());
+        let Recipe { cel, spot, wash, relief, pattern, grade, ink, .. } = anime();
+        assert!(cel.is_none() && spot.is_none() && wash.is_none() && relief.is_none() && pattern.is_none());
+        assert!(grade.lift.is_none() && ink.bold.is_none());
     }
 
     #[test]
