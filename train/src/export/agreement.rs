@@ -53,7 +53,7 @@ pub const EXACT: Bound = Bound { within_one: 0.999, rest: Rest::Largest(4) };
 /// For tract and onnxruntime, whose sums of scaled floats round in their own order. A few activations of a photo lie so near
 /// the middle between two steps that they fall to the other side, and each moves what lies within its reach, some 110
 /// pixels: hardly in `anime`, and a few bytes by 20 and more in `ink`, which makes black or white of what lies between (PSNR
-/// 55 dB). A network that is wired otherwise is off by more, nearly everywhere.
+/// 56 dB). A network that is wired otherwise is off by more, nearly everywhere.
 pub const ROUNDED: Bound = Bound { within_one: 0.98, rest: Rest::Psnr(50.0) };
 
 impl Agreement {
