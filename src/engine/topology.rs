@@ -50,6 +50,15 @@ impl LayerShape {
     pub fn weights(&self) -> usize {
         self.out_channels * self.in_channels * 9
     }
+
+    /// Which weight of an output channel's `[in][3][3]` multiplies channel `c` of the tensor in front, at this position of
+    /// the window on it: the window of 3b×3b positions that a space-to-depth by b makes of one of 3×3.
+    pub fn weight_at(&self, row: usize, column: usize, c: usize) -> usize {
+        let block = self.space_to_depth;
+        let channels = self.in_channels / (block * block);
+        let ic = (row % block * block + column % block) * channels + c;
+        ic * 9 + row / block * 3 + column / block
+    }
 }
 
 /// What is known of a tensor of a [`Topology`] without running it.

@@ -58,16 +58,13 @@ pub(super) fn pack(
 ) -> PackedLayer {
     let (shape, quantized) = (&net.topology.layers[layer], &net.layers[layer]);
     let (reading, epilogue) = (Reading::of(shape), net.epilogue(layer));
-    let block = shape.space_to_depth;
     let quads = (reading.side * input_bytes).div_ceil(4);
     let weight = |oc: usize, row: usize, byte: usize| {
         let (column, c) = (byte / input_bytes, byte % input_bytes);
         if column >= reading.side || c >= input_channels {
             return 0;
         }
-        let tap = row / block * 3 + column / block;
-        let ic = (row % block * block + column % block) * input_channels + c;
-        quantized.weight[(oc * shape.in_channels + ic) * 9 + tap]
+        quantized.weight[oc * shape.in_channels * 9 + shape.weight_at(row, column, c)]
     };
     let flip = if net.topology.reads_eight_bits(layer) { i32::from(isa.eight_bit_flip()) } else { 0 };
     let lanes = lanes(shape.out_channels, shape.depth_to_space, layer + 1 == net.layers.len());

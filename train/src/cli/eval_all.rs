@@ -11,6 +11,7 @@ use nijigen::style::{Card, RESTORER};
 use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
 use crate::data::{read_text, write_whole};
+use crate::eval::restoration::{NOISE, QUALITY};
 use crate::eval::results::{self, Column};
 use crate::eval::{Picture, Report};
 use crate::sheet::{self, encode_jpeg};
@@ -59,20 +60,19 @@ pub(super) fn run(
         }
         info!("{name}");
         let style = models.join(format!("{name}.onnx"));
-        let sheet = models.join(format!("{name}-sheet.jpg"));
+        let report = if name == RESTORER {
+            measuring.restorer(&style, &pairs)?
+        } else {
+            let weights = models.join(format!("{name}.safetensors"));
+            measuring.style(&style, weights.is_file().then_some(weights.as_path()), &pairs)?
+        };
+        note_on_card(&card, &report)?;
+        write_whole(&models.join(format!("{name}-sheet.jpg")), &before_and_after(&report.pictures)?)?;
+        let Report { metrics, pictures, .. } = report;
         if name == RESTORER {
-            let report = measuring.restorer(&style, &pairs)?;
-            note_on_card(&card, &report)?;
-            write_whole(&sheet, &before_and_after(&report.pictures)?)?;
-            restoring = Some(report.metrics);
+            restoring = Some(metrics);
             continue;
         }
-        let weights = models.join(format!("{name}.safetensors"));
-        let weights = weights.is_file().then_some(weights.as_path());
-        let report = measuring.style(&style, weights, &pairs)?;
-        note_on_card(&card, &report)?;
-        write_whole(&sheet, &before_and_after(&report.pictures)?)?;
-        let Report { metrics, pictures, .. } = report;
         let painted = pairs_of_all.join(format!("{name}{PAINTED}"));
         if painted.is_dir() {
             info!("the teacher of {name}");
@@ -147,8 +147,8 @@ fn document(
     let restoring = restoring.map_or(String::new(), |metrics| {
         format!(
             "## Restoring\n\n\
-             What `{RESTORER}` gives back of the held-out photos with noise (deviation 15 of 255, in each channel for \
-             itself) and behind it JPEG compression of quality 40.\n\n{}\n",
+             What `{RESTORER}` gives back of the held-out photos with noise (deviation {NOISE} of 255, in each channel \
+             for itself) and behind it JPEG compression of quality {QUALITY}.\n\n{}\n",
             results::restoring(metrics)
         )
     });

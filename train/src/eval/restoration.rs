@@ -12,9 +12,10 @@ use crate::data::pairs::LargestScales;
 use crate::data::training_set::LoadedPair;
 use crate::metrics;
 
-/// Deviation of the noise in each channel for itself, of 255, and the quality of the JPEG behind it.
-const NOISE: f32 = 15.0;
-const QUALITY: u8 = 40;
+/// Deviation of the noise in each channel for itself, of 255.
+pub const NOISE: f32 = 15.0;
+/// Quality of the JPEG behind it.
+pub const QUALITY: u8 = 40;
 /// Seed of the first photo's noise; the others' follow.
 const SEED: u64 = 1540;
 

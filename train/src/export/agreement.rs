@@ -27,8 +27,6 @@ pub struct Agreement {
     pub beyond_one: u64,
     /// The largest difference.
     pub largest: u8,
-    /// The sum of the differences' squares.
-    pub squares: u64,
 }
 
 /// How far a runtime may be from the reference.
@@ -36,25 +34,17 @@ pub struct Agreement {
 pub struct Bound {
     /// Share of the bytes that must lie within ±1.
     within_one: f64,
-    rest: Rest,
-}
-
-/// How far the other bytes may lie apart.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Rest {
-    /// Each by so much.
-    Largest(u8),
-    /// All together so far that the PSNR is at least this, dB.
-    Psnr(f64),
+    /// How far apart any may lie.
+    largest: u8,
 }
 
 /// For what computes in integers, or in floats that are exact for them: Burn's fake-quant.
-pub const EXACT: Bound = Bound { within_one: 0.999, rest: Rest::Largest(4) };
+pub const EXACT: Bound = Bound { within_one: 0.999, largest: 4 };
 /// For tract and onnxruntime, whose sums of scaled floats round in their own order. A few activations of a photo lie so near
 /// the middle between two steps that they fall to the other side, and each moves what lies within its reach, some 110
-/// pixels: hardly in `anime`, and a few bytes by 20 and more in `ink`, which makes black or white of what lies between (PSNR
-/// 56 dB). A network that is wired otherwise is off by more, nearly everywhere.
-pub const ROUNDED: Bound = Bound { within_one: 0.98, rest: Rest::Psnr(50.0) };
+/// pixels: by up to 6 in `anime` (three to eight of them in photos of 256 to 640 pixels), by up to 10 in `ink`, which makes
+/// black or white of what lies between. A network that is wired otherwise is off by more, nearly everywhere.
+pub const ROUNDED: Bound = Bound { within_one: 0.98, largest: 16 };
 
 impl Agreement {
     /// Compares two pictures of the same size.
@@ -64,7 +54,6 @@ impl Agreement {
             bytes: a.len() as u64,
             beyond_one: differences().filter(|&d| d > 1).count() as u64,
             largest: differences().max().unwrap_or(0),
-            squares: differences().map(|d| u64::from(d).pow(2)).sum(),
         }
     }
 
@@ -73,7 +62,6 @@ impl Agreement {
         self.bytes += other.bytes;
         self.beyond_one += other.beyond_one;
         self.largest = self.largest.max(other.largest);
-        self.squares += other.squares;
     }
 
     /// The share of bytes within ±1.
@@ -81,25 +69,15 @@ impl Agreement {
         1.0 - self.beyond_one as f64 / self.bytes.max(1) as f64
     }
 
-    /// The PSNR, dB; infinite where nothing differs.
-    pub fn psnr_db(&self) -> f64 {
-        10.0 * (255.0_f64.powi(2) * self.bytes as f64 / self.squares as f64).log10()
-    }
-
     /// Whether `bound` holds.
     pub fn holds(&self, bound: Bound) -> bool {
-        let rest = match bound.rest {
-            Rest::Largest(largest) => self.largest <= largest,
-            Rest::Psnr(least) => self.psnr_db() >= least,
-        };
-        self.within_one() >= bound.within_one && rest
+        self.within_one() >= bound.within_one && self.largest <= bound.largest
     }
 }
 
 impl fmt::Display for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (within, largest, psnr) = (100.0 * self.within_one(), self.largest, self.psnr_db());
-        write!(f, "{within:.4} % of bytes within ±1, none beyond ±{largest}, PSNR {psnr:.1} dB")
+        write!(f, "{:.4} % of bytes within ±1, none beyond ±{}", 100.0 * self.within_one(), self.largest)
     }
 }
 
@@ -238,12 +216,5 @@ mod tests {
         assert!(!Agreement::between(&a, &b).holds(EXACT));
         let c = RgbImage::from_pixel(40, 40, Rgb([101; 3]));
         assert!(Agreement::between(&a, &c).holds(EXACT));
-        // One byte in 4,800, off by 50 and by 20: 50.7 and 58.9 dB; two by 50: 47.7 dB.
-        let off = |by: &[u8]| {
-            let mut d = a.clone();
-            by.iter().zip(0..).for_each(|(by, x)| d.put_pixel(x, 3, Rgb([100 + by, 100, 100])));
-            Agreement::between(&a, &d).holds(ROUNDED)
-        };
-        assert!(off(&[20]) && off(&[50]) && !off(&[50, 50]));
     }
 }
