@@ -13,6 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::data::sha256;
 use crate::distill::config::StudentName;
+use crate::net::widening::widen;
 
 /// In the metadata: which stored activations take eight bits.
 const EIGHT_BITS: &str = "eight_bits";
@@ -37,6 +38,35 @@ impl Weights {
     /// What styles that are trained from these weights, which lie in a file of this content, have for their base.
     pub fn as_base(&self, file: &[u8]) -> String {
         self.base.clone().unwrap_or_else(|| sha256(file))
+    }
+
+    /// The same network as a student of `size` and `topology`, which may know more: the person mask, eight bits at half the
+    /// picture's size, more channels ([`widen`], new weights by `seed`). Wider weights are a beginning of their own: styles
+    /// that are trained from them have their file for their base.
+    ///
+    /// # Errors
+    /// When `topology` knows less.
+    pub fn fitted_to(mut self, size: StudentName, topology: &Topology, seed: u64) -> Result<Self> {
+        if topology.has_person_mask() {
+            self = self.with_person_mask();
+        }
+        if topology.has_eight_bits() {
+            self = self.with_eight_bits();
+        }
+        if self.size < size {
+            self.network = widen(&self.network, topology, seed).map_err(anyhow::Error::msg)?;
+            (self.size, self.base) = (size, None);
+        }
+        ensure!(
+            self.size == size,
+            "it is of size {}, the configuration says {size}: make 'size' the same or larger",
+            self.size
+        );
+        ensure!(
+            self.network.topology == *topology,
+            "it knows where persons are, and the configuration does not ask for it: set 'person_mask = true'"
+        );
+        Ok(self)
     }
 
     /// The same network with [eight bits at half the picture's size](Topology::with_eight_bits_at_half), and the same
@@ -217,6 +247,25 @@ mod tests {
         assert_eq!(three, colours);
         assert!(four.chunks_exact(4).all(|pixel| (127..=128).contains(&pixel[3])), "undecided");
         assert_eq!(masked.clone().with_person_mask().network, masked.network);
+    }
+
+    #[test]
+    fn a_larger_student_begins_with_the_picture_of_a_smaller_one_and_is_a_base_of_its_own() {
+        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let size = nijigen::frame::Size::new(32, 24);
+        let draw = |weights: &Weights| {
+            nijigen::engine::reference::Reference::new(&weights.network.quantize().unwrap()).run(&photo, size)
+        };
+        let topology =
+            |size: StudentName| Topology::two_scale(size.into()).with_person_mask().with_eight_bits_at_half();
+        let small = weights().fitted_to(StudentName::S, &topology(StudentName::S), 1).unwrap();
+        assert_eq!(small.as_base(b"file"), "b", "its first training went on");
+        let large = small.clone().fitted_to(StudentName::M, &topology(StudentName::M), 1).unwrap();
+        assert_eq!((large.size, &large.network.topology), (StudentName::M, &topology(StudentName::M)));
+        assert_eq!(draw(&large), draw(&small));
+        assert_eq!(large.as_base(b"file"), sha256(b"file"));
+        let message = large.fitted_to(StudentName::S, &topology(StudentName::S), 1).unwrap_err().to_string();
+        assert!(message.contains("size m") && message.contains("says s"), "{message}");
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(super) struct Training {
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
     pub(super) vgg: Option<PathBuf>,
-    /// Weights (.safetensors) to start from instead of random ones; not read when a run is gone on with
+    /// Weights (.safetensors) to start from instead of random ones, of this size or a smaller one; not read when a run is
+    /// gone on with
     #[arg(long, value_name = "FILE")]
     pub(super) base: Option<PathBuf>,
     #[command(flatten)]

@@ -18,7 +18,7 @@ const MAX_CROP: u32 = 2048;
 const MAX_BATCH: usize = 1024;
 
 /// A student's size by its letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StudentName {
     /// About 1 GMAC at 640×480.
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn the_shipped_configuration_is_sound() {
         toml::from_str::<Config>(SHIPPED).unwrap().check().unwrap();
-        let restoring: Config = toml::from_str(include_str!("../../configs/restore.toml")).unwrap();
+        let restoring: Config = toml::from_str(include_str!("../../configs/restore-first.toml")).unwrap();
         restoring.check().unwrap();
         assert_eq!(restoring.start, Start::Photo);
         let read_back: Config = toml::from_str(&toml::to_string(&restoring).unwrap()).unwrap();

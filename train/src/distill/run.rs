@@ -132,21 +132,9 @@ impl Distillation {
         let mut activation_scales = vec![1.0; topology.layers.len()];
         let student = match &self.base {
             Some(path) if !resumes => {
-                let mut base = weights::load(path)?;
+                let base = weights::load(path)?.fitted_to(config.size, topology, config.seed);
+                let base = base.with_context(|| format!("{} cannot be started from", path.display()))?;
                 base_sha256 = Some(base.as_base(&read_file(path)?));
-                if config.person_mask {
-                    base = base.with_person_mask();
-                }
-                if topology.has_eight_bits() {
-                    base = base.with_eight_bits();
-                }
-                ensure!(
-                    base.network.topology == *topology,
-                    "{} is of size {}, the configuration says {}: make 'size' the same",
-                    path.display(),
-                    base.size,
-                    config.size
-                );
                 activation_scales = base.network.activation_scales();
                 Student::<B>::from_network(&base.network, &device)
             }

@@ -12,3 +12,4 @@ pub mod spectral_norm;
 pub mod student;
 pub mod unet;
 pub mod vgg;
+pub mod widening;

@@ -62,7 +62,7 @@ impl<'a> Activations<'a> {
 const SHORTCUT_GAIN: f32 = 0.3;
 
 /// Weights and biases of each layer, random.
-fn random(topology: &Topology, seed: u64) -> Vec<(Vec<f32>, Vec<f32>)> {
+pub(super) fn random(topology: &Topology, seed: u64) -> Vec<(Vec<f32>, Vec<f32>)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let last = topology.layers.len() - 1;
     let layers = topology.layers.iter().enumerate().map(|(i, shape)| {

@@ -187,7 +187,7 @@ fn settings(args: &Args, recipe: &Recipe) -> Result<Settings> {
 fn check_base(path: &Path, settings: &Settings) -> Result<()> {
     let base = weights::load(path)?;
     let (path, distill) = (path.display(), &settings.distill);
-    let text = if base.size != distill.size {
+    let text = if base.size > distill.size {
         format!("--base {path} is of size {}, the student of {}: give --size {}", base.size, distill.size, base.size)
     } else if base.network.topology.has_person_mask() && !distill.person_mask {
         format!("--base {path} knows where persons are: give --person-mask, so that the student goes on learning it")
