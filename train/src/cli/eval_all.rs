@@ -89,7 +89,7 @@ pub(super) fn run(
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let text = document(&columns, &columns[beside..], &teachers, restoring.as_ref());
+    let text = document(&columns, beside, &teachers, restoring.as_ref());
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
 }
@@ -138,12 +138,9 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
     imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
 }
 
-fn document(
-    all: &[Column],
-    styles: &[Column],
-    teachers: &[Column],
-    restoring: Option<&BTreeMap<String, f64>>,
-) -> String {
+/// The text of RESULTS.md; the first `beside` columns are no styles.
+fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Option<&BTreeMap<String, f64>>) -> String {
+    let looks: Vec<&Column> = all[beside..].iter().filter(|style| look_of(&style.name) == style.name).collect();
     let restoring = restoring.map_or(String::new(), |metrics| {
         format!(
             "## Restoring\n\n\
@@ -173,13 +170,13 @@ fn document(
          middle of faces, means by tone in even light, and for dark and backlit pictures.\n\n{}\n\
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
-         been put on one of them, of 255: mean over the held-out pictures.\n\n{}\n\
+         been put on one of them, of 255: mean over the held-out pictures. Other sizes of a style are left out.\n\n{}\n\
          {teachers}{restoring}\
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),
         results::skin(all),
-        results::between(styles),
+        results::between(&looks),
         command_line(),
     )
 }

@@ -170,8 +170,8 @@ pub fn skin(columns: &[Column]) -> String {
 
 /// What the best colour filter leaves between any two of `columns`, the mean over the pictures that both have, of 255: in
 /// the line of the one that is filtered.
-pub fn between(columns: &[Column]) -> String {
-    let mut text = heading(&["from"], columns);
+pub fn between(columns: &[&Column]) -> String {
+    let mut text = heading(&["from"], columns.iter().copied());
     for from in columns {
         let _ = write!(text, "| {} |", from.name);
         for to in columns {
@@ -197,8 +197,9 @@ fn residual(from: &Column, to: &Column) -> Option<f64> {
     (!both.is_empty()).then(|| both.iter().sum::<f64>() / both.len() as f64)
 }
 
-fn heading(first: &[&str], columns: &[Column]) -> String {
-    let titles: Vec<&str> = first.iter().copied().chain(columns.iter().map(|column| column.name.as_str())).collect();
+fn heading<'a>(first: &[&'a str], columns: impl IntoIterator<Item = &'a Column>) -> String {
+    let titles = columns.into_iter().map(|column| column.name.as_str());
+    let titles: Vec<&str> = first.iter().copied().chain(titles).collect();
     format!("| {} |\n|{}\n", titles.join(" | "), "---|".repeat(titles.len()))
 }
 
@@ -246,7 +247,7 @@ mod tests {
 
     #[test]
     fn styles_are_compared_with_each_other_but_not_with_themselves() {
-        let table = between(&[column("a", &[], 5), column("b", &[], 7)]);
+        let table = between(&[&column("a", &[], 5), &column("b", &[], 7)]);
         let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split('|').map(str::trim).collect()).collect();
         assert_eq!((cells[2][2], cells[3][3]), ("–", "–"));
         assert!(cells[2][3].parse::<f64>().is_ok_and(|left| left > 6.0), "{table}");
