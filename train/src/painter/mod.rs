@@ -3,7 +3,7 @@
 //! A photo goes through four stages, each a function of its own: [`flatten`] takes texture away, [`cel`] puts the
 //! lightness in soft steps, [`ink`] draws lines, [`grade`] colours. A recipe may add others: [`dodge`] lifts the dark,
 //! [`brush`] paints in dabs, [`tone`] puts few tones and solid blacks in place of the steps, [`wash`] makes
-//! watercolour, [`relief`] thick paint, and [`pattern`] lays paper, canvas or a screen of dots over it all.
+//! watercolour, [`relief`] thick paint, and [`pattern`] lays paper or a screen of dots over it all.
 //!
 //! Radii are pixels, so what is small is lost: heads smaller than the recipe's ideal are painted enlarged, scaled back,
 //! and blended in. Every stage is a function of the picture with smooth weights, and nothing is random: what does not

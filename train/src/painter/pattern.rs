@@ -1,4 +1,4 @@
-//! Pattern: what paper, canvas or a screen of dots adds, fixed to the picture's upper left corner.
+//! Pattern: what paper or a screen of dots adds, fixed to the picture's upper left corner.
 //!
 //! It repeats every [`PERIOD`] pixels and is its own mirror image in both directions, so that a network that works on
 //! blocks of that size can learn it exactly, from flipped pictures too. Crops must begin at multiples of the period.
@@ -32,7 +32,7 @@ pub fn lay(picture: &mut Rgb, tone: Option<&Plane>, recipe: &Pattern) {
                 picture.iter_mut().for_each(|plane| plane.values[i] *= 1.0 - dot);
             }
             (PatternKind::Dots, None) => {}
-            (PatternKind::Paper | PatternKind::Weave, _) => {
+            (PatternKind::Paper, _) => {
                 for plane in picture.iter_mut() {
                     let v = &mut plane.values[i];
                     // Most in the mid tones; black and white stay what they are.
@@ -51,20 +51,13 @@ fn dot(at: f32, covered: f32) -> f32 {
 
 /// One cell of a pattern, by row and column, -1..1.
 fn cell(kind: PatternKind) -> [[f32; PERIOD as usize]; PERIOD as usize] {
-    let wave = |i: usize, cycles: f32| (TAU * cycles * (i as f32 + 0.5) / PERIOD as f32).cos();
+    let wave = |i: usize| (TAU * (i as f32 + 0.5) / PERIOD as f32).cos();
     let mirrored = |i: usize| i.min(PERIOD as usize - 1 - i);
-    // Threads of four pixels; their crossings alternate like a chess board whose fields are mirrored at the cell's middle.
-    let weave = |x: usize, y: usize| {
-        let over = ((x + 2) / 4 + (y + 2) / 4).is_multiple_of(2);
-        let across = if over { x } else { y };
-        -wave(across + 2, 2.0)
-    };
     std::array::from_fn(|y| {
         std::array::from_fn(|x| match kind {
             // A spot function with two dots in a cell, one at its corners and one in its middle: rows at 45 degrees.
-            PatternKind::Dots => wave(x, 1.0) * wave(y, 1.0),
+            PatternKind::Dots => wave(x) * wave(y),
             PatternKind::Paper => GRAIN[mirrored(y)][mirrored(x)],
-            PatternKind::Weave => weave(x, y),
         })
     })
 }
@@ -73,7 +66,7 @@ fn cell(kind: PatternKind) -> [[f32; PERIOD as usize]; PERIOD as usize] {
 mod tests {
     use super::*;
 
-    const KINDS: [PatternKind; 3] = [PatternKind::Dots, PatternKind::Paper, PatternKind::Weave];
+    const KINDS: [PatternKind; 2] = [PatternKind::Dots, PatternKind::Paper];
 
     /// A grey picture with a pattern of full strength on it.
     fn laid(kind: PatternKind, grey: f32) -> Plane {

@@ -161,8 +161,6 @@ pub enum PatternKind {
     Dots,
     /// Paper grain.
     Paper,
-    /// Canvas.
-    Weave,
 }
 
 /// Lifted, tinted shadows.
