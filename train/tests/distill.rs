@@ -97,6 +97,11 @@ fn photos_become_a_style_that_is_measured() {
     let base = workshop.at("run/weights.safetensors");
     good(workshop.distill("config.toml", "second").arg("--base").arg(&base));
     assert_ne!(weights, std::fs::read(workshop.at("second/weights.safetensors")).unwrap());
+    // A larger one, whose beginning they are.
+    workshop.configure("m.toml", "m", 2);
+    good(workshop.distill("m.toml", "larger").arg("--base").arg(&base));
+    let larger = nijigen_train::weights::load(&workshop.at("larger/weights.safetensors")).unwrap();
+    assert_eq!(larger.base, Some(nijigen::style::sha256(&weights)));
 
     let said = good(workshop.export("run/weights.safetensors", "new/models").arg("--float"));
     assert!(text(&said.stdout).contains("tract against the reference"), "{}", text(&said.stdout));
@@ -201,6 +206,7 @@ fn all_styles_of_a_folder_come_into_one_table() {
     let table = std::fs::read_to_string(workshop.at("models/RESULTS.md")).unwrap();
     assert_eq!(text(&said.stdout).trim(), table.trim());
     assert!(table.contains("|  | must be | should be | tiny | tiny-s |"), "{table}");
+    assert!(table.contains("| from | tiny |\n"), "the sizes of a style are not compared with each other: {table}");
     assert!(table.contains("nijigen-train eval --all --models "), "{table}");
     let card = Card::parse(&std::fs::read_to_string(workshop.at("models/tiny-s.toml")).unwrap()).unwrap();
     assert!(card.metrics.contains_key("held_out_ssim"));
@@ -264,10 +270,8 @@ fn what_cannot_be_distilled_is_said() {
     bad(&mut distill("none.safetensors"), 1, "none.safetensors");
     std::fs::write(workshop.at("empty.safetensors"), "").unwrap();
     bad(&mut distill("empty.safetensors"), 1, "empty.safetensors does not hold the weights");
-    good(&mut workshop.distill("config.toml", "of-s"));
-    workshop.configure("m.toml", "m", 6);
-    let mut command = workshop.distill("m.toml", "of-m");
-    bad(command.arg("--base").arg(workshop.at("of-s/weights.safetensors")), 1, "is of size s");
+    let larger = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/anime.safetensors");
+    bad(workshop.distill("config.toml", "run").arg("--base").arg(larger), 1, "is of size m");
     std::fs::write(workshop.at("vgg.npz"), "no archive").unwrap();
     let mut command = workshop.distill("config.toml", "run");
     bad(command.arg("--vgg").arg(workshop.at("vgg.npz")), 1, "vgg.npz");

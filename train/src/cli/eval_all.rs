@@ -144,8 +144,8 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
     let restoring = restoring.map_or(String::new(), |metrics| {
         format!(
             "## Restoring\n\n\
-             What `{RESTORER}` gives back of the held-out photos with noise (deviation {NOISE} of 255, in each channel \
-             for itself) and behind it JPEG compression of quality {QUALITY}.\n\n{}\n",
+             What `{RESTORER}` gives back of the held-out photos, each once at its largest size, with noise (deviation \
+             {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}.\n\n{}\n",
             results::restoring(metrics)
         )
     });

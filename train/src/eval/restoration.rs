@@ -19,7 +19,8 @@ pub const QUALITY: u8 = 40;
 /// Seed of the first photo's noise; the others' follow.
 const SEED: u64 = 1540;
 
-/// Measures on `held_out` pairs whose targets are their photos. The pictures are damaged photo, photo, restored one.
+/// Measures on `held_out` pairs whose targets are their photos: each photo at its largest scale, and the copies that were
+/// reduced, whose detail is finer, on their own. The pictures are damaged photo, photo, restored one.
 ///
 /// # Errors
 /// When there is no such pair, or the network fails.
@@ -34,16 +35,20 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
         let damaged = damaged(photo, SEED + i as u64)?;
         let restored = run_generator(generator, &damaged)?;
-        sums.add("restore_input_psnr_db", metrics::psnr(&damaged, photo));
-        sums.add("restore_psnr_db", metrics::psnr(&restored, photo));
+        let [before, after] = [&damaged, &restored].map(|picture| metrics::psnr(picture, photo));
+        if !largest.is_of(entry) {
+            sums.add("restore_reduced_input_psnr_db", before);
+            sums.add("restore_reduced_psnr_db", after);
+            continue;
+        }
+        sums.add("restore_input_psnr_db", before);
+        sums.add("restore_psnr_db", after);
         sums.add("restore_input_ssim", metrics::ssim(&damaged, photo));
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
         sums.add("restore_untouched_psnr_db", metrics::psnr(&run_generator(generator, photo)?, photo));
-        if largest.is_of(entry) {
-            let source = entry.source.clone();
-            pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });
-        }
+        let source = entry.source.clone();
+        pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });
     }
     Ok(Report { metrics: sums.means(), clips: Vec::new(), pictures })
 }

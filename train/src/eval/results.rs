@@ -110,6 +110,7 @@ pub fn restoring(metrics: &BTreeMap<String, f64>) -> String {
     for (title, before, after, must) in [
         ("PSNR, dB", "restore_input_psnr_db", "restore_psnr_db", Some(RESTORED)),
         ("SSIM", "restore_input_ssim", "restore_ssim", None),
+        ("PSNR of reduced copies, dB", "restore_reduced_input_psnr_db", "restore_reduced_psnr_db", None),
     ] {
         let (Some(before), Some(after)) = (metrics.get(before), metrics.get(after)) else { continue };
         let gained = after - before;
