@@ -270,6 +270,7 @@ fn what_cannot_be_distilled_is_said() {
     bad(&mut distill("none.safetensors"), 1, "none.safetensors");
     std::fs::write(workshop.at("empty.safetensors"), "").unwrap();
     bad(&mut distill("empty.safetensors"), 1, "empty.safetensors does not hold the weights");
+    good(&mut workshop.distill("config.toml", "of-s"));
     let larger = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/anime.safetensors");
     bad(workshop.distill("config.toml", "run").arg("--base").arg(larger), 1, "is of size m");
     std::fs::write(workshop.at("vgg.npz"), "no archive").unwrap();
