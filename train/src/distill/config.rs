@@ -162,6 +162,10 @@ pub struct Losses {
     /// How much more the picture changes than the photo from one twin to the other, where their scene stands.
     #[serde(default)]
     pub flicker: f32,
+    /// The share of the steps after which `flicker` counts. A student that begins with random weights must draw before it
+    /// is asked to hold still: what stands most still is a grey picture.
+    #[serde(default, skip_serializing_if = "is_nought_64")]
+    pub flicker_from: f64,
     /// L1 of the person mask.
     #[serde(default)]
     pub person_mask: f32,
@@ -173,6 +177,10 @@ pub struct Losses {
 
 fn is_nought(weight: &f32) -> bool {
     *weight == 0.0
+}
+
+fn is_nought_64(share: &f64) -> bool {
+    *share == 0.0
 }
 
 impl Config {
@@ -225,6 +233,7 @@ impl Config {
         within("gradient", self.loss.gradient.into(), 0.0, 1e3)?;
         within("features", self.loss.features.into(), 0.0, 1e3)?;
         within("flicker", self.loss.flicker.into(), 0.0, 1e3)?;
+        within("flicker_from", self.loss.flicker_from, 0.0, 1.0)?;
         within("person_mask", self.loss.person_mask.into(), 0.0, 1e3)?;
         within("adversarial", self.loss.adversarial.into(), 0.0, 1e3)?;
         self.adversary.check(self.crop)?;
@@ -249,6 +258,13 @@ impl Config {
     /// The first step with fake-quant.
     pub fn quantize_step(&self) -> u64 {
         (self.steps as f64 * self.quantize_from).round() as u64
+    }
+
+    /// The weight of flicker in the loss at `step`: it rises over `warmup` steps from `flicker_from` on.
+    pub fn flicker_at(&self, step: u64) -> f32 {
+        let first = (self.steps as f64 * self.loss.flicker_from).round() as u64;
+        let risen = (step.saturating_sub(first) as f32 / self.warmup.max(1) as f32).min(1.0);
+        self.loss.flicker * risen
     }
 
     /// Whether there is an adversary at all.
@@ -373,6 +389,23 @@ mod tests {
         let weight = |since| config.adversarial_at(first + since).unwrap() / 0.02;
         assert!((weight(0) - 0.01).abs() < 1e-6 && (weight(49) - 0.5).abs() < 1e-6);
         assert_eq!((weight(99), weight(100_000)), (1.0, 1.0));
+    }
+
+    #[test]
+    fn a_student_from_random_weights_draws_before_it_holds_still() {
+        let style = include_str!("../../configs/style.toml");
+        let style: toml::Table = toml::from_str(style).unwrap();
+        let mut style = style["distill"].as_table().unwrap().clone();
+        style.insert("seed".into(), 1.into());
+        let mut config: Config = style.try_into().unwrap();
+        (config.steps, config.warmup, config.loss.flicker) = (1000, 100, 0.02);
+        assert!((0..=500).all(|step| config.flicker_at(step) == 0.0));
+        assert!((config.flicker_at(550) - 0.01).abs() < 1e-6);
+        assert_eq!((config.flicker_at(600), config.flicker_at(999)), (0.02, 0.02));
+        config.loss.flicker_from = 0.0;
+        assert!((config.flicker_at(50) - 0.01).abs() < 1e-6);
+        let text = toml::to_string(&config).unwrap();
+        assert!(!text.contains("flicker_from"), "an older configuration's checksum would change: {text}");
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl<B: TrainBackend> Step<'_, B> {
             total = total + of_mask.clone() * config.loss.person_mask;
         }
         if let Some(flicker) = &flicker {
-            total = total + flicker.clone() * (config.loss.flicker * ramp);
+            total = total + flicker.clone() * config.flicker_at(step);
         }
         let features = self.vgg.filter(|_| step.is_multiple_of(config.loss.features_every)).map(|vgg| {
             let distance = vgg.distance(self.part(output.clone()), self.part(target.clone()));

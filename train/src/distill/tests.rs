@@ -50,6 +50,7 @@ pub(super) fn config(steps: u64) -> Config {
             features_every: 1,
             features_crop: 16,
             flicker: 0.02,
+            flicker_from: 0.0,
             person_mask: 1.0,
             adversarial: 0.0,
         },
