@@ -26,9 +26,11 @@ macro_rules! shipped {
 const BUILT_IN: &[(&[u8], &str)] = &[
     shipped!("anime"),
     shipped!("anime-l"),
+    shipped!("anime-s"),
     shipped!("comic"),
     shipped!("film"),
     shipped!("ink"),
+    shipped!("oil"),
     shipped!("watercolour"),
     shipped!("restore"),
 ];
