@@ -184,7 +184,8 @@ def main():
         becomes("the comparison is on", "split", 0.5)
         page.run(slide.format("split", 0.25))
         becomes("its line moves", "split", 0.25)
-        box = page.run("(() => { const r = document.querySelector('#picture').getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; })()")
+        # The last click may have scrolled it out of sight.
+        box = page.run("(() => { const p = document.querySelector('#picture'); p.scrollIntoView({behavior: 'instant'}); const r = p.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; })()")
         # The picture is 4:3, and may have bars beside it.
         width = min(box[2], box[3] * 4 / 3)
         for kind, at in (("mousePressed", 0.3), ("mouseMoved", 0.75), ("mouseReleased", 0.75)):
