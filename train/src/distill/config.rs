@@ -164,7 +164,7 @@ pub struct Losses {
     pub flicker: f32,
     /// The share of the steps after which `flicker` counts. A student that begins with random weights must draw before it
     /// is asked to hold still: what stands most still is a grey picture.
-    #[serde(default, skip_serializing_if = "is_nought_64")]
+    #[serde(default, skip_serializing_if = "is_nought")]
     pub flicker_from: f64,
     /// L1 of the person mask.
     #[serde(default)]
@@ -175,12 +175,8 @@ pub struct Losses {
     pub adversarial: f32,
 }
 
-fn is_nought(weight: &f32) -> bool {
-    *weight == 0.0
-}
-
-fn is_nought_64(share: &f64) -> bool {
-    *share == 0.0
+fn is_nought<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Config {

@@ -1,5 +1,6 @@
 //! What a run writes down: `losses.csv` and its plot.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,20 @@ pub struct Entry {
     pub photos_per_second: Option<f64>,
     /// Share of those steps' time that was spent waiting for a batch.
     pub waiting_share: Option<f64>,
+}
+
+impl fmt::Display for Entry {
+    /// For a log: the losses and what the held-out pictures say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "L1 {:.2}, gradient {:.2}", self.pixel, self.gradient)?;
+        for (name, value) in [("features", self.features), ("flicker", self.flicker), ("person mask", self.person_mask)]
+        {
+            if let Some(value) = value {
+                write!(f, ", {name} {value:.3}")?;
+            }
+        }
+        write!(f, ", held-out L1 {:.3}{}", self.held_out, if self.quantized { ", quantized" } else { "" })
+    }
 }
 
 /// How long steps took, and how much of it they waited for their batch.
@@ -243,6 +258,15 @@ mod tests {
             photos_per_second: (step < 30).then_some(20.5),
             waiting_share: (step < 30).then_some(0.125),
         }
+    }
+
+    #[test]
+    fn a_line_of_the_log_names_only_what_is_measured() {
+        assert_eq!(entry(10).to_string(), "L1 5.25, gradient 2.50, flicker 1.250, held-out L1 6.125");
+        assert_eq!(
+            entry(20).to_string(),
+            "L1 5.25, gradient 2.50, features 0.500, flicker 1.250, held-out L1 6.125, quantized"
+        );
     }
 
     #[test]

@@ -307,7 +307,7 @@ impl<B: TrainBackend> Training<'_, B> {
         let sums = std::mem::take(&mut progress.sums);
         let entry = Entry::of(config, &sums, pace, step, held_out, progress.seconds);
         task.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
-        info!("{entry:?}");
+        info!("step {step}: {entry}");
         journal.push(entry)?;
         journal.plot(&task.out.join("losses.png"))?;
         if held_out < progress.best {
