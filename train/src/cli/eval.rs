@@ -15,6 +15,7 @@ use crate::data::photos::Sources;
 use crate::data::{read_file, read_text, training_set, write_whole};
 use crate::device::{Device, default_device, dispatch};
 use crate::eval::features::MarkedFrame;
+use crate::eval::live::LivePicture;
 use crate::eval::{ClipFlicker, Evaluation, Picture, Report, features, restoration, stand_in};
 use crate::{sheet, weights};
 
@@ -138,7 +139,7 @@ impl Measuring<'_> {
         let mut generator = self.generator(style)?;
         let mut live = Stylizer::new("live", self.generator(style)?, 1.0);
         live.set_stability(DEFAULT_STABILITY);
-        self.report(generator.as_mut(), Some(live), weights, pairs)
+        self.report(generator.as_mut(), Some(LivePicture::new(live)), weights, pairs)
     }
 
     /// Measures what changes nothing.
@@ -171,7 +172,7 @@ impl Measuring<'_> {
     fn report(
         &self,
         generator: &mut dyn Generator,
-        live: Option<Stylizer>,
+        live: Option<LivePicture>,
         weights: Option<&Path>,
         pairs: &Path,
     ) -> Result<Report> {

@@ -163,9 +163,8 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
     format!(
         "# What the styles are worth\n\n\
          Measured on pictures that no style was trained on (flicker, eyes and mouths: on clips; skin: on all portraits), \
-         each style as the engine runs it. Written by the command at the end. ✗: not as it must be, which is asked of \
-         styles of size m; others are measured against it too. *photo*: the photo as it is, measured like a style, against \
-         the targets of `{COMPARED_ON}`.\n\n{}\n\
+         each style as the engine runs it. Written by the command at the end. ✗: not as it must be. *photo*: the photo \
+         as it is, measured like a style, against the targets of `{COMPARED_ON}`.\n\n{}\n\
          ## Skin\n\n\
          From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive) of the \
          middle of faces, means by tone in even light, and for dark and backlit pictures.\n\n{}\n\

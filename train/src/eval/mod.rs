@@ -5,6 +5,7 @@ pub mod edges;
 pub mod features;
 pub mod flicker;
 pub mod line_art;
+pub mod live;
 pub mod person;
 pub mod restoration;
 pub mod results;
@@ -14,17 +15,16 @@ pub mod surfaces;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Tensor;
 use image::RgbImage;
 use nijigen::engine::Generator;
 use nijigen::frame::Size;
-use nijigen::style::Stylizer;
 
 use self::features::MarkedFrame;
 use self::line_art::InkCounts;
+use self::live::LivePicture;
 use self::skin::Shift;
 use self::surfaces::Texture;
 use crate::data::clips::{Frame, Frames};
@@ -51,7 +51,7 @@ pub struct Evaluation<'a> {
     /// Clips for the flicker.
     pub clips: &'a [PathBuf],
     /// The style as it is applied to a live picture, the changing parts alone being drawn: for the flicker that is seen.
-    pub live: Option<Stylizer>,
+    pub live: Option<LivePicture>,
     /// Pairs in whose photos it is looked at what becomes of skin, trained on or not.
     pub portraits: Vec<LoadedPair>,
     /// Eyes and mouths marked in a frame of some of the clips, by their file names.
@@ -97,8 +97,6 @@ pub struct ClipFlicker {
 
 /// Frames of each clip that are looked at, from its beginning.
 pub const CLIP_FRAMES: usize = 48;
-/// From one frame of a camera to the next.
-const CAMERA_INTERVAL: Duration = Duration::from_millis(33);
 
 /// Runs a generator on a picture.
 ///
@@ -280,7 +278,7 @@ impl<'a> DrawnClip<'a> {
     }
 
     /// The flicker where the scene stands; `None`, with a warning, where there is none to speak of.
-    fn flicker(&self, live: Option<&mut Stylizer>) -> Result<Option<ClipFlicker>> {
+    fn flicker(&self, live: Option<&mut LivePicture>) -> Result<Option<ClipFlicker>> {
         let Self { clip, inputs, outputs } = self;
         if inputs.len() < flicker::WINDOW {
             let (clip, count, wanted) = (clip.display(), inputs.len(), flicker::WINDOW);
@@ -294,26 +292,11 @@ impl<'a> DrawnClip<'a> {
             return Ok(None);
         };
         let live = match live {
-            Some(stylizer) => flicker::flicker(&run_live(stylizer, inputs)?, &standing),
+            Some(live) => flicker::flicker(&live.show(inputs)?, &standing),
             None => None,
         };
         Ok(Some(ClipFlicker { clip: clip.to_path_buf(), input, output, live }))
     }
-}
-
-/// What `stylizer` shows of `frames`, of one size, when they come one after the other at the rate of a camera.
-fn run_live(stylizer: &mut Stylizer, frames: &[RgbImage]) -> Result<Vec<RgbImage>> {
-    stylizer.start_anew();
-    let begin = Instant::now();
-    (0..)
-        .zip(frames)
-        .map(|(i, frame)| {
-            let mut pixels = vec![0; frame.len()];
-            let size = Size::new(frame.width(), frame.height());
-            stylizer.run_live(frame.as_raw(), size, begin + i * CAMERA_INTERVAL, &mut pixels)?;
-            RgbImage::from_raw(frame.width(), frame.height(), pixels).context("a picture of another size")
-        })
-        .collect()
 }
 
 fn distance<B: ConvBackend>(vgg: &Vgg<B>, a: &RgbImage, b: &RgbImage, device: &B::Device) -> f64 {

@@ -174,7 +174,7 @@ fn parse_npy(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::io::{Cursor, Write};
@@ -221,6 +221,11 @@ mod tests {
             archive.write_all(&npy(shape, values)).unwrap();
         }
         archive.finish().unwrap().into_inner()
+    }
+
+    /// A network that has learned nothing.
+    pub(crate) fn made_up() -> Vgg<B> {
+        load(&npz(&arrays())).unwrap()
     }
 
     fn load(bytes: &[u8]) -> Result<Vgg<B>> {

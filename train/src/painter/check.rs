@@ -184,7 +184,7 @@ mod tests {
             ("oil", "brush", "radius", "1e4"),
             ("oil", "brush", "passes", "1000"),
             ("oil", "relief", "bristle_sigma", "0.0"),
-            ("oil", "relief", "slope_from", "1.0"),
+            ("oil", "relief", "form_from", "0.0"),
             ("comic", "ink.bold", "sigma", "0.0"),
             ("comic", "spot", "softness", "0.0"),
             ("comic", "tone", "softness", "inf"),

@@ -1,4 +1,4 @@
-//! Pattern: what paper or a screen of dots adds, fixed to the picture's upper left corner.
+//! Pattern: what paper, canvas or a screen of dots adds, fixed to the picture's upper left corner.
 //!
 //! It repeats every [`PERIOD`] pixels and is its own mirror image in both directions, so that a network that works on
 //! blocks of that size can learn it exactly, from flipped pictures too. Crops must begin at multiples of the period.
@@ -19,6 +19,11 @@ const DOT_BORDER: f32 = 0.36;
 const GRAIN: [[f32; 4]; 4] =
     [[0.9, -0.5, 0.3, -0.9], [-0.4, 0.7, -0.8, 0.5], [0.6, -1.0, 0.2, 0.8], [-0.6, 0.4, 0.7, -0.9]];
 
+/// A quarter of a cell of canvas, mirrored into the other three: a plain weave, each thread four pixels wide, over one and
+/// under the next. Light where a thread lies on top, dark beside it, so that it sums up to 0.
+const WEAVE: [[f32; 4]; 4] =
+    [[1.0, -0.5, 0.5, 1.0], [0.5, -1.0, -1.0, -0.5], [-0.5, -1.0, -1.0, 0.5], [1.0, 0.5, -0.5, 1.0]];
+
 /// Lays the recipe's pattern over a picture. `tone` (0 dark to 1 light) is what a screen of dots prints; without it
 /// there are no dots.
 pub fn lay(picture: &mut Rgb, tone: Option<&Plane>, recipe: &Pattern) {
@@ -32,14 +37,21 @@ pub fn lay(picture: &mut Rgb, tone: Option<&Plane>, recipe: &Pattern) {
                 picture.iter_mut().for_each(|plane| plane.values[i] *= 1.0 - dot);
             }
             (PatternKind::Dots, None) => {}
-            (PatternKind::Paper, _) => {
-                for plane in picture.iter_mut() {
-                    let v = &mut plane.values[i];
-                    // Most in the mid tones; black and white stay what they are.
-                    *v += recipe.amount * at * 4.0 * v.clamp(0.0, 1.0) * (1.0 - v.clamp(0.0, 1.0));
-                }
+            // Most in the mid tones; black and white stay what they are.
+            (PatternKind::Paper, _) => raise(picture, i, recipe.amount * at, |v| 4.0 * v * (1.0 - v)),
+            // Thick paint hides it: where it is darkest, and in the highest lights.
+            (PatternKind::Canvas, _) => {
+                raise(picture, i, recipe.amount * at, |v| smoothstep(0.1, 0.3, v) * (1.0 - smoothstep(0.85, 1.0, v)))
             }
         }
+    }
+}
+
+/// Makes a pixel lighter by `height`, as far as it `shows` on a tone of 0..1.
+fn raise(picture: &mut Rgb, i: usize, height: f32, shows: impl Fn(f32) -> f32) {
+    for plane in picture.iter_mut() {
+        let v = &mut plane.values[i];
+        *v += height * shows(v.clamp(0.0, 1.0));
     }
 }
 
@@ -58,6 +70,7 @@ fn cell(kind: PatternKind) -> [[f32; PERIOD as usize]; PERIOD as usize] {
             // A spot function with two dots in a cell, one at its corners and one in its middle: rows at 45 degrees.
             PatternKind::Dots => wave(x) * wave(y),
             PatternKind::Paper => GRAIN[mirrored(y)][mirrored(x)],
+            PatternKind::Canvas => WEAVE[mirrored(y)][mirrored(x)],
         })
     })
 }
@@ -66,7 +79,7 @@ fn cell(kind: PatternKind) -> [[f32; PERIOD as usize]; PERIOD as usize] {
 mod tests {
     use super::*;
 
-    const KINDS: [PatternKind; 2] = [PatternKind::Dots, PatternKind::Paper];
+    const KINDS: [PatternKind; 3] = [PatternKind::Dots, PatternKind::Paper, PatternKind::Canvas];
 
     /// A grey picture with a pattern of full strength on it.
     fn laid(kind: PatternKind, grey: f32) -> Plane {

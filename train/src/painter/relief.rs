@@ -1,26 +1,25 @@
 //! Relief: thick paint, lit from above.
 //!
-//! Its height follows the picture alone. Ridges run along lines of equal lightness, as a brush models a form, and the
-//! photo's own texture, drawn out along the flow, gives the bristles' furrows. Noise makes no paint: faint texture is
-//! cored away and gentle shading has no ridges. The light comes from straight above, so that a mirrored picture has
-//! mirrored relief.
+//! Its height follows the photo alone. Paint is the thicker the lighter it is, and the photo's own texture, drawn out
+//! along the flow, gives the bristles' furrows. Noise makes no paint: faint texture and gentle shading are cored away. The
+//! light comes from straight above, so that a mirrored picture has mirrored relief.
 
 use super::flow::Flow;
 use super::grade::Rgb;
-use super::plane::{Lab, Plane, smoothstep};
+use super::plane::{Lab, Plane};
 use super::stages::Relief;
 
 /// Lights `picture`, which was painted from `photo` in the dabs `flat`.
 pub fn relief(picture: &mut Rgb, photo: &Lab, flat: &Lab, detail: &Plane, recipe: &Relief) {
-    let height = height(photo, flat, recipe);
-    let (width, rows) = (height.width, height.height);
-    let padded = height.padded(1);
+    let (bristles, form) = (bristles(photo, flat, recipe), photo.l.blurred(recipe.form_sigma));
+    let (width, rows) = (form.width, form.height);
+    let (bristles, form) = (bristles.padded(1), form.padded(1));
     for y in 0..rows {
-        let (above, below) = (padded.row(y), padded.row(y + 2));
         for x in 0..width {
             let i = y * width + x;
             // Where paint rises downwards its slope faces the light.
-            let slope = 0.5 * (below[x + 1] - above[x + 1]);
+            let slope = |plane: &Plane| 0.5 * (plane.row(y + 2)[x + 1] - plane.row(y)[x + 1]);
+            let slope = recipe.bristles * slope(&bristles) + recipe.form * cored(slope(&form), recipe.form_from);
             let thick = 1.0 - recipe.face_relief * detail.values[i];
             let lit = thick * (recipe.strength * slope).tanh();
             for plane in picture.iter_mut() {
@@ -31,34 +30,20 @@ pub fn relief(picture: &mut Rgb, photo: &Lab, flat: &Lab, detail: &Plane, recipe
     }
 }
 
-/// Height of the paint, in no particular unit.
-fn height(photo: &Lab, flat: &Lab, recipe: &Relief) -> Plane {
+/// Height of the bristles' furrows, in lightness.
+fn bristles(photo: &Lab, flat: &Lab, recipe: &Relief) -> Plane {
     let flow = Flow::of(flat, recipe.flow_sigma);
     let (fine, coarse) = (photo.l.blurred(recipe.bristle_sigma), photo.l.blurred(2.5 * recipe.bristle_sigma));
     let texture = fine.values.iter().zip(&coarse.values).map(|(f, c)| {
-        let band = f - c;
-        // Cored: a band of the noise's size all but vanishes.
-        let cored = band.powi(3) / (band * band + recipe.bristle_from * recipe.bristle_from);
         // A silhouette is no thicker than a strand of hair, or it would get a bright rim.
-        recipe.bristle_limit * (cored / recipe.bristle_limit).tanh()
+        recipe.bristle_limit * (cored(f - c, recipe.bristle_from) / recipe.bristle_limit).tanh()
     });
-    let bristles = flow.smoothed(&Plane { values: texture.collect(), ..fine }, recipe.along);
-    let form = flat.l.blurred(recipe.ridge_sigma);
-    let padded = form.padded(1);
-    let mut out = bristles;
-    for y in 0..form.height {
-        let (above, here, below) = (padded.row(y), padded.row(y + 1), padded.row(y + 2));
-        for x in 0..form.width {
-            let slope = 0.5 * ((here[x + 2] - here[x]).powi(2) + (below[x + 1] - above[x + 1]).powi(2)).sqrt();
-            // Ridges per pixel: too few are a gently lit wall, too many could not be seen apart.
-            let shows = smoothstep(recipe.slope_from, recipe.slope_to, slope)
-                * (1.0 - smoothstep(0.15, 0.3, slope * recipe.ridges));
-            let ridge = (std::f32::consts::TAU * recipe.ridges * here[x + 1]).sin();
-            out.values[y * form.width + x] =
-                recipe.bristles * out.values[y * form.width + x] + recipe.ridge_height * shows * ridge;
-        }
-    }
-    out
+    flow.smoothed(&Plane { values: texture.collect(), ..fine }, recipe.along)
+}
+
+/// `value` where it is well above `noise`, next to nothing where it is below.
+fn cored(value: f32, noise: f32) -> f32 {
+    value.powi(3) / (value * value + noise * noise)
 }
 
 #[cfg(test)]
@@ -97,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shaded_form_gets_ridges_and_a_face_fainter_ones() {
+    fn a_shaded_form_gets_relief_and_a_face_less_of_it() {
         let form = lab(|_, y| 0.3 + 0.006 * y as f32);
         let (most, _) = lit(&form, 0.0);
         assert!(most > 0.01, "{most}");

@@ -123,16 +123,12 @@ pub struct Relief {
     pub along: f32,
     /// Height of bristles, times the texture's contrast.
     pub bristles: f32,
-    /// Ridges between black and white.
-    pub ridges: f32,
-    /// Smoothing of the form that ridges follow.
-    pub ridge_sigma: f32,
-    /// Height of ridges.
-    pub ridge_height: f32,
-    /// Slope (lightness per pixel) at which ridges begin to show.
-    pub slope_from: f32,
-    /// Slope at which they show fully.
-    pub slope_to: f32,
+    /// Smoothing of the form, by whose lightness paint is thick.
+    pub form_sigma: f32,
+    /// Height of the form, times its lightness.
+    pub form: f32,
+    /// Slope of the form (lightness per pixel) below which it gives no relief.
+    pub form_from: f32,
     /// How steep the paint is for the light.
     pub strength: f32,
     /// Most that light adds, as a share.
@@ -161,6 +157,8 @@ pub enum PatternKind {
     Dots,
     /// Paper grain.
     Paper,
+    /// The weave of a canvas.
+    Canvas,
 }
 
 /// Lifted, tinted shadows.
@@ -252,14 +250,13 @@ impl Relief {
         within("relief.bristle_limit", self.bristle_limit, ABOVE_ZERO, 1.0)?;
         within("relief.along", self.along, 0.1, MAX_SIGMA)?;
         within("relief.bristles", self.bristles, 0.0, 1000.0)?;
-        within("relief.ridges", self.ridges, 0.0, 1000.0)?;
-        within("relief.ridge_sigma", self.ridge_sigma, 0.0, MAX_SIGMA)?;
-        within("relief.ridge_height", self.ridge_height, 0.0, 1000.0)?;
+        within("relief.form_sigma", self.form_sigma, 0.0, MAX_SIGMA)?;
+        within("relief.form", self.form, 0.0, 1000.0)?;
+        within("relief.form_from", self.form_from, ABOVE_ZERO, 1.0)?;
         within("relief.strength", self.strength, 0.0, 1000.0)?;
         within("relief.shine", self.shine, 0.0, 1.0)?;
         within("relief.shade", self.shade, 0.0, 1.0)?;
-        within("relief.face_relief", self.face_relief, 0.0, 1.0)?;
-        rising("relief.slope_from", self.slope_from, "relief.slope_to", self.slope_to)
+        within("relief.face_relief", self.face_relief, 0.0, 1.0)
     }
 }
 

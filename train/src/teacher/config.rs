@@ -111,7 +111,7 @@ pub struct Losses {
     pub texture: f32,
     /// The adversary that sees it through a guided filter.
     pub surface: f32,
-    /// VGG's relu3_1 of photo and output.
+    /// VGG's relu3_1 of photo and output: their mean difference, with a reference its mean square.
     pub content: f32,
     /// VGG's relu3_1 of painted picture and output.
     pub structure: f32,

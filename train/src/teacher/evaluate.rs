@@ -83,6 +83,7 @@ impl<B: ConvBackend> Examples<'_, B> {
                 painted: self.painted.then_some(&target),
                 weight: &Tensor::ones([1, 1, h, w], device),
                 style: style.as_ref(),
+                by_reference: config.generator.reference,
             };
             let terms = losses::terms(&config.loss, self.vgg, &compared, &output);
             measured.validation += match losses::sum(&terms) {

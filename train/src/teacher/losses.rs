@@ -38,6 +38,10 @@ pub struct Compared<'a, B: Backend> {
     pub weight: &'a Tensor<B, 4>,
     /// A picture of the style.
     pub style: Option<&'a Tensor<B, 4>>,
+    /// Whether the generator was shown that picture as its reference. Its content loss is then a mean square (Huang and
+    /// Belongie 2017, section 5.1): were it a mean of sizes, a few wild pixels in a corner would be the cheapest way to a
+    /// reference's deviations.
+    pub by_reference: bool,
 }
 
 /// All losses with a weight, but the adversaries'. The features of what `output` is compared with carry no gradient.
@@ -60,10 +64,14 @@ pub fn terms<B: ConvBackend>(
     add("total_variation", losses.total_variation, &|| total_variation(output));
     let Some(vgg) = vgg.filter(|_| losses.want_features()) else { return terms };
     let features = vgg.features(output.clone());
-    let mean_difference = |other: &Tensor<B, 4>| (features[2].clone() - other.clone()).abs().mean();
-    add("content", losses.content, &|| mean_difference(&vgg.features(compared.photo.clone())[2]));
+    add("content", losses.content, &|| {
+        let difference = features[2].clone() - vgg.features(compared.photo.clone())[2].clone();
+        if compared.by_reference { mean_square(difference) } else { difference.abs().mean() }
+    });
     if let Some(painted) = compared.painted {
-        add("structure", losses.structure, &|| mean_difference(&vgg.features(painted.clone())[2]));
+        add("structure", losses.structure, &|| {
+            (features[2].clone() - vgg.features(painted.clone())[2].clone()).abs().mean()
+        });
     }
     if let Some(style) = compared.style.filter(|_| losses.want_style()) {
         let of_style = vgg.features(style.clone());
@@ -111,10 +119,13 @@ pub fn grey<B: Backend>(picture: &Tensor<B, 4>, weights: [f32; 3]) -> Tensor<B, 
 pub fn total_variation<B: Backend>(picture: &Tensor<B, 4>) -> Tensor<B, 1> {
     let [_, _, h, w] = picture.dims();
     let along = |dim: usize, length: usize| {
-        let step = picture.clone().narrow(dim, 1, length - 1) - picture.clone().narrow(dim, 0, length - 1);
-        (step.clone() * step).mean()
+        mean_square(picture.clone().narrow(dim, 1, length - 1) - picture.clone().narrow(dim, 0, length - 1))
     };
     along(3, w) + along(2, h)
+}
+
+fn mean_square<B: Backend>(difference: Tensor<B, 4>) -> Tensor<B, 1> {
+    (difference.clone() * difference).mean()
 }
 
 /// How often channels fire together, `[b, c, c]`, over places and channels.
@@ -142,10 +153,13 @@ fn boxed<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use burn::backend::NdArray;
     use burn::tensor::Distribution;
 
     use super::*;
+    use crate::net::vgg::tests::made_up;
 
     type B = NdArray;
 
@@ -184,5 +198,23 @@ mod tests {
         assert!(total_variation(&random([1, 3, 8, 8])).into_scalar() > 0.05);
         let gram = gram(flat(0.5)).into_data();
         assert!(gram.iter::<f32>().all(|value| (value - 0.25).abs() < 1e-6));
+    }
+
+    #[test]
+    fn with_a_reference_a_wild_corner_costs_more_than_a_change_all_over() {
+        let (photo, weight) =
+            (random([1, 3, 32, 32]).mul_scalar(0.5), Tensor::ones([1, 1, 32, 32], &Default::default()));
+        let corner =
+            photo.clone().slice_assign([0..1, 0..3, 0..4, 0..4], Tensor::ones([1, 3, 4, 4], &Default::default()));
+        let losses = Losses { content: 1.0, ..crate::teacher::tests::config(4).loss };
+        let content = |output: &Tensor<B, 4>, by_reference| {
+            let compared = Compared { photo: &photo, painted: None, weight: &weight, style: None, by_reference };
+            let terms = terms(&losses, Some(&made_up()), &compared, output);
+            terms.into_iter().find(|term| term.name == "content").unwrap().value.into_scalar()
+        };
+        let corners_share =
+            |by_reference| content(&corner, by_reference) / content(&photo.clone().add_scalar(0.05), by_reference);
+        let (of_sizes, of_squares) = (corners_share(false), corners_share(true));
+        assert!(of_squares > 4.0 * of_sizes, "{of_squares} of squares, {of_sizes} of sizes");
     }
 }

@@ -95,6 +95,7 @@ impl<B: TrainBackend> Step<'_, B> {
                 painted: self.painted.then_some(&target),
                 weight: &weight,
                 style: style.as_ref(),
+                by_reference: config.generator.reference,
             };
             let mut terms = losses::terms(&config.loss, self.vgg, &compared, &output);
             if config.is_adversarial(step) {
