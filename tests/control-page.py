@@ -166,6 +166,16 @@ def main():
         becomes("a style is chosen", "style", "off")
         page.click("[data-style=anime]")
         becomes("and another", "style", "anime")
+        check("the sizes of a style are no partners for a mixture", page.wait(
+            "[...document.querySelectorAll('#other option')].map(o => o.value).join() === 'comic,film,ink,oil,watercolour'"))
+        slide = "(() => {{ const e = document.querySelector('#{0}'); e.value = {1}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
+        page.run("(() => { const e = document.querySelector('#other'); e.value = 'film'; e.dispatchEvent(new Event('change')); })()")
+        page.run(slide.format("share", 0.4))
+        becomes("another is mixed into it", "style", "anime:0.60+film:0.40")
+        page.run("(() => { const e = document.querySelector('#other'); e.value = 'comic'; e.dispatchEvent(new Event('change')); })()")
+        becomes("and another in its place", "style", "anime:0.60+comic:0.40")
+        page.run(slide.format("share", 0))
+        becomes("and none again", "style", "anime")
         page.click("#on")
         becomes("it is switched off", "on", False)
         check("and shown so", page.wait("document.querySelector('#on').textContent === 'Off'"))
@@ -173,7 +183,6 @@ def main():
         becomes("and on", "on", True)
         page.click("#mirror")
         becomes("it is mirrored", "mirror", True)
-        slide = "(() => {{ const e = document.querySelector('#{0}'); e.value = {1}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
         page.run(slide.format("strength", 0.5))
         becomes("the strength slides", "strength", 0.5)
         page.run("(() => { const e = document.querySelector('#region'); e.value = 'person'; e.dispatchEvent(new Event('change')); })()")

@@ -348,6 +348,23 @@ fn bad_styles_are_refused_in_one_sentence() {
 }
 
 #[test]
+fn styles_of_one_base_are_mixed_and_others_are_not() {
+    let room = Room::new();
+    let photo = room.photo("in.png", 64, 48);
+    let draw = |style: &str| {
+        let out = room.at("out.png");
+        succeeded(&room.run(&[&photo], &out, &["--style", style]));
+        image::open(out).unwrap().to_rgb8()
+    };
+    let (anime, oil, mixed) = (draw("anime"), draw("oil"), draw("anime:0.6+oil:0.4"));
+    assert!(mixed != anime && mixed != oil);
+    assert!(draw("anime:1+oil:0") == anime);
+    let output = room.run(&[&photo], &room.at("none.png"), &["--style", "anime:0.6+anime-l:0.4"]);
+    refused(&output, 1, &["anime and anime-l cannot be mixed", "the same base"]);
+    assert!(!room.at("none.png").exists());
+}
+
+#[test]
 fn where_it_cannot_be_written_nothing_is_left() {
     let room = Room::new();
     let photo = room.photo("in.png", 20, 20);

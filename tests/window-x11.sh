@@ -139,7 +139,7 @@ PY
 darker_than() { (($(brightness "$2") * 10 < $1 * 7)); }
 as_bright_as() { (($(brightness "$2") * 10 > $1 * 9)); }
 said() { grep -qF -- "$1" "$work/said"; }
-said_twice() { (($(grep -cF -- "$1" "$work/said") == 2)); }
+said_twice() { (($(grep -cE -- "$1\$" "$work/said") == 2)); }
 size_is() { xdotool getwindowgeometry "$1" | grep -q "Geometry: $2"; }
 holds_files() { (($(find "$1" -type f -name "$2" | wc -l) == $3)); }
 
@@ -161,6 +161,17 @@ hears_keys() {
     holds "and strengthens it" said "Strength 100 %"
     xdotool key Right
     holds "an arrow changes the style" said "Style anime"
+    # The slider at the picture's lower end, from its beginning to its middle.
+    xdotool mousemove --window "$window" 30 216
+    sleep 1
+    xdotool mousedown 1
+    sleep 0.5
+    xdotool mousemove --window "$window" 160 216
+    holds "the slider mixes the next style of its base into it" said "Style anime:0.5+comic:0.5"
+    xdotool mouseup 1
+    xdotool mousemove --window "$window" 160 20
+    xdotool key comma comma comma comma comma
+    holds "a key takes it out again" said_twice "Style anime"
     xdotool key space
     holds "space turns the style on" said "Style on"
     xdotool key Left

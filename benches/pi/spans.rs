@@ -56,7 +56,8 @@ fn main() {
 /// The numbers that `engine::fused` gives its kernels.
 fn layers(size: StudentSize) {
     let picture = frame::Size::new(640, 480);
-    let topology = Topology::two_scale(size);
+    // As the styles that ship are.
+    let topology = Topology::two_scale(size).with_person_mask().with_eight_bits_at_half();
     let tensors = topology.tensors().expect("a sound topology");
     let last = topology.layers.len() - 1;
     for (i, layer) in topology.layers.iter().enumerate() {

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{Action, Attendant, Control, Messages, Patch, Recorder, Settings};
+use super::{Action, Attendant, Control, Duo, Messages, Patch, Recorder, Settings};
 use crate::error::{Error, Result};
 use crate::style::Mixture;
+
+/// Lists the styles that one can be mixed with, the next one of the list first.
+pub type Partners = Box<dyn Fn(&str) -> Vec<String> + Send>;
 
 /// Carries out [`Action`]s. It never waits for their end: what comes of them is told by its [`Messages`].
 pub struct Console {
@@ -13,6 +16,7 @@ pub struct Console {
     attendant: Attendant,
     recorder: Recorder,
     messages: Messages,
+    partners: Partners,
     /// The style that the run began with: it may lie outside of the list.
     first: String,
     /// The style that is being loaded: the next one is counted from there.
@@ -23,10 +27,16 @@ pub struct Console {
 
 impl Console {
     /// A console for `control`, which `attendant` looks after.
-    pub fn new(control: Control, attendant: Attendant, recorder: Recorder, messages: Messages) -> Self {
+    pub fn new(
+        control: Control,
+        attendant: Attendant,
+        recorder: Recorder,
+        messages: Messages,
+        partners: Partners,
+    ) -> Self {
         let Settings { style: first, split, .. } = control.settings();
         let border = split.unwrap_or(0.5);
-        Self { control, attendant, recorder, messages, first, wanted: Arc::default(), border }
+        Self { control, attendant, recorder, messages, partners, first, wanted: Arc::default(), border }
     }
 
     /// The settings as they are now.
@@ -70,6 +80,28 @@ impl Console {
         }
     }
 
+    /// The style that is worn, or that is being loaded.
+    pub fn style(&self) -> String {
+        lock(&self.wanted).clone().unwrap_or_else(|| self.control.settings().style)
+    }
+
+    /// That style and the one that is mixed into it: the next one that can be, where there is none yet. `None` where none can.
+    pub fn duo(&self) -> Option<Duo> {
+        let duo = Duo::of(&self.style());
+        let other = duo.other.or_else(|| (self.partners)(&duo.main).into_iter().next())?;
+        Some(Duo { other: Some(other), ..duo })
+    }
+
+    /// Has this mixture worn, where it is not already.
+    pub fn wear_duo(&mut self, duo: &Duo) {
+        let style = duo.style();
+        if style != self.style()
+            && let Err(error) = self.wear(style)
+        {
+            self.messages.complain(error.to_string());
+        }
+    }
+
     fn try_to(&mut self, action: Action) -> Result<()> {
         let settings = self.control.settings();
         match action {
@@ -85,10 +117,10 @@ impl Console {
             }
             Action::Enhance => self.enhance(!settings.enhance),
             Action::Mirror => self.patch(Patch { mirror: Some(!settings.mirror), ..Patch::default() }),
-            Action::PreviousStyle => self.change_style(settings.style, |place, count| (place + count - 1) % count),
-            Action::NextStyle => self.change_style(settings.style, |place, count| (place + 1) % count),
-            Action::MixMore => self.mix(settings.style, 1.0),
-            Action::MixLess => self.mix(settings.style, -1.0),
+            Action::PreviousStyle => self.change_style(|place, count| (place + count - 1) % count),
+            Action::NextStyle => self.change_style(|place, count| (place + 1) % count),
+            Action::MixMore => self.mix(0.1),
+            Action::MixLess => self.mix(-0.1),
             Action::Snapshot => self.snapshot(),
             Action::Record => {
                 if self.recorder.since().is_some() {
@@ -113,17 +145,17 @@ impl Console {
         self.patch(Patch { strength: Some(strength), ..Patch::default() })
     }
 
-    /// The style that is shown or wanted, and the styles that there are.
-    fn from(&self, current: String) -> (String, Vec<String>) {
+    /// The styles that there are.
+    fn styles(&self) -> Vec<String> {
         let mut styles = self.attendant.styles();
         if !styles.contains(&self.first) && Mixture::parse(&self.first).is_none() {
             styles.insert(0, self.first.clone());
         }
-        (lock(&self.wanted).clone().unwrap_or(current), styles)
+        styles
     }
 
-    fn change_style(&mut self, current: String, step: impl Fn(usize, usize) -> usize) -> Result<()> {
-        let (from, mut styles) = self.from(current);
+    fn change_style(&mut self, step: impl Fn(usize, usize) -> usize) -> Result<()> {
+        let (from, mut styles) = (self.style(), self.styles());
         let alone = Duo::of(&from).main;
         let place = styles.iter().position(|style| *style == alone).unwrap_or(0);
         let name = styles.swap_remove(step(place, styles.len()));
@@ -133,21 +165,15 @@ impl Console {
         self.wear(name)
     }
 
-    /// Mixes so many tenths more of another style into the one that is worn: of the next one, where there is none yet.
-    fn mix(&mut self, current: String, tenths: f32) -> Result<()> {
-        let (from, styles) = self.from(current);
-        let mut duo = Duo::of(&from);
-        let mut others = styles.iter().cycle().skip_while(|style| **style != duo.main).skip(1).take(styles.len());
-        let other = duo.other.clone().or_else(|| others.find(|style| **style != duo.main && *style != "off").cloned());
-        let Some(other) = other.filter(|_| styles.contains(&duo.main)) else {
-            return Err(Error::Usage("there is no other style to mix; put one into the styles folder".into()));
+    /// Mixes so much more of another style into the one that is worn: of the next one, where there is none yet.
+    fn mix(&mut self, more: f32) -> Result<()> {
+        let Some(mut duo) = self.duo() else {
+            let from = self.style();
+            return Err(Error::Usage(format!("there is no style that {from} can be mixed with: only one of its base")));
         };
-        duo.share = ((duo.share * 10.0 + tenths).round() / 10.0).clamp(0.0, 1.0);
-        duo.other = Some(other);
-        match duo.text() {
-            name if name == from => Ok(()),
-            name => self.wear(name),
-        }
+        duo.share = duo.tenths() + more;
+        self.wear_duo(&duo);
+        Ok(())
     }
 
     /// Has photos restored before they are drawn, or no longer.
@@ -203,39 +229,6 @@ impl Console {
     }
 }
 
-/// A style, and perhaps another one that is mixed into it.
-struct Duo {
-    main: String,
-    other: Option<String>,
-    /// Of the other one, 0 to 1.
-    share: f32,
-}
-
-impl Duo {
-    /// What a setting stands for. Of a mixture of more than two styles the first two are taken.
-    fn of(style: &str) -> Self {
-        match Mixture::parse(style) {
-            Some(Ok(mixture)) => {
-                let mut parts = mixture.parts.into_iter();
-                let main = parts.next().map_or_else(|| style.to_owned(), |(name, _)| name);
-                let (other, share) = parts.next().map_or((None, 0.0), |(name, share)| (Some(name), share));
-                Self { main, other, share }
-            }
-            _ => Self { main: style.to_owned(), other: None, share: 0.0 },
-        }
-    }
-
-    fn text(&self) -> String {
-        match &self.other {
-            Some(other) if self.share >= 1.0 => other.clone(),
-            Some(other) if self.share > 0.0 => {
-                format!("{}:{:.1}+{other}:{:.1}", self.main, 1.0 - self.share, self.share)
-            }
-            _ => self.main.clone(),
-        }
-    }
-}
-
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -269,7 +262,14 @@ mod tests {
         let snapshots = Snapshots::start(config).unwrap();
         let config = KioskConfig::default();
         let attendant = Attendant::new(config, control.clone(), snapshots, styles, messages.clone(), Rest::default());
-        Console::new(control, attendant, recorder, messages)
+        // What is called "alone" mixes with nothing.
+        let partners: Partners = Box::new(|style| {
+            let mixing: Vec<&str> = styles.iter().copied().filter(|name| !["off", "alone"].contains(name)).collect();
+            let after = mixing.iter().position(|name| *name == style).map(|place| place + 1);
+            let others = after.map(|after| [&mixing[after..], &mixing[..after - 1]].concat());
+            others.unwrap_or_default().into_iter().map(String::from).collect()
+        });
+        Console::new(control, attendant, recorder, messages, partners)
     }
 
     fn said(console: &Console) -> String {
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn the_next_style_is_mixed_in_by_tenths_and_out_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut console = console(folder.path(), &["a", "b", "off", "c"]);
+        let mut console = console(folder.path(), &["a", "b", "alone", "off", "c"]);
         let mut wears = |actions: &[Action], style: &str| {
             actions.iter().for_each(|action| console.perform(*action));
             let worn = |_| {
@@ -359,6 +359,23 @@ mod tests {
         // After the last one comes the first.
         wears(&[Action::MixMore], "c:0.9+a:0.1");
         wears(&[Action::NextStyle], "a");
+        wears(&[Action::PreviousStyle, Action::PreviousStyle, Action::PreviousStyle], "alone");
+        assert_eq!(console.duo(), None);
+        console.perform(Action::MixMore);
+        assert!(said(&console).contains("no style that alone can be mixed with"));
+    }
+
+    #[test]
+    fn a_slider_mixes_what_it_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut console = console(folder.path(), &["a", "b", "c"]);
+        let mut duo = console.duo().unwrap();
+        assert_eq!((duo.main.as_str(), duo.other.as_deref(), duo.share), ("b", Some("c"), 0.0));
+        duo.share = 0.42;
+        console.wear_duo(&duo);
+        assert_eq!(console.style(), "b:0.6+c:0.4", "while it is loaded as well");
+        assert!(hears(&console, "Style b:0.6+c:0.4"));
+        assert_eq!(console.duo(), Some(Duo { share: 0.4, ..duo }));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod attendant;
 mod console;
 mod control;
+mod duo;
 mod keys;
 mod loader;
 mod messages;
@@ -20,8 +21,9 @@ mod shelf;
 mod snapshot;
 
 pub use attendant::{Attendant, KioskConfig, StyleList};
-pub use console::Console;
+pub use console::{Console, Partners};
 pub use control::{Control, Pair};
+pub use duo::Duo;
 pub use keys::{Action, HELP, Key, Lock, action};
 pub use loader::{Look, Opener, StyleLoader};
 pub use messages::Messages;

@@ -204,6 +204,24 @@ impl Registry {
         })
     }
 
+    /// The styles that one (a name, or the path of an ONNX file) can be mixed with: those whose cards name the same base. The
+    /// one behind it in the list comes first.
+    pub fn partners(&self, style: &str) -> Vec<String> {
+        let path = Path::new(style);
+        let card = if is_path(path) {
+            read_card(path).map(Option::unwrap_or_default)
+        } else {
+            self.find(style).and_then(|found| Self::card(&found))
+        };
+        let Some(base) = card.ok().and_then(|card| card.base_sha256) else { return Vec::new() };
+        let list = self.list().unwrap_or_default();
+        let behind = list.iter().position(|found| found.name == style).map_or(0, |place| place + 1);
+        let mixes = |found: &&Found| {
+            found.name != style && Self::card(found).is_ok_and(|card| card.base_sha256.as_ref() == Some(&base))
+        };
+        list[behind..].iter().chain(&list[..behind]).filter(mixes).map(|found| found.name.clone()).collect()
+    }
+
     /// The card of one of [`Registry::list`]; of a style without one, only the name.
     ///
     /// # Errors
@@ -424,6 +442,11 @@ mod tests {
                 let mixed = registry.open(&format!("anime:0.5+{name}:0.5"), Options::threads(1)).unwrap();
                 assert!(mixed.generator.has_person_mask(), "{name}");
             }
+        }
+        assert_eq!(registry.partners("anime"), ["comic", "film", "ink", "oil", "watercolour"]);
+        assert_eq!(registry.partners("oil"), ["watercolour", "anime", "comic", "film", "ink"]);
+        for alone in ["anime-l", RESTORER, "off", "none", "none/none.onnx"] {
+            assert!(registry.partners(alone).is_empty(), "{alone}");
         }
     }
 

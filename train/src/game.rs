@@ -60,10 +60,24 @@ impl Game {
         }
     }
 
-    /// The verdict on `real` pictures and on made ones by the scores of their patches.
-    pub fn verdict<B: Backend>(self, real: &Tensor<B, 4>, fake: &Tensor<B, 4>, smoothing: f32) -> Verdict<B> {
+    /// The verdict on `real` pictures and on made ones by the scores of their patches. What else is not real comes by its
+    /// scores and its weight beside the made ones'.
+    pub fn verdict<B: Backend>(
+        self,
+        real: &Tensor<B, 4>,
+        fake: &Tensor<B, 4>,
+        other: Option<(&Tensor<B, 4>, f32)>,
+        smoothing: f32,
+    ) -> Verdict<B> {
+        let mut refusing = self.judging(fake, false, smoothing);
+        if let Some((scores, weight)) = other {
+            // All that is not real weighs as much as what is. Else patches that cannot be told apart, as of plain walls, get
+            // scores below the border, and the accuracy says that much is seen through where nothing is.
+            let other = self.judging(scores, false, smoothing).mul_scalar(weight);
+            refusing = (refusing + other).div_scalar(1.0 + weight);
+        }
         Verdict {
-            loss: self.judging(real, true, smoothing) + self.judging(fake, false, smoothing),
+            loss: self.judging(real, true, smoothing) + refusing,
             real: real.clone().greater_elem(self.border()).float().mean(),
             fake: fake.clone().lower_equal_elem(self.border()).float().mean(),
         }
@@ -124,13 +138,24 @@ mod tests {
     fn a_verdict_counts_what_was_taken_for_what_it_is() {
         let scores = |values: [f32; 4]| Tensor::<B, 1>::from_floats(values, &Default::default()).reshape([1, 1, 2, 2]);
         let (real, fake) = (scores([0.9, 0.9, 0.9, 0.1]), scores([0.9, 0.9, 0.1, 0.1]));
-        let verdict = Game::Lsgan.verdict(&real, &fake, 0.0);
+        let verdict = Game::Lsgan.verdict(&real, &fake, None, 0.0);
         assert_eq!((verdict.real.clone().into_scalar(), verdict.fake.clone().into_scalar()), (0.75, 0.5));
         let alone = verdict.loss.clone().into_scalar();
         assert!((alone - (3.0 * 0.01 + 0.81) / 4.0 - (2.0 * 0.81 + 2.0 * 0.01) / 4.0).abs() < 1e-6, "{alone}");
-        let right = Game::Lsgan.verdict(&scores([1.0; 4]), &scores([0.0; 4]), 0.0);
+        let right = Game::Lsgan.verdict(&scores([1.0; 4]), &scores([0.0; 4]), None, 0.0);
         let both = Verdict::mean(vec![verdict, right]).unwrap();
         assert_eq!((both.real.into_scalar(), both.fake.into_scalar()), (0.875, 0.75));
         assert!((both.loss.into_scalar() - alone / 2.0).abs() < 1e-6, "the other lost nothing");
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_best_put_on_the_border() {
+        for game in [Game::Lsgan, Game::Hinge, Game::CrossEntropy] {
+            let loss = |away: f32| {
+                let scores = Tensor::<B, 4>::full([1, 1, 2, 2], game.border() + away, &Default::default());
+                game.verdict(&scores, &scores, Some((&scores, 0.5)), 0.1).loss.into_scalar()
+            };
+            assert!(loss(0.0) <= loss(-0.1).min(loss(0.1)) + 1e-6, "{game:?}");
+        }
     }
 }

@@ -50,9 +50,10 @@ latency_ms of --stats counts that too. Ctrl-C ends any run and completes its fil
 Settings come from the flags, from what was remembered (--remember), from a configuration file and from a preset, in \
 this order: `nijigen config show` prints them with where each comes from.
 
-Keys in the window: Space turns the style on and off, the arrows change it and its strength, c compares it with the \
-photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, e restores the photo first, f fills the screen, i hides the figures, \
-h shows all keys, q or Esc closes it.
+Keys in the window: Space turns the style on and off, the arrows change it and its strength, . and , mix more or less of \
+the next style into it (as does the slider that is there while the mouse is at the picture's lower end), c compares it \
+with the photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, e restores the photo \
+first, f fills the screen, i hides the figures, h shows all keys, q or Esc closes it.
 
 With a window, a virtual camera or --serve, files and Y4M on standard input are played at their own rate, while MJPEG \
 on standard input is taken for a camera's: it is shown as it comes. With live:- whatever comes on standard input is a \

@@ -117,7 +117,9 @@ pub fn run(flags: &ArgMatches) -> Result<()> {
     sinks.extend(serving.as_ref().map(Serving::sink));
     let wants_window = config.sinks.contains(&SinkChoice::Window);
     let shown = Rc::new(OnceCell::new());
-    let console = || Console::new(control.clone(), attendant.clone(), recorder.clone(), messages);
+    let folder = config.style.folder.clone();
+    let partners = Box::new(move |style: &str| Registry::discover(folder.as_deref()).partners(style));
+    let console = || Console::new(control.clone(), attendant.clone(), recorder.clone(), messages, partners);
     let window = wants_window.then(|| open_window(info.size, &config, console(), Rc::clone(&shown))).transpose()?;
     if let Some(path) = &config.record {
         recorder.start(Some(path))?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use crate::draw::{Canvas, Colour, Lettering, Rect};
+use crate::frame::Size;
 use crate::live::{HELP, Settings};
 use crate::pipeline::recent::Recent;
 use crate::source::SourceStatus;
@@ -11,8 +12,8 @@ use crate::style::Scale;
 
 const PANEL: Colour = [0, 0, 0];
 const PANEL_OPACITY: f32 = 0.6;
-const TEXT: Colour = [240, 242, 246];
-const KEY: Colour = [255, 196, 120];
+pub(super) const TEXT: Colour = [240, 242, 246];
+pub(super) const KEY: Colour = [255, 196, 120];
 const RED: Colour = [255, 72, 72];
 
 /// How often figures change: more often nobody can read them.
@@ -123,10 +124,10 @@ impl Hud {
         self.countdown.is_some()
     }
 
-    /// Draws all of it, its letters scaled to the picture.
-    pub fn paint(&mut self, canvas: &mut Canvas) {
+    /// Draws all of it, its letters scaled to the picture. The message stands above the lowest `taken` pixels.
+    pub fn paint(&mut self, canvas: &mut Canvas, taken: f32) {
         let (width, height) = (canvas.size().width as f32, canvas.size().height as f32);
-        let line = (height / 26.0).min(width / 36.0).clamp(13.0, 40.0);
+        let line = line_height(canvas.size());
         let margin = (line * 0.6).round();
         if self.shows_figures {
             self.panel_of_figures(canvas, line, margin);
@@ -145,7 +146,7 @@ impl Hud {
             let mut rows = Vec::new();
             self.lettering.wrap(&self.message, high, width - margin * 4.0, &mut rows);
             let panel_height = line * rows.len() as f32 + margin;
-            let top = height - panel_height - margin;
+            let top = height - taken - panel_height - margin;
             let widest = rows.iter().map(|row| self.lettering.width(&self.message[row.clone()], high));
             let panel_width = widest.fold(0.0, f32::max) + margin * 2.0;
             let left = (width - panel_width) / 2.0;
@@ -213,7 +214,13 @@ impl Hud {
     }
 }
 
-fn dark(canvas: &mut Canvas, area: Rect, line: f32) {
+/// How high a line of text is in a picture of `size`, pixels.
+pub(super) fn line_height(size: Size) -> f32 {
+    (size.height as f32 / 26.0).min(size.width as f32 / 36.0).clamp(13.0, 40.0)
+}
+
+/// A dark panel, for what is written on it.
+pub(super) fn dark(canvas: &mut Canvas, area: Rect, line: f32) {
     canvas.panel(area, line * 0.4, PANEL, PANEL_OPACITY);
 }
 
@@ -222,7 +229,8 @@ pub fn short(style: &str) -> &str {
     style.rsplit(['/', std::path::MAIN_SEPARATOR]).next().unwrap_or(style)
 }
 
-fn whole(line: f32) -> u16 {
+/// The height of letters in a line.
+pub(super) fn whole(line: f32) -> u16 {
     line.round() as u16
 }
 
@@ -230,7 +238,6 @@ fn whole(line: f32) -> u16 {
 mod tests {
     use super::*;
     use crate::engine::region::Region;
-    use crate::frame::Size;
 
     fn readings() -> Readings {
         Readings {
@@ -253,7 +260,7 @@ mod tests {
 
     fn painted(hud: &mut Hud, size: Size) -> Vec<u8> {
         let mut pixels = vec![128; size.rgb_len()];
-        hud.paint(&mut Canvas::new(&mut pixels, size));
+        hud.paint(&mut Canvas::new(&mut pixels, size), 0.0);
         pixels
     }
 

@@ -2,13 +2,14 @@
 
 mod full_screen;
 mod hud;
+mod slider;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use minifb::{InputCallback, MouseMode, ScaleMode, Window as Desktop, WindowOptions};
+use minifb::{InputCallback, MouseButton, MouseMode, ScaleMode, Window as Desktop, WindowOptions};
 
 use super::{Flow, Sink};
 use crate::draw::Canvas;
@@ -19,6 +20,7 @@ use crate::pipeline::stats::Stats;
 use crate::pixels::resize::{Filter, Scaler};
 use full_screen::FullScreen;
 use hud::{Hud, Readings};
+use slider::Slider;
 
 /// The largest window at the start: smaller than any screen that shows one. It can be enlarged.
 const LARGEST: Size = Size::new(1280, 720);
@@ -43,8 +45,9 @@ pub struct Window {
     lock: Option<Lock>,
     /// Keys that were pressed since we last looked.
     pressed: Rc<RefCell<Vec<Key>>>,
-    /// Where the mouse was.
-    mouse: Option<(f32, f32)>,
+    /// Where the mouse was, and whether its button was down.
+    mouse: Option<((f32, f32), bool)>,
+    slider: Slider,
     scaler: Scaler,
     /// The newest frame, kept for when the window changes its size: its bytes and its size.
     newest: Vec<u8>,
@@ -124,6 +127,7 @@ impl Window {
             lock: manner.lock,
             pressed,
             mouse: None,
+            slider: Slider::default(),
             scaler: Scaler::new(Filter::Bilinear),
             newest: Vec::new(),
             size,
@@ -152,7 +156,12 @@ impl Window {
         self.scaled.resize(inner.rgb_len(), 0);
         self.scaler.scale(&self.newest, self.size, &mut self.scaled, inner)?;
         self.renew_hud();
-        self.hud.paint(&mut Canvas::new(&mut self.scaled, inner));
+        let canvas = &mut Canvas::new(&mut self.scaled, inner);
+        if self.slider.is_wanted() {
+            self.slider.renew(&self.console.style(), || self.console.duo());
+        }
+        let taken = self.slider.paint(canvas);
+        self.hud.paint(canvas, taken);
         if self.shown != window {
             // New bars: black everywhere, then the picture.
             self.canvas.clear();
@@ -223,16 +232,27 @@ impl Window {
         }
     }
 
-    /// Where the mouse moves over the picture, the border of the comparison is.
+    /// Where the mouse moves over the picture, the border of the comparison is; but it may have the slider in its hand, which
+    /// a locked window does not show.
     fn follow_mouse(&mut self) {
         let Some(mouse) = self.desktop.get_mouse_pos(MouseMode::Discard) else { return };
-        let before = self.mouse.replace(mouse);
-        if before.is_some_and(|before| before != mouse) {
-            self.console.somebody();
-            let window = self.window_size();
-            let inner = self.size.fill(window);
-            let left = (window.width - inner.width.min(window.width)) as f32 / 2.0;
-            self.console.move_border((mouse.0 - left) / inner.width as f32);
+        let now = (mouse, self.desktop.get_mouse_down(MouseButton::Left));
+        let Some((before, was_down)) = self.mouse.replace(now).filter(|before| *before != now) else { return };
+        self.console.somebody();
+        let window = self.window_size();
+        let inner = self.size.fill(window);
+        let left = (window.width - inner.width.min(window.width)) as f32 / 2.0;
+        let top = (window.height - inner.height.min(window.height)) as f32 / 2.0;
+        let at = (mouse.0 - left, mouse.1 - top);
+        let (is_down, pressed) = (now.1, now.1 && !was_down);
+        let dragged = match self.lock {
+            None => self.slider.mouse(inner, at, is_down, pressed),
+            Some(_) => None,
+        };
+        if let Some(duo) = dragged {
+            self.console.wear_duo(duo);
+        } else if before != mouse {
+            self.console.move_border(at.0 / inner.width as f32);
         }
     }
 
@@ -266,7 +286,7 @@ impl Sink for Window {
 
     fn idle(&mut self) -> Result<Flow> {
         // Figures and messages go on where frames do not.
-        if self.window_size() != self.shown || self.hud.is_due() || self.hud.counts() {
+        if self.window_size() != self.shown || self.hud.is_due() || self.hud.counts() || self.slider.is_held() {
             return self.draw();
         }
         self.desktop.update();

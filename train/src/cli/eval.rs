@@ -25,7 +25,7 @@ use crate::{sheet, weights};
   nijigen-train eval --style models/anime.onnx --pairs pairs --card models/anime.toml \\
       --weights run/weights.safetensors --vgg vgg19.npz --clip clips/book.mkv
   nijigen-train eval --all --models models --pairs all-pairs --vgg vgg19.npz \\
-      --clip clips --marked train/data/eyes-and-mouths.csv")]
+      --clip clips/book.mkv --marked train/data/eyes-and-mouths.csv --marked-clip clips")]
 pub struct Args {
     /// The style's ONNX file
     #[arg(long, value_name = "FILE", required_unless_present = "all")]
@@ -46,14 +46,17 @@ pub struct Args {
     #[arg(long = "clip", value_name = "FILE|DIR")]
     clips: Vec<PathBuf>,
     /// Eyes and mouths marked in a frame of the clips: a CSV of source,frame,feature,x,y,width,height in fractions of the
-    /// picture; it is measured what is left of them
+    /// picture; it is measured what is left of them, in the clips of --clip and of --marked-clip
     #[arg(long, value_name = "FILE")]
     marked: Option<PathBuf>,
+    /// A further clip of which only the marked frame is looked at, or a folder of clips (repeatable)
+    #[arg(long = "marked-clip", value_name = "FILE|DIR", requires = "marked")]
+    marked_clips: Vec<PathBuf>,
     /// Write photo, target and output side by side here (PNG)
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     sheet: Option<PathBuf>,
     /// Measure how the style restores damaged photos; the pairs are those of `paint --recipe restore`
-    #[arg(long, conflicts_with_all = ["weights", "vgg", "clips", "marked"])]
+    #[arg(long, conflicts_with_all = ["weights", "vgg", "clips", "marked", "marked_clips"])]
     restore: bool,
     /// Write the numbers into this card
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
@@ -84,13 +87,14 @@ const SHEET_ROWS: usize = 12;
 /// # Errors
 /// When an input cannot be read or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
-    let measuring = Measuring {
-        vgg: args.vgg.as_deref(),
-        clips: Sources::find(&args.clips, Path::new(""))?.clips,
-        marked: args.marked.as_deref().map(features::read).transpose()?.unwrap_or_default(),
-        threads: args.threads,
-        device: args.device,
-    };
+    let clips_in = |inputs: &[PathBuf]| anyhow::Ok(Sources::find(inputs, Path::new(""))?.clips);
+    let clips = clips_in(&args.clips)?;
+    let marked = args.marked.as_deref().map(features::read).transpose()?.unwrap_or_default();
+    let mut marked_clips = clips_in(&args.marked_clips)?;
+    // What is read for its flicker is not read again.
+    marked_clips.retain(|clip| !clips.iter().any(|other| other.file_name() == clip.file_name()));
+    let measuring =
+        Measuring { vgg: args.vgg.as_deref(), clips, marked, marked_clips, threads: args.threads, device: args.device };
     let Some(style) = args.style.as_deref().filter(|_| !args.all) else {
         return eval_all::run(&measuring, &args.models, &args.pairs, args.prototype.as_deref());
     };
@@ -121,6 +125,7 @@ pub(super) struct Measuring<'a> {
     pub(super) vgg: Option<&'a Path>,
     pub(super) clips: Vec<PathBuf>,
     pub(super) marked: BTreeMap<String, MarkedFrame>,
+    pub(super) marked_clips: Vec<PathBuf>,
     pub(super) threads: usize,
     pub(super) device: Device,
 }
@@ -165,6 +170,7 @@ impl Measuring<'_> {
             live: None,
             portraits: Vec::new(),
             marked: BTreeMap::new(),
+            marked_clips: &[],
         };
         dispatch(self.device, without_clips)
     }
@@ -190,6 +196,7 @@ impl Measuring<'_> {
                 live,
                 portraits: training_set::load_those(pairs, is_portrait)?,
                 marked: self.marked.clone(),
+                marked_clips: &self.marked_clips,
             },
         )
     }

@@ -60,6 +60,9 @@ pub struct Args {
     /// Sizes at which each photo is painted
     #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1,0.7,0.5,0.35,0.25")]
     pub(super) scales: Vec<f32>,
+    /// Sizes at which photos are painted that are held out to measure on (default: those of --scales)
+    #[arg(long, value_delimiter = ',', value_name = "LIST")]
+    pub(super) held_out_scales: Vec<f32>,
     /// Sizes at which each frame of a clip is painted
     #[arg(long, value_delimiter = ',', value_name = "LIST", default_value = "1,0.7")]
     pub(super) clip_scales: Vec<f32>,
@@ -128,7 +131,12 @@ pub(super) fn paint(args: &Args, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
 
 /// Refuses options that make no sense together.
 fn check(args: &Args) -> anyhow::Result<()> {
-    for (option, scales) in [("--scales", &args.scales), ("--clip-scales", &args.clip_scales)] {
+    let all = [
+        ("--scales", &args.scales),
+        ("--held-out-scales", &args.held_out_scales),
+        ("--clip-scales", &args.clip_scales),
+    ];
+    for (option, scales) in all {
         let mut tags = BTreeSet::new();
         for &scale in scales {
             if !(0.01..=1.0).contains(&scale) {
@@ -244,7 +252,10 @@ impl Job<'_> {
 
     /// Paints a photo at all scales. A photo that cannot be used is named and passed over.
     fn photo(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
-        let scales = &self.args.scales;
+        let name = file_name(path);
+        let split = if self.is_held_out(path) { Split::HeldOut } else { Split::of_photo(&name) };
+        let Args { scales, held_out_scales: of_held_out, .. } = self.args;
+        let scales = if split == Split::HeldOut && !of_held_out.is_empty() { of_held_out } else { scales };
         let read = || photos::decode(&std::fs::read(path)?);
         let picture = match read() {
             Ok(photo) => photo,
@@ -253,8 +264,6 @@ impl Job<'_> {
                 return Ok(());
             }
         };
-        let name = file_name(path);
-        let split = if self.is_held_out(path) { Split::HeldOut } else { Split::of_photo(&name) };
         let mask = self.mask_of(&picture)?;
         let source =
             Source { picture: &picture, name: &name, frame: None, sha256, split, mask: mask.as_ref(), next: None };

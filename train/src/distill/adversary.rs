@@ -124,8 +124,9 @@ impl<B: TrainBackend> Opponent<B> {
         let (n, m) = (real.dims()[0], fake.dims()[0]);
         // Looked at all at once: nothing in the networks mixes pictures.
         let scores = self.network.normalised().judge(Tensor::cat(vec![real.clone(), fake.clone()], 0), None, half);
-        let verdicts = scores
-            .map(|scores| config.adversary.game.verdict(&scores.clone().narrow(0, 0, n), &scores.narrow(0, n, m), 0.0));
+        let verdicts = scores.map(|scores| {
+            config.adversary.game.verdict(&scores.clone().narrow(0, 0, n), &scores.narrow(0, n, m), None, 0.0)
+        });
         let verdict = Verdict::mean(verdicts.into()).context("the adversary sees nothing")?;
         let mut gradients = GradientsParams::from_grads(verdict.loss.backward(), &self.network);
         if let Some(peer) = peer {

@@ -16,7 +16,7 @@ pub mod surfaces;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use burn::tensor::Tensor;
 use image::RgbImage;
 use nijigen::engine::Generator;
@@ -56,6 +56,8 @@ pub struct Evaluation<'a> {
     pub portraits: Vec<LoadedPair>,
     /// Eyes and mouths marked in a frame of some of the clips, by their file names.
     pub marked: BTreeMap<String, MarkedFrame>,
+    /// Further clips, of which only the marked frame is looked at.
+    pub marked_clips: &'a [PathBuf],
 }
 
 /// What was measured, by name, and pictures to look at.
@@ -171,10 +173,13 @@ impl Task for Evaluation<'_> {
         }
         let mut clips = Vec::new();
         for clip in self.clips {
-            let name = clip.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let drawn = DrawnClip::of(self.generator, clip)?;
-            if let Some(marked) = self.marked.get(&name) {
-                drawn.compare_features(marked, &mut sums)?;
+            if let Some(marked) = marked_in(clip, &self.marked) {
+                let at = marked.frame as usize;
+                let Some((photo, picture)) = drawn.inputs.get(at).zip(drawn.outputs.get(at)) else {
+                    return Err(no_frame(clip, marked));
+                };
+                compare_features(picture, photo, marked, &mut sums);
             }
             let Some(flicker) = drawn.flicker(self.live.as_mut())? else { continue };
             sums.add("flicker_input", flicker.input);
@@ -183,6 +188,18 @@ impl Task for Evaluation<'_> {
                 sums.add("flicker_live", live);
             }
             clips.push(flicker);
+        }
+        for clip in self.marked_clips {
+            let Some(marked) = marked_in(clip, &self.marked) else { continue };
+            let mut frames = Frames::open(clip, 1)?;
+            let frame = loop {
+                match frames.next_frame().with_context(|| format!("in the clip {}", clip.display()))? {
+                    Some(frame) if frame.number == marked.frame => break frame.picture,
+                    Some(_) => {}
+                    None => return Err(no_frame(clip, marked)),
+                }
+            };
+            compare_features(&run_generator(self.generator, &frame)?, &frame, marked, &mut sums);
         }
         drawing.report(&mut sums);
         let mut metrics = sums.means();
@@ -193,6 +210,23 @@ impl Task for Evaluation<'_> {
         }
         Ok(Report { metrics, clips, pictures })
     }
+}
+
+/// What is marked in a clip.
+fn marked_in<'m>(clip: &Path, marked: &'m BTreeMap<String, MarkedFrame>) -> Option<&'m MarkedFrame> {
+    marked.get(clip.file_name()?.to_string_lossy().as_ref())
+}
+
+/// What is left in `picture` of the eyes and mouths that are marked in `photo` goes into `sums`.
+fn compare_features(picture: &RgbImage, photo: &RgbImage, marked: &MarkedFrame, sums: &mut Sums) {
+    for (deviation, correlation) in marked.boxes.iter().filter_map(|place| features::kept(picture, photo, place)) {
+        sums.add("small_features_deviation", deviation);
+        sums.add("small_features_correlation", correlation);
+    }
+}
+
+fn no_frame(clip: &Path, marked: &MarkedFrame) -> anyhow::Error {
+    anyhow!("{} has no frame {}, in which eyes and mouths are marked", clip.display(), marked.frame)
 }
 
 /// What is measured of drawn lines, surfaces and edges over all pictures.
@@ -262,19 +296,6 @@ impl<'a> DrawnClip<'a> {
             inputs.push(frame);
         }
         Ok(Self { clip, inputs, outputs })
-    }
-
-    /// What is left of the eyes and mouths `marked` in one of the frames goes into `sums`.
-    fn compare_features(&self, marked: &MarkedFrame, sums: &mut Sums) -> Result<()> {
-        let at = marked.frame as usize;
-        let Some((photo, picture)) = self.inputs.get(at).zip(self.outputs.get(at)) else {
-            bail!("{} has no frame {at}, in which eyes and mouths are marked", self.clip.display());
-        };
-        for (deviation, correlation) in marked.boxes.iter().filter_map(|place| features::kept(picture, photo, place)) {
-            sums.add("small_features_deviation", deviation);
-            sums.add("small_features_correlation", correlation);
-        }
-        Ok(())
     }
 
     /// The flicker where the scene stands; `None`, with a warning, where there is none to speak of.

@@ -84,7 +84,8 @@ pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
     card.gmac_640x480 = Some((topology.macs(Size::new(640, 480)) as f64 / 1e7).round() / 100.0);
     card.weights_sha256 = Some(job.weights_sha256.clone());
     card.base_sha256 = job.weights.base.clone().or_else(|| Some(job.weights_sha256.clone()));
-    card.steps = Some(job.weights.step);
+    // Of weights that were trained in several legs the card tells all steps, the file those of the last leg.
+    card.steps = job.card.steps.or(Some(job.weights.step));
     card.sha256 = Some(sha256(&onnx));
     // All of it first: a style is never left half written because a part of it cannot be made.
     let mut files = vec![("onnx", onnx)];

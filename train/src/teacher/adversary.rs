@@ -112,13 +112,9 @@ impl<B: ConvBackend> Adversaries<B> {
             for scores in network.judge(view.of(&all), dropout(config, &mut chance.rng), config.half) {
                 let of_real = scores.clone().narrow(0, 0, n);
                 let of_fake = scores.clone().narrow(0, n, m);
-                let mut verdict = game.verdict(&of_real, &of_fake, label_smoothing);
-                if has_smoothed {
-                    let of_smoothed = scores.clone().narrow(0, n + m, n);
-                    let of_smoothed = game.judging(&of_smoothed, false, label_smoothing);
-                    verdict.loss = verdict.loss + of_smoothed.mul_scalar(smoothed_weight);
-                }
-                verdicts.push(verdict);
+                let of_smoothed = has_smoothed.then(|| scores.clone().narrow(0, n + m, n));
+                let of_smoothed = of_smoothed.as_ref().map(|scores| (scores, smoothed_weight));
+                verdicts.push(game.verdict(&of_real, &of_fake, of_smoothed, label_smoothing));
             }
         }
         Verdict::mean(verdicts)

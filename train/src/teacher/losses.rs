@@ -64,14 +64,13 @@ pub fn terms<B: ConvBackend>(
     add("total_variation", losses.total_variation, &|| total_variation(output));
     let Some(vgg) = vgg.filter(|_| losses.want_features()) else { return terms };
     let features = vgg.features(output.clone());
+    let difference = |other: &Tensor<B, 4>| features[2].clone() - vgg.features(other.clone())[2].clone();
     add("content", losses.content, &|| {
-        let difference = features[2].clone() - vgg.features(compared.photo.clone())[2].clone();
+        let difference = difference(compared.photo);
         if compared.by_reference { mean_square(difference) } else { difference.abs().mean() }
     });
     if let Some(painted) = compared.painted {
-        add("structure", losses.structure, &|| {
-            (features[2].clone() - vgg.features(painted.clone())[2].clone()).abs().mean()
-        });
+        add("structure", losses.structure, &|| difference(painted).abs().mean());
     }
     if let Some(style) = compared.style.filter(|_| losses.want_style()) {
         let of_style = vgg.features(style.clone());

@@ -104,6 +104,7 @@ impl Work<'_> {
                 person_mask: self.args.person_mask.clone(),
                 licences: self.args.licences.clone(),
                 scales: settings.scales.clone(),
+                held_out_scales: Vec::new(),
                 clip_scales: settings.clip_scales.clone(),
                 max_side: settings.max_side,
                 clip_max_side: settings.clip_max_side,
@@ -208,6 +209,7 @@ impl Work<'_> {
             vgg: self.args.vgg.as_deref(),
             clips: self.plan.inputs.clips_named(&self.args.hold_out),
             marked: BTreeMap::new(),
+            marked_clips: Vec::new(),
             threads: 1,
             device: self.args.device,
         };
