@@ -103,8 +103,10 @@ impl ConvBackend for burn::backend::NdArray {}
 
 #[cfg(feature = "tch")]
 impl ConvBackend for burn::backend::LibTorch {
+    /// Where the processor has no instructions for it, LibTorch computes in bfloat16 as well, but many times slower than in
+    /// 32 bits.
     fn half_precision() -> Option<burn::tensor::FloatDType> {
-        Some(burn::tensor::FloatDType::BF16)
+        computes_in_bfloat16().then_some(burn::tensor::FloatDType::BF16)
     }
 
     fn block(
@@ -163,6 +165,18 @@ impl ConvBackend for burn::backend::LibTorch {
         let parameters = if wanted.parameters { gradients.next().zip(gradients.next()) } else { None };
         BlockGradients { input: gradients.next(), parameters, shortcut: TchTensor::new(grad) }
     }
+}
+
+/// Whether this processor multiplies numbers in bfloat16.
+#[cfg(feature = "tch")]
+fn computes_in_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    let has = std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let has = false;
+    has
 }
 
 /// What stands behind a block's convolution, in the convolution's memory.

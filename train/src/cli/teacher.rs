@@ -58,6 +58,9 @@ pub(super) struct Training {
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared
     #[arg(long, value_name = "FILE")]
     pub(super) vgg: Option<PathBuf>,
+    /// A teacher (teacher.safetensors of another run) to go on from, for instance by a configuration without a warm start
+    #[arg(long, value_name = "FILE")]
+    pub(super) base: Option<PathBuf>,
     #[command(flatten)]
     pub(super) on: Devices,
 }
@@ -119,6 +122,7 @@ pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBoo
         references_sha256,
         out: training.out.clone(),
         vgg: training.vgg.clone(),
+        base: training.base.clone(),
         devices: training.on.devices,
         stop,
         progress: progress.clone(),

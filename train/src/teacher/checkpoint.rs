@@ -49,6 +49,9 @@ pub struct Origin {
     pub references: Vec<String>,
     /// The VGG weights.
     pub vgg: Option<String>,
+    /// The teacher that it began as, where it did not begin with random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
 }
 
 impl Origin {
@@ -59,6 +62,10 @@ impl Origin {
             (self.pairs != other.pairs, "other pairs (--pairs; they may have been painted again since)"),
             (self.dataset != other.dataset, "another data set (--dataset)"),
             (self.references != other.references, "other style pictures (--reference)"),
+            (
+                self.base != other.base,
+                "another teacher to begin as (--base), or with one where it is now without or the other way round",
+            ),
             (self.vgg != other.vgg, "other VGG weights, or with --vgg where it is now without or the other way round"),
         ]
         .into_iter()

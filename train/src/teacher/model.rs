@@ -30,8 +30,11 @@ pub struct About {
     pub generator: GeneratorShape,
     /// Statistics of a style picture that it takes; 0 without.
     pub statistics: usize,
-    /// Training steps taken.
+    /// Training steps taken, those of the teacher that it began as among them.
     pub step: u64,
+    /// How many of them were against adversaries.
+    #[serde(default)]
+    pub against_adversaries: u64,
 }
 
 /// A generator with what it says of itself.
@@ -44,6 +47,18 @@ pub struct Model<B: ConvBackend> {
 }
 
 const KEY: &str = "teacher";
+
+impl About {
+    /// What the bytes of a teacher's file say.
+    ///
+    /// # Errors
+    /// When they are no such file's.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let about = header.metadata().as_ref().and_then(|m| m.get(KEY)).context("it does not say what it is")?;
+        serde_json::from_str(about).context("what it says of itself cannot be read")
+    }
+}
 
 /// Writes a teacher beside `path`, then renames.
 ///
@@ -71,9 +86,7 @@ impl<B: ConvBackend> Model<B> {
     }
 
     fn parse(bytes: &[u8], device: &B::Device) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let about = header.metadata().as_ref().and_then(|m| m.get(KEY)).context("it does not say what it is")?;
-        let about: About = serde_json::from_str(about).context("what it says of itself cannot be read")?;
+        let about = About::read(bytes)?;
         about.generator.check()?;
         ensure!(about.statistics <= 4096, "it wants {} statistics of a style", about.statistics);
         let tensors = SafeTensors::deserialize(bytes)?;

@@ -4,18 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use nijigen::style;
-use serde::Deserialize;
 
-use super::config::Config;
 use super::journal::{Journal, METRICS};
-use super::task::{RUN, TEACHER};
-use crate::data::{read_file, read_text, sha256};
-
-/// The part of `run.toml` that is asked for.
-#[derive(Deserialize)]
-struct Run {
-    config: Config,
-}
+use super::model::About;
+use super::task::TEACHER;
+use crate::data::{read_file, sha256};
 
 /// What the run in a folder tells: how far it is, the last accuracy of its discriminators, and which teacher it left.
 ///
@@ -24,13 +17,13 @@ struct Run {
 pub fn record(run: &Path) -> Result<style::Teacher> {
     let context = || format!("{} holds no finished run of `nijigen-train teacher`", run.display());
     let teacher = read_file(&run.join(TEACHER)).with_context(context)?;
-    let Run { config } = toml::from_str(&read_text(&run.join(RUN))?).with_context(context)?;
+    let About { step, against_adversaries, .. } = About::read(&teacher).with_context(context)?;
     let journal = Journal::read(&run.join(METRICS))?;
     let last = journal.last().with_context(context)?;
     Ok(style::Teacher {
         sha256: Some(sha256(&teacher)),
-        steps: Some(last.step),
-        warm_steps: Some(config.warm.steps.min(last.step)),
+        steps: Some(step),
+        warm_steps: Some(step - against_adversaries.min(step)),
         minutes: last.value("seconds").map(|seconds| (seconds / 6.0).round() / 10.0),
         accuracy_real: last.value("accuracy_real"),
         accuracy_fake: last.value("accuracy_fake"),

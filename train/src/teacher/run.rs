@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
+use burn::module::AutodiffModule;
 use indicatif::ProgressStyle;
 use log::{info, warn};
 
@@ -15,7 +16,7 @@ use super::config::Config;
 use super::evaluate::{Examples, Measured, spread};
 use super::follower::{Common, Follower, Order};
 use super::journal::{CURVES, Entry, Journal, METRICS};
-use super::model::{self, About};
+use super::model::{self, About, Model};
 use super::state::{Progress, Rollback, State};
 use super::step::Step;
 use super::task::{Eyes, Outcome, TEACHER, Teacher};
@@ -79,6 +80,7 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         (_, false) => 0,
     };
     let store = Store::open(teacher.out.join("checkpoint"), teacher.origin()?)?;
+    let base = teacher.base::<B>(statistics, device)?;
     let mut progress = Progress::new();
     let state;
     let common = Common { config: &config, painted: material.painted, statistics, store: &store };
@@ -87,7 +89,11 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         state = common.state(Which::Latest, device)?;
         info!("going on from step {} of {}", progress.step, teacher.out.display());
     } else {
-        state = State::<B>::new(&config, statistics, 0, device);
+        let new = State::<B>::new(&config, statistics, 0, device);
+        state = match &base {
+            Some(Model { network, .. }) => State { average: network.valid(), generator: network.clone(), ..new },
+            None => new,
+        };
         // There is always something to go back to.
         store.save(&progress, &state, true)?;
     }
@@ -104,7 +110,8 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
             vgg: features(device)?,
         });
     }
-    let leader = Leader { teacher: &teacher, material, eyes, common: &common, device, state, progress };
+    let base = base.map(|base| base.about);
+    let leader = Leader { teacher: &teacher, base, material, eyes, common: &common, device, state, progress };
     if followers.is_empty() {
         return leader.go_on(None, fault);
     }
@@ -115,6 +122,8 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
 /// A training under way, where it is led.
 struct Leader<'t, B: TrainBackend> {
     teacher: &'t Teacher,
+    /// What it began as.
+    base: Option<About>,
     material: Arc<Material>,
     eyes: Option<Eyes<B>>,
     common: &'t Common<'t>,
@@ -126,7 +135,7 @@ struct Leader<'t, B: TrainBackend> {
 impl<B: TrainBackend> Leader<'_, B> {
     /// From where it stands to its end, or to where it is stopped.
     fn go_on<F: Fault>(self, group: Option<&Group<B, Order>>, fault: &mut F) -> Result<Outcome> {
-        let Self { teacher, material, eyes, common, device, mut state, mut progress } = self;
+        let Self { teacher, base, material, eyes, common, device, mut state, mut progress } = self;
         let Common { config, statistics, store, .. } = *common;
         let examples = Examples {
             pairs: spread(&teacher.validation, config.evaluate_pictures),
@@ -195,7 +204,13 @@ impl<B: TrainBackend> Leader<'_, B> {
                     (progress.best, progress.stale) =
                         if better { (measured.validation, 0) } else { (progress.best, progress.stale + 1) };
                     if better || config.patience == 0 || step < config.warm.steps {
-                        let about = About { generator: config.generator.clone(), statistics, step: progress.step };
+                        let before = base.as_ref().map_or((0, 0), |base| (base.step, base.against_adversaries));
+                        let about = About {
+                            generator: config.generator.clone(),
+                            statistics,
+                            step: before.0 + progress.step,
+                            against_adversaries: before.1 + progress.step.saturating_sub(config.warm.steps),
+                        };
                         model::save(&teacher.out.join(TEACHER), &about, &state.average)?;
                     }
                 }

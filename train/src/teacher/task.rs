@@ -12,6 +12,7 @@ use log::warn;
 use super::batches::Material;
 use super::checkpoint::Origin;
 use super::config::Config;
+use super::model::Model;
 use super::state::Rollback;
 use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256, write_whole};
@@ -44,6 +45,8 @@ pub struct Teacher {
     pub out: PathBuf,
     /// VGG weights; without them features are not compared.
     pub vgg: Option<PathBuf>,
+    /// A teacher to begin as, of the configured form; without, the generator begins with random weights.
+    pub base: Option<PathBuf>,
     /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
     pub devices: usize,
     /// Set from outside to end at the next step, saving first.
@@ -113,15 +116,32 @@ impl Teacher {
         Ok(Some(Eyes { train, measure: Vgg::load(path, false, device)? }))
     }
 
+    /// The teacher that it begins as, where one was named.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is of another form than the configuration says.
+    pub(super) fn base<B: TrainBackend>(&self, statistics: usize, device: &B::Device) -> Result<Option<Model<B>>> {
+        let Some(path) = &self.base else { return Ok(None) };
+        let model = Model::load(path, device)?;
+        ensure!(
+            model.about.generator == self.config.generator && model.about.statistics == statistics,
+            "{} holds a teacher of another form than the configuration's [generator]: {:?}",
+            path.display(),
+            model.about.generator
+        );
+        Ok(Some(model))
+    }
+
     /// What this run is made from.
     pub(super) fn origin(&self) -> Result<Origin> {
-        let vgg = self.vgg.as_ref().map(|path| read_file(path));
+        let of = |path: &Option<PathBuf>| path.as_ref().map(|path| Ok(sha256(&read_file(path)?))).transpose();
         Ok(Origin {
             config: sha256(toml::to_string(&self.config)?.as_bytes()),
             pairs: self.pairs_sha256.clone(),
             dataset: self.dataset_sha256.clone(),
             references: self.references_sha256.clone(),
-            vgg: vgg.transpose()?.map(|bytes| sha256(&bytes)),
+            vgg: of(&self.vgg)?,
+            base: of(&self.base)?,
         })
     }
 

@@ -12,6 +12,7 @@ use super::batches::{Draw, Material};
 use super::collapse::Collapse;
 use super::config::{Adversary, Config, Limits, Losses, Warm};
 use super::model::Model;
+use super::record::record;
 use super::run::{Fault, train};
 use super::state::State;
 use super::task::{Outcome, Teacher};
@@ -22,7 +23,7 @@ use crate::dataset::Art;
 use crate::dataset::edges::smooth_edges;
 use crate::device::{Task, TrainBackend};
 use crate::game::Game;
-use crate::net::parameters::{named, with_named};
+use crate::net::parameters::{Named, named, with_named};
 use crate::net::patch_discriminator::DiscriminatorShape;
 use crate::net::unet::GeneratorShape;
 
@@ -118,6 +119,7 @@ pub(super) fn teacher(out: &Path, config: Config, stop: bool) -> Teacher {
         references_sha256: vec![],
         out: out.to_path_buf(),
         vgg: None,
+        base: None,
         devices: 1,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
@@ -354,11 +356,39 @@ fn a_checkpoint_of_another_run_is_refused_with_what_differs() {
         (Teacher { pairs_sha256: None, ..same() }, "other pairs"),
         (Teacher { dataset_sha256: Some("set".into()), ..same() }, "another data set"),
         (Teacher { references_sha256: vec!["a".into()], ..same() }, "other style pictures"),
+        (Teacher { base: Some(folder.path().join("run.toml")), ..same() }, "another teacher to begin as"),
     ] {
         let error = format!("{:#}", run(task).unwrap_err());
         assert!(error.contains(words) && error.contains("checkpoint"), "{error}");
     }
     assert_eq!(run(same()).unwrap().step, 2);
+}
+
+#[test]
+fn a_run_with_a_base_begins_as_that_teacher() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    run(teacher(&at("first"), config(4), false)).unwrap();
+    let base = at("first/teacher.safetensors");
+    // It hardly moves: what is kept is the base.
+    let mut still = config(2);
+    still.warm.rate = 1e-12;
+    let further = |config| Teacher { base: Some(base.clone()), ..teacher(&at("further"), config, false) };
+    run(further(still.clone())).unwrap();
+    let weights = |path: &Path| named(&Model::<NdArray>::load(path, &Default::default()).unwrap().network);
+    let (before, after) = (weights(&base), weights(&at("further/teacher.safetensors")));
+    let values = |named: Vec<Named>| named.into_iter().flat_map(|array| array.values).collect::<Vec<_>>();
+    let (before, after) = (values(before), values(after));
+    assert!(before.len() == after.len() && before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6));
+    let record = record(&at("further")).unwrap();
+    assert_eq!((record.steps, record.warm_steps), (Some(4 + 2), Some(2 + 2)), "those of both");
+    let mut other = still;
+    other.generator.attention = false;
+    std::fs::remove_dir_all(at("further")).unwrap();
+    let error = run(further(other)).unwrap_err().to_string();
+    assert!(error.contains("another form"), "{error}");
+    let none = Teacher { base: Some(at("none")), ..teacher(&at("further"), config(2), false) };
+    assert!(format!("{:#}", run(none).unwrap_err()).contains("none"));
 }
 
 #[test]

@@ -125,6 +125,7 @@ impl Work<'_> {
             reference: Vec::new(),
             out: self.at("teacher"),
             vgg: self.args.vgg.clone(),
+            base: None,
             on: Devices { device: self.args.device, devices: 1 },
         };
         let outcome = teacher::train(config, &training, Arc::clone(&self.stop))?;
