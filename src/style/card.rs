@@ -124,7 +124,7 @@ pub struct Teacher {
     /// How many of them were warm start, before the adversary came in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_steps: Option<u64>,
-    /// Training time in minutes.
+    /// Training time in minutes; of a teacher that went on from another one, since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
     /// The discriminators' accuracy at the end, on real pictures and on made ones, 0 to 1.

@@ -204,8 +204,8 @@ impl Registry {
         })
     }
 
-    /// The styles that one (a name, or the path of an ONNX file) can be mixed with: those whose cards name the same base. The
-    /// one behind it in the list comes first.
+    /// The styles that one (a name, or the path of an ONNX file) can be mixed with: those whose cards name the same base.
+    /// The one behind it in the list comes first.
     pub fn partners(&self, style: &str) -> Vec<String> {
         let path = Path::new(style);
         let card = if is_path(path) {
@@ -217,7 +217,8 @@ impl Registry {
         let list = self.list().unwrap_or_default();
         let behind = list.iter().position(|found| found.name == style).map_or(0, |place| place + 1);
         let mixes = |found: &&Found| {
-            found.name != style && Self::card(found).is_ok_and(|card| card.base_sha256.as_ref() == Some(&base))
+            let is_itself = found.name == style || found.path.as_deref() == Some(path);
+            !is_itself && Self::card(found).is_ok_and(|card| card.base_sha256.as_ref() == Some(&base))
         };
         list[behind..].iter().chain(&list[..behind]).filter(mixes).map(|found| found.name.clone()).collect()
     }

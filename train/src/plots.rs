@@ -68,10 +68,14 @@ fn draw(root: &Area<'_>, title: &str, curves: &[Curve<'_>], mark: Option<(f64, &
     let points = || curves.iter().flat_map(|(_, points)| points.iter().filter(|(_, y)| y.is_finite()));
     let right = points().map(|p| p.0).fold(1.0, f64::max);
     let low = points().map(|p| p.1).fold(f64::INFINITY, f64::min);
-    // The first evaluations are far above the rest and would flatten it.
-    let mut heights: Vec<f64> = points().map(|p| p.1).collect();
-    heights.sort_by(f64::total_cmp);
-    let high = heights.get(heights.len() * 9 / 10).map_or(1.0, |h| h * 1.3);
+    // The first evaluations are far above the rest and would flatten it. Each curve has a say: one that begins late has
+    // few points among them all.
+    let high = curves.iter().filter_map(|(_, points)| {
+        let mut heights: Vec<f64> = points.iter().map(|p| p.1).filter(|y| y.is_finite()).collect();
+        heights.sort_by(f64::total_cmp);
+        heights.get(heights.len() * 9 / 10).map(|h| h * 1.3)
+    });
+    let high = high.reduce(f64::max).unwrap_or(1.0);
     let low = if low.is_finite() { low * 0.9 } else { 0.0 };
     let mut chart = ChartBuilder::on(root)
         .caption(title, ("sans-serif", 20))

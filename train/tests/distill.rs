@@ -150,7 +150,7 @@ fn still_ffmpeg(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let script = "#!/bin/sh\n\
                   case \"$*\" in *short*) n=3;; *) n=20;; esac\n\
-                  while [ $n -gt 0 ]; do printf 'P6 8 8 255 '; head -c 192 /dev/zero; n=$((n-1)); done\n";
+                  while [ $n -gt 0 ]; do printf 'P6 8 8 255 '; yes 'Az9!' | head -c 192; n=$((n-1)); done\n";
     std::fs::create_dir(folder).unwrap();
     let program = folder.join("ffmpeg");
     std::fs::write(&program, script).unwrap();
@@ -182,6 +182,38 @@ fn flicker_is_told_clip_by_clip() {
     let card = Card::parse(&std::fs::read_to_string(workshop.at("models/tiny.toml")).unwrap()).unwrap();
     let measured = ["flicker_input", "flicker_output", "flicker_live"].map(|name| card.metrics[name]);
     assert_eq!(measured, [0.0; 3]);
+}
+
+#[cfg(unix)]
+#[test]
+fn marked_features_are_looked_for_in_further_clips_too() {
+    let workshop = Workshop::new();
+    good(&mut workshop.distill("config.toml", "run"));
+    good(&mut workshop.export("run/weights.safetensors", "models"));
+    still_ffmpeg(&workshop.at("programs"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let marks = workshop.at("marks.csv");
+    std::fs::write(&marks, "a.mkv,16,eye,0,0,1,1\nb.mkv,2,mouth,0,0,0.5,0.5\nshort.mkv,9,eye,0,0,1,1\n").unwrap();
+    for name in ["a.mkv", "b.mkv", "short.mkv"] {
+        std::fs::write(workshop.at(name), name).unwrap();
+    }
+    let eval = |clips: &[(&str, &str)]| {
+        let mut eval = workshop.eval("models/tiny.onnx");
+        eval.env("PATH", format!("{}:{path}", workshop.at("programs").display())).arg("--marked").arg(&marks);
+        for (option, clip) in clips {
+            eval.arg(option).arg(workshop.at(clip));
+        }
+        eval
+    };
+    let deviation = |clips: &[(&str, &str)]| {
+        let said = text(&good(&mut eval(clips)).stdout);
+        let line = said.lines().find(|line| line.starts_with("small_features_deviation")).unwrap().to_owned();
+        line.split_whitespace().last().unwrap().parse::<f64>().unwrap()
+    };
+    let (a, b) = (deviation(&[("--marked-clip", "a.mkv")]), deviation(&[("--marked-clip", "b.mkv")]));
+    let both = deviation(&[("--clip", "a.mkv"), ("--marked-clip", "a.mkv"), ("--marked-clip", "b.mkv")]);
+    assert!(a != b && (both - (a + b) / 2.0).abs() < 2e-4, "{a}, {b}, {both}");
+    bad(&mut eval(&[("--marked-clip", "short.mkv")]), 1, "has no frame 9");
 }
 
 #[test]

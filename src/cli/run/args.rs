@@ -51,7 +51,7 @@ Settings come from the flags, from what was remembered (--remember), from a conf
 this order: `nijigen config show` prints them with where each comes from.
 
 Keys in the window: Space turns the style on and off, the arrows change it and its strength, . and , mix more or less of \
-the next style into it (as does the slider that is there while the mouse is at the picture's lower end), c compares it \
+the next style into it (as does the slider that comes when the mouse moves at the picture's lower end), c compares it \
 with the photo (the mouse moves the border), s or Enter keeps a snapshot, r records, m mirrors, e restores the photo \
 first, f fills the screen, i hides the figures, h shows all keys, q or Esc closes it.
 

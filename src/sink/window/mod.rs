@@ -232,10 +232,12 @@ impl Window {
         }
     }
 
-    /// Where the mouse moves over the picture, the border of the comparison is; but it may have the slider in its hand, which
-    /// a locked window does not show.
+    /// Where the mouse moves over the picture, the border of the comparison is; but it may have the slider in its hand,
+    /// which a locked window does not show.
     fn follow_mouse(&mut self) {
-        let Some(mouse) = self.desktop.get_mouse_pos(MouseMode::Discard) else { return };
+        // A hand that holds the slider may leave the window.
+        let outside = if self.slider.is_held() { MouseMode::Pass } else { MouseMode::Discard };
+        let Some(mouse) = self.desktop.get_mouse_pos(outside) else { return };
         let now = (mouse, self.desktop.get_mouse_down(MouseButton::Left));
         let Some((before, was_down)) = self.mouse.replace(now).filter(|before| *before != now) else { return };
         self.console.somebody();

@@ -13,13 +13,15 @@ const SHOWN: Duration = Duration::from_secs(3);
 const NEAR: f32 = 1.0 / 3.0;
 
 /// Shows how much there is of two styles, and has more or less of the second one worn when it is dragged. It is there where
-/// the mouse is near, and where two styles can be mixed.
+/// the mouse moves near, and where two styles can be mixed.
 #[derive(Default)]
 pub struct Slider {
     lettering: Lettering,
     /// What it stands at. At either end one of the styles is worn alone: until another one is, it is still known which
     /// two these were.
     duo: Option<Duo>,
+    /// The style for which `duo` was asked for: that there is none is asked for once as well.
+    style: Option<String>,
     near: Option<Instant>,
     held: bool,
 }
@@ -58,27 +60,34 @@ impl Slider {
         self.held
     }
 
-    /// Whether the mouse was near of late.
+    /// Whether it is held, or the mouse was near of late.
     pub fn is_wanted(&self) -> bool {
-        self.near.is_some_and(|near| near.elapsed() < SHOWN)
+        self.held || self.near.is_some_and(|near| near.elapsed() < SHOWN)
     }
 
-    /// Takes over that `style` is worn, where this is not what it stands at: `duo` tells what it can be mixed with.
+    /// Takes over that `style` is worn, where this is not what it stands at and nobody holds it: `duo` tells what it can be
+    /// mixed with.
     pub fn renew(&mut self, style: &str, duo: impl FnOnce() -> Option<Duo>) {
-        if self.duo.as_ref().is_none_or(|duo| duo.style() != style) {
+        let stands = match &self.duo {
+            Some(duo) => duo.style() == style,
+            None => self.style.as_deref() == Some(style),
+        };
+        if !self.held && !stands {
             self.duo = duo();
+            self.style = Some(style.to_owned());
         }
     }
 
-    /// The mouse has moved to `at`, in pixels of a picture of `size`, or its button has changed. What is to be worn, while it
-    /// has the slider in its hand.
+    /// The mouse has moved to `at`, in pixels of a picture of `size`, or its button has changed. What is to be worn, while
+    /// it has the slider in its hand; it can take it where it has been shown already.
     pub fn mouse(&mut self, size: Size, at: (f32, f32), is_down: bool, pressed: bool) -> Option<&Duo> {
+        let was_shown = self.is_wanted() && self.duo.is_some();
         let (width, height) = (size.width as f32, size.height as f32);
         if (0.0..width).contains(&at.0) && (height * (1.0 - NEAR)..height).contains(&at.1) {
             self.near = Some(Instant::now());
         }
         let places = Places::in_picture(size);
-        let takes = pressed && self.is_wanted() && self.duo.is_some() && places.hold(at);
+        let takes = pressed && was_shown && places.hold(at);
         self.held = is_down && (self.held || takes);
         let duo = self.duo.as_mut().filter(|_| self.held)?;
         self.near = Some(Instant::now());
@@ -135,6 +144,7 @@ mod tests {
     #[test]
     fn it_goes_where_it_is_dragged_and_stays_where_it_is_let_go() {
         let mut slider = slider();
+        assert_eq!(slider.mouse(SIZE, at(0.3), true, true), None, "it has not been seen yet");
         assert_eq!(slider.mouse(SIZE, at(0.3), false, false), None, "the mouse only passes");
         assert_eq!(slider.mouse(SIZE, at(0.3), true, true).unwrap().style(), "a:0.7+b:0.3");
         // Who holds it may leave the panel.
@@ -142,6 +152,11 @@ mod tests {
         assert_eq!(slider.mouse(SIZE, (x, 10.0), true, false).unwrap().style(), "a:0.4+b:0.6");
         assert_eq!(slider.mouse(SIZE, (9999.0, 10.0), true, false).unwrap().style(), "b");
         assert_eq!(slider.mouse(SIZE, at(0.1), false, false), None);
+        // Nobody takes it out of the hand, and what is worn meanwhile is told afterwards.
+        slider.mouse(SIZE, at(0.3), true, true);
+        slider.renew("c", || panic!("it is held"));
+        slider.mouse(SIZE, at(1.0), true, false);
+        slider.mouse(SIZE, at(1.0), false, false);
         // Worn alone, the second one still stands at this slider's end.
         slider.renew("b", || panic!("it is known"));
         assert_eq!(slider.mouse(SIZE, at(0.5), true, true).unwrap().style(), "a:0.5+b:0.5");
@@ -156,6 +171,7 @@ mod tests {
         slider.mouse(SIZE, (x, y), false, false);
         slider.renew("alone", || None);
         assert_eq!(slider.mouse(SIZE, (x, y), true, true), None, "there is nothing to mix");
+        slider.renew("alone", || panic!("it was asked for"));
     }
 
     #[test]

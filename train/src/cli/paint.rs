@@ -84,6 +84,22 @@ pub struct Args {
     pub(super) threads: usize,
 }
 
+impl Args {
+    /// Whether this photo or clip was named to be held out.
+    fn holds_out(&self, path: &Path) -> bool {
+        self.hold_out.contains(&stem(path))
+    }
+
+    fn split_of(&self, photo: &Path) -> Split {
+        if self.holds_out(photo) { Split::HeldOut } else { Split::of_photo(&file_name(photo)) }
+    }
+
+    fn scales_of(&self, photo: &Path) -> &[f32] {
+        let held_out = !self.held_out_scales.is_empty() && self.split_of(photo) == Split::HeldOut;
+        if held_out { &self.held_out_scales } else { &self.scales }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     paint(args, output::stop_on_ctrl_c()?)
@@ -102,7 +118,7 @@ pub(super) fn paint(args: &Args, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
         log::warn!("{} clips are left out: their noise is no target", sources.clips.len());
         sources.clips.clear();
     }
-    let bar = output::progress_bar((sources.photos.len() * args.scales.len()) as u64);
+    let bar = output::progress_bar(sources.photos.iter().map(|photo| args.scales_of(photo).len() as u64).sum());
     let template = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
     let job = Job {
@@ -120,10 +136,10 @@ pub(super) fn paint(args: &Args, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start threads")?;
     let begin = Instant::now();
     pool.install(|| -> anyhow::Result<()> {
-        let photos = job.without_copies(&sources.photos, args.scales.len());
+        let photos = job.without_copies(&sources.photos, |photo| args.scales_of(photo).len());
         photos.par_iter().try_for_each(|(path, sha256)| job.photo(path, sha256))?;
         // How many pictures a clip gives is known only when it is read.
-        let clips = job.without_copies(&sources.clips, 0);
+        let clips = job.without_copies(&sources.clips, |_| 0);
         clips.iter().try_for_each(|(path, sha256)| job.clip(path, sha256))
     })?;
     job.report(begin)
@@ -226,15 +242,15 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Files with their hashes, each content once, whatever the order in which threads get to them. Each would have
-    /// given as many `pictures`.
-    fn without_copies<'p>(&self, paths: &'p [PathBuf], pictures: usize) -> Vec<(&'p Path, String)> {
+    /// given as many pictures as `pictures` says.
+    fn without_copies<'p>(&self, paths: &'p [PathBuf], pictures: impl Fn(&Path) -> usize) -> Vec<(&'p Path, String)> {
         let hash = |path: &'p PathBuf| std::fs::read(path).map(|bytes| (path.as_path(), sha256(&bytes)));
         let hashed: Vec<_> = paths.par_iter().map(hash).collect();
         let mut known = BTreeMap::new();
         let mut files = Vec::new();
         for (path, result) in paths.iter().zip(hashed) {
             match result {
-                Err(error) => self.pass_over(path, &error.to_string(), pictures),
+                Err(error) => self.pass_over(path, &error.to_string(), pictures(path)),
                 Ok((path, sha256)) => match known.get(&sha256) {
                     None => {
                         known.insert(sha256.clone(), path);
@@ -242,7 +258,7 @@ impl Job<'_> {
                     }
                     Some(first) => {
                         log::info!("{} is the same as {}: passed over", path.display(), first.display());
-                        self.bar.inc(pictures as u64);
+                        self.bar.inc(pictures(path) as u64);
                     }
                 },
             }
@@ -253,9 +269,7 @@ impl Job<'_> {
     /// Paints a photo at all scales. A photo that cannot be used is named and passed over.
     fn photo(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
         let name = file_name(path);
-        let split = if self.is_held_out(path) { Split::HeldOut } else { Split::of_photo(&name) };
-        let Args { scales, held_out_scales: of_held_out, .. } = self.args;
-        let scales = if split == Split::HeldOut && !of_held_out.is_empty() { of_held_out } else { scales };
+        let (split, scales) = (self.args.split_of(path), self.args.scales_of(path));
         let read = || photos::decode(&std::fs::read(path)?);
         let picture = match read() {
             Ok(photo) => photo,
@@ -273,7 +287,7 @@ impl Job<'_> {
     /// Paints frames of a clip. A clip that cannot be used is named and passed over, a missing ffmpeg is an error.
     fn clip(&self, path: &Path, sha256: &str) -> anyhow::Result<()> {
         let name = file_name(path);
-        let split = if self.is_held_out(path) { Split::HeldOut } else { Split::Train };
+        let split = if self.args.holds_out(path) { Split::HeldOut } else { Split::Train };
         let mut frames = Frames::open(path, self.args.every)?;
         loop {
             let mut some = Vec::new();
@@ -355,10 +369,6 @@ impl Job<'_> {
         }
         self.bar.inc(1);
         Ok(())
-    }
-
-    fn is_held_out(&self, path: &Path) -> bool {
-        self.args.hold_out.contains(&stem(path))
     }
 
     /// An error once the user has asked to stop.

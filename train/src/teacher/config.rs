@@ -309,12 +309,13 @@ mod tests {
 
     use super::*;
 
-    const SHIPPED: [&str; 5] = [
+    const SHIPPED: [&str; 6] = [
         include_str!("../../configs/teacher-anime.toml"),
         include_str!("../../configs/teacher-anime-gpu.toml"),
         include_str!("../../configs/teacher-comic.toml"),
         include_str!("../../configs/teacher-comic-gpu.toml"),
         include_str!("../../configs/teacher-reference.toml"),
+        include_str!("../../configs/teacher-further.toml"),
     ];
 
     /// The first shipped configuration with the first line of that name replaced by another.

@@ -32,9 +32,9 @@ pub struct About {
     pub statistics: usize,
     /// Training steps taken, those of the teacher that it began as among them.
     pub step: u64,
-    /// How many of them were against adversaries.
+    /// How many of them were against adversaries; not known of a teacher from before this was kept.
     #[serde(default)]
-    pub against_adversaries: u64,
+    pub against_adversaries: Option<u64>,
 }
 
 /// A generator with what it says of itself.

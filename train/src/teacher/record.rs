@@ -23,7 +23,7 @@ pub fn record(run: &Path) -> Result<style::Teacher> {
     Ok(style::Teacher {
         sha256: Some(sha256(&teacher)),
         steps: Some(step),
-        warm_steps: Some(step - against_adversaries.min(step)),
+        warm_steps: against_adversaries.map(|contested| step - contested.min(step)),
         minutes: last.value("seconds").map(|seconds| (seconds / 6.0).round() / 10.0),
         accuracy_real: last.value("accuracy_real"),
         accuracy_fake: last.value("accuracy_fake"),

@@ -189,7 +189,7 @@ impl<B: TrainBackend> Leader<'_, B> {
                 let entry = entry_of(config, &progress, &measured);
                 collapse = look(config, &mut progress, &entry, &measured);
                 teacher.progress.set_message(message(&entry));
-                info!("step {}: {}", progress.step, message(&entry));
+                info!("step {} of {}: {}", progress.step, config.steps, message(&entry));
                 journal.push(entry)?;
                 journal.plot(&teacher.out.join(CURVES), config.warm.steps)?;
                 let rows = examples.rows(&measured);
@@ -204,12 +204,14 @@ impl<B: TrainBackend> Leader<'_, B> {
                     (progress.best, progress.stale) =
                         if better { (measured.validation, 0) } else { (progress.best, progress.stale + 1) };
                     if better || config.patience == 0 || step < config.warm.steps {
-                        let before = base.as_ref().map_or((0, 0), |base| (base.step, base.against_adversaries));
+                        let (before, contested) =
+                            base.as_ref().map_or((0, Some(0)), |base| (base.step, base.against_adversaries));
                         let about = About {
                             generator: config.generator.clone(),
                             statistics,
-                            step: before.0 + progress.step,
-                            against_adversaries: before.1 + progress.step.saturating_sub(config.warm.steps),
+                            step: before + progress.step,
+                            against_adversaries: contested
+                                .map(|steps| steps + progress.step.saturating_sub(config.warm.steps)),
                         };
                         model::save(&teacher.out.join(TEACHER), &about, &state.average)?;
                     }

@@ -134,7 +134,9 @@ impl Teacher {
 
     /// What this run is made from.
     pub(super) fn origin(&self) -> Result<Origin> {
-        let of = |path: &Option<PathBuf>| path.as_ref().map(|path| Ok(sha256(&read_file(path)?))).transpose();
+        let of = |path: &Option<PathBuf>| -> Result<Option<String>> {
+            path.as_ref().map(|path| Ok(sha256(&read_file(path)?))).transpose()
+        };
         Ok(Origin {
             config: sha256(toml::to_string(&self.config)?.as_bytes()),
             pairs: self.pairs_sha256.clone(),
