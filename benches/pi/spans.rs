@@ -99,8 +99,9 @@ fn run(isa: Isa, rows: usize, quads: usize, step: usize, adds: bool, positions: 
         positions,
         output: &mut output,
         places,
+        flip: 0,
         highest: 127.0,
-        shortcut: adds.then_some(Shortcut { data: &added, places, scale: 0.5 }),
+        shortcut: adds.then_some(Shortcut { data: &added, places, flip: 0, scale: 0.5 }),
         keep: None,
     };
     span_begins();
