@@ -83,12 +83,13 @@ fn photos_that_are_to_be_restored_are_their_own_targets_and_clips_are_none() {
         said(paint().arg(&photos).arg("-o").arg(&pairs).args(scales).args(options).arg(&licences))
     };
     let (good, first) = run("restore");
-    assert!(good && first.contains("1 clips are left out") && first.contains("5 painted"), "{first}");
+    assert!(good && first.contains("1 clips are left out") && first.contains("4 painted"), "{first}");
     let index = read_index(&pairs).unwrap();
     assert!(index.iter().all(|pair| pair.target == pair.photo && pair.recipe == "restore"), "{index:?}");
     let held_out: Vec<&Pair> = index.iter().filter(|pair| pair.split == Split::HeldOut).collect();
-    let [held_out] = held_out[..] else { panic!("{held_out:?}") };
-    assert_eq!((held_out.scale, held_out.licence.as_deref()), (0.8, Some("CC0-1.0")));
+    // The one that was named, and one by its name's hash.
+    assert!(held_out.len() == 2 && held_out.iter().all(|pair| pair.scale == 0.8), "{held_out:?}");
+    assert!(held_out.iter().any(|pair| pair.licence.as_deref() == Some("CC0-1.0")));
     let whole = index.iter().find(|pair| pair.source == "0.png" && pair.scale == 1.0).unwrap();
     let original = image::open(photos.join("0.png")).unwrap().to_rgb8();
     assert!(image::open(pairs.join(&whole.target)).unwrap().to_rgb8() == original);

@@ -80,15 +80,16 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         (_, false) => 0,
     };
     let store = Store::open(teacher.out.join("checkpoint"), teacher.origin()?)?;
-    let base = teacher.base::<B>(statistics, device)?;
     let mut progress = Progress::new();
-    let state;
+    let (base, state);
     let common = Common { config: &config, painted: material.painted, statistics, store: &store };
     if store.has(Which::Latest) {
         progress = store.progress(Which::Latest)?;
         state = common.state(Which::Latest, device)?;
+        base = teacher.base::<B>(statistics, device)?;
         info!("going on from step {} of {}", progress.step, teacher.out.display());
     } else {
+        base = teacher.base(statistics, device)?;
         let new = State::<B>::new(&config, statistics, 0, device);
         state = match &base {
             Some(Model { network, .. }) => State { average: network.valid(), generator: network.clone(), ..new },
