@@ -49,6 +49,10 @@ pub struct Config {
     pub around_face: f32,
     /// Weight of a small face's pixels where pictures are compared with painted ones.
     pub face_weight: f32,
+    /// Steps between two at which features are compared, which takes longer than all else; their losses' weights are
+    /// raised by as much. 1 is not written, so that configurations from before this was asked are the same.
+    #[serde(default = "each", skip_serializing_if = "is_each")]
+    pub features_every: u64,
     /// The generator.
     pub generator: GeneratorShape,
     /// Each discriminator.
@@ -63,6 +67,14 @@ pub struct Config {
     pub collapse: Limits,
     /// A webcam's faults.
     pub augment: Augment,
+}
+
+fn each() -> u64 {
+    1
+}
+
+fn is_each(steps: &u64) -> bool {
+    *steps == 1
 }
 
 /// The warm start: the painted picture (without painted pairs: the photo) by L1 and features, with no adversary.
@@ -189,6 +201,12 @@ impl Config {
         );
         ensure!((1..=MAX_BATCH).contains(&self.batch), "'batch' is {}, it must be 1 to {MAX_BATCH}", self.batch);
         ensure!(self.steps > 0 && self.evaluate_every > 0, "'steps' and 'evaluate_every' must be at least 1");
+        ensure!(self.features_every > 0, "'features_every' must be at least 1");
+        ensure!(
+            self.features_every == 1 || self.loss.painted > 0.0,
+            "'features_every' is {}, so that there are steps without features: 'painted' must be above 0 to train by",
+            self.features_every
+        );
         ensure!(self.evaluate_pictures > 1, "'evaluate_pictures' must be at least 2: diversity is between two");
         ensure!(self.average < 1.0, "'average' must be below 1");
         ensure!(self.clip > 0.0, "'clip' must be above 0");
@@ -357,6 +375,17 @@ mod tests {
         }
         assert!(with("channels", "[100, 200, 300, 400]").unwrap_err().to_string().contains("parameters"));
         assert!(with("game", "\"draughts\"").is_err());
+    }
+
+    #[test]
+    fn features_may_be_compared_seldom_where_there_is_something_else_to_train_by() {
+        let mut config: Config = toml::from_str(SHIPPED[0]).unwrap();
+        assert!(!toml::to_string(&config).unwrap().contains("features_every"));
+        config.features_every = 4;
+        config.check().unwrap();
+        assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+        config.loss.painted = 0.0;
+        assert!(config.check().unwrap_err().to_string().contains("'painted'"));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl<B: ConvBackend> Examples<'_, B> {
                 style: style.as_ref(),
                 by_reference: config.generator.reference,
             };
-            let terms = losses::terms(&config.loss, self.vgg, &compared, &output);
+            let terms = losses::terms(&config.loss, self.vgg.map(|vgg| (vgg, 1.0)), &compared, &output);
             measured.validation += match losses::sum(&terms) {
                 Some(sum) => sum.into_scalar().elem::<f64>(),
                 None => (output.clone() - target).abs().mean().into_scalar().elem::<f64>(),

@@ -62,15 +62,17 @@ impl<B: TrainBackend> Step<'_, B> {
         };
         let output = state.generator.forward(photo.clone(), style, config.half);
         let mut scalars = Scalars::default();
+        let eyes = self.vgg.filter(|_| step.is_multiple_of(config.features_every));
+        let raised = config.features_every as f32;
 
         let total = if step < config.warm.steps {
             let pixel = loss::pixel(&output, &target, &weight);
             scalars.push("warm_l1", pixel.clone());
-            match self.vgg.filter(|_| config.warm.features > 0.0) {
+            match eyes.filter(|_| config.warm.features > 0.0) {
                 Some(vgg) => {
                     let features = vgg.distance(output, target);
                     scalars.push("warm_features", features.clone());
-                    pixel + features * config.warm.features
+                    pixel + features * (config.warm.features * raised)
                 }
                 None => pixel,
             }
@@ -97,7 +99,7 @@ impl<B: TrainBackend> Step<'_, B> {
                 style: style.as_ref(),
                 by_reference: config.generator.reference,
             };
-            let mut terms = losses::terms(&config.loss, self.vgg, &compared, &output);
+            let mut terms = losses::terms(&config.loss, eyes.map(|vgg| (vgg, raised)), &compared, &output);
             if config.is_adversarial(step) {
                 terms.extend(state.adversaries.deceive(config, &mut chance, step, &output));
             }

@@ -44,6 +44,7 @@ pub(super) fn config(steps: u64) -> Config {
         patience: 0,
         around_face: 0.0,
         face_weight: 1.0,
+        features_every: 1,
         generator: GeneratorShape {
             channels: [4, 4, 4, 8],
             blocks: 1,
