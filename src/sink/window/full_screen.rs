@@ -1,6 +1,8 @@
 //! A window over all of the screen. minifb has none on Linux, so the X server is asked by a connection of our own.
 
-use minifb::{HasWindowHandle, Window};
+#[cfg(target_os = "linux")]
+use minifb::HasWindowHandle;
+use minifb::Window;
 
 use crate::error::{Error, Result};
 
@@ -9,10 +11,12 @@ use crate::error::{Error, Result};
 pub struct FullScreen {
     on: bool,
     /// Place and size before, where nobody else keeps them.
+    #[cfg(target_os = "linux")]
     before: Option<Geometry>,
 }
 
 /// A window's place and size in pixels.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Clone, Copy)]
 struct Geometry {
     x: i32,
