@@ -168,11 +168,12 @@ def main():
         becomes("and another", "style", "anime")
         check("the sizes of a style are no partners for a mixture", page.wait(
             "[...document.querySelectorAll('#other option')].map(o => o.value).join() === 'comic,film,ink,oil,watercolour'"))
+        choose = "(() => {{ const e = document.querySelector('#{0}'); e.value = '{1}'; e.dispatchEvent(new Event('change')); }})()"
         slide = "(() => {{ const e = document.querySelector('#{0}'); e.value = {1}; e.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
-        page.run("(() => { const e = document.querySelector('#other'); e.value = 'film'; e.dispatchEvent(new Event('change')); })()")
+        page.run(choose.format("other", "film"))
         page.run(slide.format("share", 0.4))
         becomes("another is mixed into it", "style", "anime:0.60+film:0.40")
-        page.run("(() => { const e = document.querySelector('#other'); e.value = 'comic'; e.dispatchEvent(new Event('change')); })()")
+        page.run(choose.format("other", "comic"))
         becomes("and another in its place", "style", "anime:0.60+comic:0.40")
         page.run(slide.format("share", 0))
         becomes("and none again", "style", "anime")
@@ -185,9 +186,9 @@ def main():
         becomes("it is mirrored", "mirror", True)
         page.run(slide.format("strength", 0.5))
         becomes("the strength slides", "strength", 0.5)
-        page.run("(() => { const e = document.querySelector('#region'); e.value = 'person'; e.dispatchEvent(new Event('change')); })()")
+        page.run(choose.format("region", "person"))
         becomes("only the person is drawn", "region", "person")
-        page.run("(() => { const e = document.querySelector('#region'); e.value = 'all'; e.dispatchEvent(new Event('change')); })()")
+        page.run(choose.format("region", "all"))
         becomes("and everything again", "region", "all")
         page.click("#compare")
         becomes("the comparison is on", "split", 0.5)

@@ -67,7 +67,12 @@ impl Console {
 
     /// Does what `action` says, where it is about the pictures and not about the window that shows them.
     pub fn perform(&mut self, action: Action) {
-        if let Err(error) = self.try_to(action) {
+        let done = self.try_to(action);
+        self.tell(done);
+    }
+
+    fn tell(&self, done: Result<()>) {
+        if let Err(error) = done {
             self.messages.complain(error.to_string());
         }
     }
@@ -97,12 +102,13 @@ impl Console {
 
     /// Has this mixture worn, where it is not already.
     pub fn wear_duo(&mut self, duo: &Duo) {
+        let done = self.change_to(duo);
+        self.tell(done);
+    }
+
+    fn change_to(&mut self, duo: &Duo) -> Result<()> {
         let style = duo.style();
-        if style != self.style()
-            && let Err(error) = self.wear(style)
-        {
-            self.messages.complain(error.to_string());
-        }
+        if style == self.style() { Ok(()) } else { self.wear(style) }
     }
 
     fn try_to(&mut self, action: Action) -> Result<()> {
@@ -175,8 +181,7 @@ impl Console {
             return Err(Error::Usage(format!("there is no style that {from} can be mixed with: only one of its base")));
         };
         duo.share = duo.tenths() + more;
-        self.wear_duo(&duo);
-        Ok(())
+        self.change_to(&duo)
     }
 
     /// Has photos restored before they are drawn, or no longer.

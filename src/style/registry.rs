@@ -208,14 +208,15 @@ impl Registry {
     /// The one behind it in the list comes first.
     pub fn partners(&self, style: &str) -> Vec<String> {
         let path = Path::new(style);
-        let card = if is_path(path) {
-            read_card(path).map(Option::unwrap_or_default)
-        } else {
-            self.find(style).and_then(|found| Self::card(&found))
+        let list = self.list().unwrap_or_default();
+        let place = list.iter().position(|found| found.name == style);
+        let card = match place {
+            Some(place) => Self::card(&list[place]),
+            None if is_path(path) => read_card(path).map(Option::unwrap_or_default),
+            None => return Vec::new(),
         };
         let Some(base) = card.ok().and_then(|card| card.base_sha256) else { return Vec::new() };
-        let list = self.list().unwrap_or_default();
-        let behind = list.iter().position(|found| found.name == style).map_or(0, |place| place + 1);
+        let behind = place.map_or(0, |place| place + 1);
         let mixes = |found: &&Found| {
             let is_itself = found.name == style || found.path.as_deref() == Some(path);
             !is_itself && Self::card(found).is_ok_and(|card| card.base_sha256.as_ref() == Some(&base))

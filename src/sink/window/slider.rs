@@ -20,7 +20,7 @@ pub struct Slider {
     /// What it stands at. At either end one of the styles is worn alone: until another one is, it is still known which
     /// two these were.
     duo: Option<Duo>,
-    /// The style for which `duo` was asked for: that there is none is asked for once as well.
+    /// The style that is worn as `duo` stands: that there is none for it is asked for once as well.
     style: Option<String>,
     near: Option<Instant>,
     held: bool,
@@ -68,11 +68,7 @@ impl Slider {
     /// Takes over that `style` is worn, where this is not what it stands at and nobody holds it: `duo` tells what it can be
     /// mixed with.
     pub fn renew(&mut self, style: &str, duo: impl FnOnce() -> Option<Duo>) {
-        let stands = match &self.duo {
-            Some(duo) => duo.style() == style,
-            None => self.style.as_deref() == Some(style),
-        };
-        if !self.held && !stands {
+        if !self.held && self.style.as_deref() != Some(style) {
             self.duo = duo();
             self.style = Some(style.to_owned());
         }
@@ -92,18 +88,19 @@ impl Slider {
         let duo = self.duo.as_mut().filter(|_| self.held)?;
         self.near = Some(Instant::now());
         duo.share = ((at.0 - places.track.left) / places.track.width).clamp(0.0, 1.0);
+        self.style = Some(duo.style());
         Some(duo)
     }
 
     /// Draws it where it is wanted; the height of what it takes of the picture's lower end, pixels.
     pub fn paint(&mut self, canvas: &mut Canvas) -> f32 {
-        let Some(Duo { main, other: Some(other), share }) = self.duo.as_ref().filter(|_| self.is_wanted()) else {
+        let Some(duo @ Duo { main, other: Some(other), share }) = self.duo.as_ref().filter(|_| self.is_wanted()) else {
             return 0.0;
         };
         let Places { line, panel, track } = Places::in_picture(canvas.size());
         dark(canvas, panel, line);
         let high = whole(line);
-        let percent = (share * 10.0).round() * 10.0;
+        let percent = duo.tenths() * 100.0;
         let names = [format!("{} {:.0} %", short(main), 100.0 - percent), format!("{} {percent:.0} %", short(other))];
         let right = panel.left + panel.width - line - self.lettering.width(&names[1], high);
         for (name, left) in names.iter().zip([panel.left + line, right]) {
