@@ -182,10 +182,8 @@ impl Registry {
         let (onnx, card) = match found.as_ref().map_or(Some(path), |found| found.path.as_deref()) {
             Some(path) => (read_limited(path, MAX_FILE)?, read_card(path)?.unwrap_or_default()),
             None => {
-                let own =
-                    BUILT_IN.iter().find(|(_, card)| Card::parse(card).is_ok_and(|card| card.name == name_or_path));
-                let (onnx, card) = own.ok_or_else(|| Error::Style(format!("there is no style '{name_or_path}'")))?;
-                (onnx.to_vec(), Card::parse(card)?)
+                let (onnx, card) = built_in(name_or_path)?;
+                (onnx.to_vec(), card)
             }
         };
         card.check(&onnx).map_err(|error| Error::Style(format!("the style {name_or_path} {error}")))?;
@@ -229,12 +227,10 @@ impl Registry {
     /// # Errors
     /// [`Error::Style`] or [`Error::Io`] where the card cannot be read.
     pub fn card(style: &Found) -> Result<Card> {
-        let named = || Card { name: style.name.clone(), ..Card::default() };
-        if let Some(path) = &style.path {
-            return Ok(read_card(path)?.unwrap_or_else(named));
+        match &style.path {
+            Some(path) => Ok(read_card(path)?.unwrap_or_else(|| Card { name: style.name.clone(), ..Card::default() })),
+            None => built_in(&style.name).map(|(_, card)| card),
         }
-        let cards = BUILT_IN.iter().map(|(_, card)| Card::parse(card)).collect::<Result<Vec<_>>>()?;
-        Ok(cards.into_iter().find(|card| card.name == style.name).unwrap_or_else(named))
     }
 
     /// Opens one of [`Registry::list`].
@@ -245,13 +241,8 @@ impl Registry {
         if let Some(path) = &style.path {
             return open_file(path, options);
         }
-        for (onnx, card) in BUILT_IN {
-            let card = Card::parse(card)?;
-            if card.name == style.name {
-                return open_bytes(&card.name.clone(), onnx, card, options, "its card");
-            }
-        }
-        Err(Error::Style(format!("there is no style '{}' in this binary", style.name)))
+        let (onnx, card) = built_in(&style.name)?;
+        open_bytes(&style.name, onnx, card, options, "its card")
     }
 
     /// Opens what `config` names, and returns what had to be guessed about it.
@@ -279,6 +270,17 @@ impl Registry {
         stylizer.set_region(config.region);
         Ok((stylizer, notes))
     }
+}
+
+/// The file and the card of a style that is part of the binary.
+fn built_in(name: &str) -> Result<(&'static [u8], Card)> {
+    for (onnx, card) in BUILT_IN {
+        let card = Card::parse(card)?;
+        if card.name == name {
+            return Ok((onnx, card));
+        }
+    }
+    Err(Error::Style(format!("there is no style '{name}' in this binary")))
 }
 
 /// Whether a style is named by its file.

@@ -157,16 +157,23 @@ fn still_ffmpeg(folder: &Path) {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// A workshop with an exported style and the ffmpeg above, and a `PATH` on which it comes first.
 #[cfg(unix)]
-#[test]
-fn flicker_is_told_clip_by_clip() {
+fn workshop_with_still_ffmpeg() -> (Workshop, String) {
     let workshop = Workshop::new();
     good(&mut workshop.distill("config.toml", "run"));
     good(&mut workshop.export("run/weights.safetensors", "models"));
     still_ffmpeg(&workshop.at("programs"));
-    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{}", workshop.at("programs").display(), std::env::var("PATH").unwrap_or_default());
+    (workshop, path)
+}
+
+#[cfg(unix)]
+#[test]
+fn flicker_is_told_clip_by_clip() {
+    let (workshop, path) = workshop_with_still_ffmpeg();
     let mut eval = workshop.eval("models/tiny.onnx");
-    eval.env("PATH", format!("{}:{path}", workshop.at("programs").display()));
+    eval.env("PATH", path);
     // What is in them comes from the ffmpeg above.
     let clips = workshop.at("clips");
     std::fs::create_dir(&clips).unwrap();
@@ -187,11 +194,7 @@ fn flicker_is_told_clip_by_clip() {
 #[cfg(unix)]
 #[test]
 fn marked_features_are_looked_for_in_further_clips_too() {
-    let workshop = Workshop::new();
-    good(&mut workshop.distill("config.toml", "run"));
-    good(&mut workshop.export("run/weights.safetensors", "models"));
-    still_ffmpeg(&workshop.at("programs"));
-    let path = std::env::var("PATH").unwrap_or_default();
+    let (workshop, path) = workshop_with_still_ffmpeg();
     let marks = workshop.at("marks.csv");
     std::fs::write(&marks, "a.mkv,16,eye,0,0,1,1\nb.mkv,2,mouth,0,0,0.5,0.5\nshort.mkv,9,eye,0,0,1,1\n").unwrap();
     for name in ["a.mkv", "b.mkv", "short.mkv"] {
@@ -199,7 +202,7 @@ fn marked_features_are_looked_for_in_further_clips_too() {
     }
     let eval = |clips: &[(&str, &str)]| {
         let mut eval = workshop.eval("models/tiny.onnx");
-        eval.env("PATH", format!("{}:{path}", workshop.at("programs").display())).arg("--marked").arg(&marks);
+        eval.env("PATH", &path).arg("--marked").arg(&marks);
         for (option, clip) in clips {
             eval.arg(option).arg(workshop.at(clip));
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use fast_image_resize::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageReader, Rgb, RgbImage, RgbaImage};
 
 use crate::painter::resized;
 
@@ -75,7 +75,8 @@ impl Sources {
 /// Bytes of the largest picture that is decoded: above 12,000×12,000 pixels with four channels.
 const LARGEST: u64 = 1 << 30;
 
-/// Decodes a photo, upright by its EXIF orientation; alpha is dropped.
+/// Decodes a photo, upright by its EXIF orientation; a drawn character without a background is put on white, since what its
+/// transparent pixels hide is no picture.
 ///
 /// # Errors
 /// When it is no picture, is damaged, or declares more pixels than [`LARGEST`] bytes hold.
@@ -89,7 +90,16 @@ pub fn decode(bytes: &[u8]) -> anyhow::Result<RgbImage> {
     let orientation = decoder.orientation()?;
     let mut photo = DynamicImage::from_decoder(decoder)?;
     photo.apply_orientation(orientation);
-    Ok(photo.to_rgb8())
+    Ok(if photo.color().has_alpha() { over_white(&photo.into_rgba8()) } else { photo.into_rgb8() })
+}
+
+/// The picture on white.
+pub fn over_white(picture: &RgbaImage) -> RgbImage {
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [r, g, b, a] = picture[(x, y)].0;
+        let over = |value: u8| ((u32::from(value) * u32::from(a) + 255 * (255 - u32::from(a)) + 127) / 255) as u8;
+        Rgb([over(r), over(g), over(b)])
+    })
 }
 
 /// The photo reduced (Lanczos) so that its longer side is `max_side` times `scale`; it is never enlarged.
@@ -120,10 +130,22 @@ mod tests {
 
     #[test]
     fn a_photo_is_upright_by_its_orientation() {
-        let photo = RgbImage::from_fn(32, 16, |_, y| image::Rgb(if y < 8 { [250; 3] } else { [5; 3] }));
+        let photo = RgbImage::from_fn(32, 16, |_, y| Rgb(if y < 8 { [250; 3] } else { [5; 3] }));
         let upright = decode(&turned(&photo)).unwrap();
         assert_eq!(upright.dimensions(), (16, 32));
         assert!(upright.get_pixel(14, 3).0[0] > 200 && upright.get_pixel(1, 3).0[0] < 50);
+    }
+
+    #[test]
+    fn what_is_transparent_is_white() {
+        let column = [image::Rgba([200, 40, 0, 255]), image::Rgba([0, 0, 0, 0]), image::Rgba([0, 0, 0, 128])];
+        let drawn = RgbaImage::from_fn(8, 3, |_, y| column[y as usize]);
+        let mut bytes = Cursor::new(Vec::new());
+        drawn.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let read = decode(bytes.get_ref()).unwrap();
+        assert_eq!(read.get_pixel(4, 0).0, [200, 40, 0]);
+        assert_eq!(read.get_pixel(4, 1).0, [255; 3]);
+        assert!(read.get_pixel(4, 2).0.iter().all(|value| (126..=128).contains(value)));
     }
 
     #[test]

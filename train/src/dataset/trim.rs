@@ -2,6 +2,8 @@
 
 use image::{Rgb, RgbImage, RgbaImage, imageops};
 
+use crate::data::photos::over_white;
+
 /// Difference from the corner's colour, of 255, up to which a border's pixel belongs to it.
 const ALIKE: u8 = 8;
 /// Opaque enough to count as drawn.
@@ -34,11 +36,8 @@ pub fn opaque(picture: &RgbaImage) -> Option<RgbImage> {
     let drawn = || picture.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[3] > OPAQUE);
     let (left, right) = (drawn().map(|(x, _, _)| x).min()?, drawn().map(|(x, _, _)| x).max()?);
     let (top, bottom) = (drawn().map(|(_, y, _)| y).min()?, drawn().map(|(_, y, _)| y).max()?);
-    Some(RgbImage::from_fn(right - left + 1, bottom - top + 1, |x, y| {
-        let [r, g, b, a] = picture[(left + x, top + y)].0;
-        let over = |value: u8| ((u32::from(value) * u32::from(a) + 255 * (255 - u32::from(a)) + 127) / 255) as u8;
-        Rgb([over(r), over(g), over(b)])
-    }))
+    let (width, height) = (right - left + 1, bottom - top + 1);
+    Some(over_white(&imageops::crop_imm(picture, left, top, width, height).to_image()))
 }
 
 #[cfg(test)]
