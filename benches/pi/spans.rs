@@ -57,7 +57,7 @@ fn main() {
 fn layers(size: StudentSize) {
     let picture = frame::Size::new(640, 480);
     // As the styles that ship are.
-    let topology = Topology::two_scale(size).with_person_mask().with_eight_bits_at_half();
+    let topology = Topology::two_scale(size).with_person_mask().with_eight_bits();
     let tensors = topology.tensors().expect("a sound topology");
     let last = topology.layers.len() - 1;
     for (i, layer) in topology.layers.iter().enumerate() {

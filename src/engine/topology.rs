@@ -148,9 +148,17 @@ impl Topology {
         self
     }
 
-    /// The same network with eight bits instead of seven for what is stored at half the picture's size. There the
-    /// picture's own detail is carried: with 127 steps its noise, of one step of 255, comes out as one of two, and in
-    /// each of the channels by itself, so that what stands still flickers more.
+    /// The same network with eight bits instead of seven for all that is stored. In 127 steps the noise of a picture, of one
+    /// step of 255, comes out as one of two, and in each of the channels by itself, so that what stands still flickers more.
+    #[must_use]
+    pub fn with_eight_bits(mut self) -> Self {
+        if let Some((_, stored)) = self.layers.split_last_mut() {
+            stored.iter_mut().for_each(|layer| layer.eight_bits = true);
+        }
+        self
+    }
+
+    /// [`Topology::with_eight_bits`] only for what is stored at half the picture's size, where its own detail is carried.
     #[must_use]
     pub fn with_eight_bits_at_half(mut self) -> Self {
         if let Ok(tensors) = self.tensors() {

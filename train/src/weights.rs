@@ -17,6 +17,8 @@ use crate::net::widening::widen;
 
 /// In the metadata: which stored activations take eight bits.
 const EIGHT_BITS: &str = "eight_bits";
+/// All of them.
+const ALL: &str = "all";
 /// Those at half the picture's size.
 const AT_HALF: &str = "half";
 
@@ -40,9 +42,9 @@ impl Weights {
         self.base.clone().unwrap_or_else(|| sha256(file))
     }
 
-    /// The same network as a student of `size` and `topology`, which may know more: the person mask, eight bits at half the
-    /// picture's size, more channels ([`widen`], new weights by `seed`). Wider weights are a beginning of their own: styles
-    /// that are trained from them have their file for their base.
+    /// The same network as a student of `size` and `topology`, which may know more: the person mask, eight bits, more
+    /// channels ([`widen`], new weights by `seed`). Wider weights are a beginning of their own: styles that are trained from
+    /// them have their file for their base.
     ///
     /// # Errors
     /// When `topology` knows less.
@@ -69,12 +71,11 @@ impl Weights {
         Ok(self)
     }
 
-    /// The same network with [eight bits at half the picture's size](Topology::with_eight_bits_at_half), and the same
-    /// ranges; unchanged where it has them.
+    /// The same network with [eight bits](Topology::with_eight_bits) for all that it stores, and the same ranges.
     #[must_use]
     pub fn with_eight_bits(mut self) -> Self {
-        if !self.network.topology.has_eight_bits() {
-            let topology = self.network.topology.clone().with_eight_bits_at_half();
+        let topology = self.network.topology.clone().with_eight_bits();
+        if topology != self.network.topology {
             let scales = self.network.activation_scales().into_iter().enumerate().map(|(i, scale)| {
                 let limits = [&self.network.topology, &topology].map(|topology| stored_limit(topology, i) as f32);
                 scale * (limits[0] / limits[1])
@@ -128,8 +129,10 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     let mut metadata =
         HashMap::from([("size".to_owned(), weights.size.to_string()), ("step".to_owned(), weights.step.to_string())]);
     metadata.extend(weights.base.clone().map(|base| ("base".to_owned(), base)));
-    if weights.network.topology.has_eight_bits() {
-        metadata.insert(EIGHT_BITS.to_owned(), AT_HALF.to_owned());
+    let topology = &weights.network.topology;
+    if topology.has_eight_bits() {
+        let which = if *topology == topology.clone().with_eight_bits() { ALL } else { AT_HALF };
+        metadata.insert(EIGHT_BITS.to_owned(), which.to_owned());
     }
     write(path, &arrays, Dtype::F32, metadata)
 }
@@ -200,6 +203,7 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
     let mut topology = Topology::two_scale(size.into());
     match metadata.get(EIGHT_BITS).map(String::as_str) {
         None => {}
+        Some(ALL) => topology = topology.with_eight_bits(),
         Some(AT_HALF) => topology = topology.with_eight_bits_at_half(),
         Some(other) => bail!("it stores eight bits '{other}', which this version does not know"),
     }
@@ -256,8 +260,7 @@ mod tests {
         let draw = |weights: &Weights| {
             nijigen::engine::reference::Reference::new(&weights.network.quantize().unwrap()).run(&photo, size)
         };
-        let topology =
-            |size: StudentName| Topology::two_scale(size.into()).with_person_mask().with_eight_bits_at_half();
+        let topology = |size: StudentName| Topology::two_scale(size.into()).with_person_mask().with_eight_bits();
         let small = weights().fitted_to(StudentName::S, &topology(StudentName::S), 1).unwrap();
         assert_eq!(small.as_base(b"file"), "b", "its first training went on");
         let large = small.clone().fitted_to(StudentName::M, &topology(StudentName::M), 1).unwrap();
@@ -297,10 +300,16 @@ mod tests {
         };
         assert!(ranges(&eight).iter().zip(ranges(&seven)).all(|(a, b)| (a / b - 1.0).abs() < 1e-5));
         let scales = |weights: &Weights| weights.network.activation_scales();
-        let finer = scales(&eight).iter().zip(scales(&seven)).filter(|(eight, seven)| *eight < seven).count();
-        assert_eq!(finer, 3);
+        let finer = |than: &Weights| scales(&eight).iter().zip(scales(than)).filter(|(a, b)| *a < b).count();
+        assert_eq!(finer(&seven), 14, "all but the picture");
         assert_eq!(eight.clone().with_eight_bits().network, eight.network);
         eight.network.quantize().unwrap().check().unwrap();
+        let mut half = weights();
+        half.network.topology = half.network.topology.with_eight_bits_at_half();
+        save(&path, &half).unwrap();
+        let half = load(&path).unwrap();
+        assert_eq!(half.network.topology, weights().network.topology.with_eight_bits_at_half());
+        assert_eq!(finer(&half.with_eight_bits()), 0);
     }
 
     /// The topology of `weights` saved and read again.

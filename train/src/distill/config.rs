@@ -284,7 +284,7 @@ impl Config {
 
     /// The student's network.
     pub fn topology(&self) -> Topology {
-        let topology = Topology::two_scale(self.size.into()).with_eight_bits_at_half();
+        let topology = Topology::two_scale(self.size.into()).with_eight_bits();
         if self.person_mask { topology.with_person_mask() } else { topology }
     }
 
