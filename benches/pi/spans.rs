@@ -56,7 +56,7 @@ fn main() {
 /// The numbers that `engine::fused` gives its kernels.
 fn layers(size: StudentSize) {
     let picture = frame::Size::new(640, 480);
-    // As the styles that ship are.
+    // As styles are exported.
     let topology = Topology::two_scale(size).with_person_mask().with_eight_bits();
     let tensors = topology.tensors().expect("a sound topology");
     let last = topology.layers.len() - 1;
