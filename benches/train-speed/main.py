@@ -30,13 +30,13 @@ class Kind:
     changes: dict[str, object] = field(default_factory=dict)
 
 
-# Of eight distillation steps one compares features. A teacher that is as random as this one would be taken for a
-# collapsed one.
-TEACHER = {"evaluate_pictures": 2, "collapse.diversity": 0.0}
+# Of eight distillation steps one compares features, of the teacher's every one, so that all are alike. A teacher that is as
+# random as this one would be taken for a collapsed one.
+TEACHER = {"evaluate_pictures": 2, "collapse.diversity": 0.0, "features_every": 1}
 KINDS = [
     Kind("distillation", "base.toml", 8),
-    Kind("warm", "teacher-anime.toml", 4, TEACHER),
-    Kind("adversarial", "teacher-anime.toml", 4, TEACHER | {"warm.steps": 0}),
+    Kind("warm", "teacher.toml", 4, TEACHER),
+    Kind("adversarial", "teacher.toml", 4, TEACHER | {"warm.steps": 0}),
 ]
 
 

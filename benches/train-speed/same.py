@@ -103,10 +103,10 @@ def teacher(what: str, program: Path, folder: Path, device: str, changes: dict[s
     config, pairs = folder / f"same-{what}.toml", folder / f"same-{what}"
     # Without averaging the teacher that is written is the one that is trained. Nothing is learned here: outputs may be as
     # alike as they are.
-    changes = PLAIN | {"average": 0.0, "evaluate_pictures": 2, "collapse.diversity": 0.0} | changes
+    changes = PLAIN | {"average": 0.0, "evaluate_pictures": 2, "collapse.diversity": 0.0, "features_every": 1} | changes
 
     def written(steps: int) -> dict:
-        config.write_text(material.altered("teacher-anime.toml", changes | {"steps": steps}))
+        config.write_text(material.altered("teacher.toml", changes | {"steps": steps}))
         return material.parsed(config.read_text())
 
     pictures = one_pair(pairs, written(1)["crop"])

@@ -26,7 +26,7 @@ const VALIDATION: f64 = 0.06;
 /// Options of `teacher`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nijigen-train teacher --dataset set.zip --pairs pairs --config train/configs/teacher-anime.toml --vgg vgg19.npz -o run
+  nijigen-train teacher --dataset set.zip --pairs pairs --config train/configs/teacher.toml --vgg vgg19.npz -o run
   nijigen-train teacher --pairs pairs --reference a.jpg --reference b.jpg --config my.toml --vgg vgg19.npz -o run
 
 With --pairs the photos come from there, and the data set gives the art; without, its photos and frames are used. Run \

@@ -79,8 +79,17 @@ const LARGEST: u64 = 1 << 30;
 /// transparent pixels hide is no picture.
 ///
 /// # Errors
-/// When it is no picture, is damaged, or declares more pixels than [`LARGEST`] bytes hold.
+/// Those of [`decode_upright`].
 pub fn decode(bytes: &[u8]) -> anyhow::Result<RgbImage> {
+    let photo = decode_upright(bytes)?;
+    Ok(if photo.color().has_alpha() { over_white(&photo.into_rgba8()) } else { photo.into_rgb8() })
+}
+
+/// Decodes a picture with its transparency, if it has any, upright by its EXIF orientation.
+///
+/// # Errors
+/// When it is no picture, is damaged, or declares more pixels than [`LARGEST`] bytes hold.
+pub fn decode_upright(bytes: &[u8]) -> anyhow::Result<DynamicImage> {
     let mut decoder = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_decoder()?;
     // Before memory is asked for: a few bytes can declare any size.
     if decoder.total_bytes() > LARGEST {
@@ -90,7 +99,7 @@ pub fn decode(bytes: &[u8]) -> anyhow::Result<RgbImage> {
     let orientation = decoder.orientation()?;
     let mut photo = DynamicImage::from_decoder(decoder)?;
     photo.apply_orientation(orientation);
-    Ok(if photo.color().has_alpha() { over_white(&photo.into_rgba8()) } else { photo.into_rgb8() })
+    Ok(photo)
 }
 
 /// The picture on white.

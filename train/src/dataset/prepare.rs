@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 use indicatif::ProgressBar;
 use nijigen::output::Output;
 use rayon::prelude::*;
@@ -18,7 +18,7 @@ use super::{Item, Kind, Packer, Part};
 use crate::data::clips::{Frame, Frames};
 use crate::data::licences::Licences;
 use crate::data::pairs::Split;
-use crate::data::photos::{decode, reduced};
+use crate::data::photos::{decode, decode_upright, reduced};
 use crate::data::sha256;
 
 /// Pictures that are held in memory at a time.
@@ -253,12 +253,10 @@ impl Preparation {
 
 /// A drawn picture: what is transparent in it is cut off, or white.
 fn decode_art(bytes: &[u8]) -> Result<RgbImage> {
-    // Checks how much memory it wants, too.
-    let plain = decode(bytes)?;
-    // Of what is read here, these two can be transparent.
-    if !matches!(image::guess_format(bytes), Ok(ImageFormat::Png | ImageFormat::WebP)) {
-        return Ok(plain);
+    let art = decode_upright(bytes)?;
+    if art.color().has_alpha() {
+        opaque(&art.into_rgba8()).context("all of it is transparent")
+    } else {
+        Ok(art.into_rgb8())
     }
-    let whole = image::load_from_memory(bytes).context("it cannot be decoded")?;
-    if whole.color().has_alpha() { opaque(&whole.to_rgba8()).context("all of it is transparent") } else { Ok(plain) }
 }

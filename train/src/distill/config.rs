@@ -80,6 +80,24 @@ impl Start {
     }
 }
 
+/// Which of the weights that are measured are kept for the style.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// Those of the least held-out L1.
+    #[default]
+    Best,
+    /// The last ones: for a student that is to give some of its likeness for what L1 does not see, stillness or the mask.
+    Last,
+}
+
+impl Keep {
+    /// Then it is not written, so that configurations from before there was a choice are the same.
+    fn is_best(&self) -> bool {
+        *self == Self::Best
+    }
+}
+
 /// A distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +148,9 @@ pub struct Config {
     pub evaluate_every: u64,
     /// Evaluations with fake-quant without a better held-out L1 after which training stops; 0: never.
     pub patience: u32,
+    /// Which weights are kept.
+    #[serde(default, skip_serializing_if = "Keep::is_best")]
+    pub keep: Keep,
     /// How often a crop lies around a face.
     pub around_face: f32,
     /// Weight of a small face's pixels.

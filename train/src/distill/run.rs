@@ -14,7 +14,7 @@ use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
 
 use super::checkpoint::{self, Checkpoint, Origin, Part, Progress, Sums, to_bytes};
-use super::config::{Config, Start};
+use super::config::{Config, Keep, Start};
 use super::evaluate::{calibrate, mean_l1};
 use super::follower::{Follower, Order};
 use super::journal::{Entry, Journal, Pace};
@@ -72,7 +72,7 @@ pub struct Outcome {
     pub network: FloatNetwork,
 }
 
-/// The best weights' file in the run's folder.
+/// The kept weights' file in the run's folder.
 pub const WEIGHTS: &str = "weights.safetensors";
 
 /// The bar's look.
@@ -294,7 +294,7 @@ impl<B: TrainBackend> Training<'_, B> {
         Ok(())
     }
 
-    /// Measures the averaged network and writes down how it stands; keeps it if it is the best.
+    /// Measures the averaged network and writes down how it stands; keeps it if it is the best, or the last is to be kept.
     fn evaluate(&mut self, step: u64, quantizing: bool, pace: Pace, journal: &mut Journal) -> Result<()> {
         let (task, config, topology) = (self.task, &self.task.config, &self.task.topology);
         let progress = &mut self.progress;
@@ -310,13 +310,12 @@ impl<B: TrainBackend> Training<'_, B> {
         info!("step {step}: {entry}");
         journal.push(entry)?;
         journal.plot(&task.out.join("losses.png"))?;
-        if held_out < progress.best {
-            (progress.best, progress.stale) = (held_out, 0);
+        let is_better = held_out < progress.best;
+        (progress.best, progress.stale) = if is_better { (held_out, 0) } else { (progress.best, progress.stale + 1) };
+        if is_better || config.keep == Keep::Last {
             let network = self.average.to_network(topology, &scales);
-            let best = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
-            weights::save(&task.out.join(WEIGHTS), &best)?;
-        } else {
-            progress.stale += 1;
+            let kept = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
+            weights::save(&task.out.join(WEIGHTS), &kept)?;
         }
         let sheet = task.out.join("sheet.png");
         sample_sheet::write(&self.average, topology, &task.held_out, arithmetic, &self.device, &sheet)

@@ -11,8 +11,8 @@ use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::{StudentSize, Topology};
 
 use super::adversary::Adversary;
-use super::config::{Config, Losses, Start, StudentName};
-use super::{Distillation, Outcome};
+use super::config::{Config, Keep, Losses, Start, StudentName};
+use super::{Distillation, Outcome, WEIGHTS};
 use crate::data::augment::Augment;
 use crate::data::pairs::{Pair, Split};
 use crate::data::training_set::LoadedPair;
@@ -42,6 +42,7 @@ pub(super) fn config(steps: u64) -> Config {
         average: 0.9,
         evaluate_every: 100,
         patience: 0,
+        keep: Keep::Best,
         around_face: 0.5,
         face_weight: 3.0,
         loss: Losses {
@@ -176,6 +177,17 @@ fn a_run_that_no_longer_gets_better_ends_and_stays_ended() {
     let again = run(distillation(folder.path(), config, false)).unwrap();
     assert_eq!((again.step, again.finished), (first.step, true));
     assert_eq!(curve(folder.path()), before);
+}
+
+#[test]
+fn the_weights_of_the_least_l1_are_kept_or_the_last_ones() {
+    // At this rate nothing changes, so that no evaluation is better than the first.
+    let unchanging = Config { evaluate_every: 1, rate: 1e-30, quantize_from: 0.0, ..config(3) };
+    for (keep, step) in [(Keep::Best, 1), (Keep::Last, 3)] {
+        let folder = tempfile::tempdir().unwrap();
+        run(distillation(folder.path(), Config { keep, ..unchanging.clone() }, false)).unwrap();
+        assert_eq!(weights::load(&folder.path().join(WEIGHTS)).unwrap().step, step, "{keep:?}");
+    }
 }
 
 #[test]
