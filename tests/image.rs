@@ -177,6 +177,30 @@ fn strength_mixes_with_the_photo() {
 }
 
 #[test]
+fn the_person_alone_or_all_but_the_person_is_drawn() {
+    let room = Room::new();
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/woman-street.jpg");
+    let drawn = |rest: &[&str]| {
+        let out = room.at("out.png");
+        succeeded(&room.run(&[&photo], &out, &[&["--style", "anime"], rest].concat()));
+        image::open(out).unwrap().into_rgb8()
+    };
+    let (all, plain) = (drawn(&[]), drawn(&["--strength", "0"]));
+    let (person, background) = (drawn(&["--region", "person"]), drawn(&["--region", "background"]));
+    // Where a picture is drawn as without a region, and where it is the photo; at the person's edge it is neither.
+    let share = |a: &RgbImage, b: &RgbImage, (x, y): (u32, u32)| {
+        let around = || (0..20).flat_map(|dy| (0..20).map(move |dx| (x + dx, y + dy)));
+        around().filter(|&(x, y)| a[(x, y)] == b[(x, y)]).count() as f32 / 400.0
+    };
+    let (width, height) = all.dimensions();
+    let (face, corner) = ((width / 2, height * 2 / 5), (width - 30, 10));
+    assert!(share(&person, &all, face) > 0.9 && share(&person, &plain, face) < 0.5, "the face is drawn");
+    assert!(share(&person, &plain, corner) > 0.9, "the street is not");
+    assert!(share(&background, &plain, face) > 0.9, "the face is not drawn");
+    assert!(share(&background, &all, corner) > 0.9 && share(&background, &plain, corner) < 0.5, "the street is");
+}
+
+#[test]
 fn the_built_in_style_needs_no_file() {
     let room = Room::new();
     let photo = room.photo("in.png", 64, 48);

@@ -14,7 +14,8 @@ use crate::style::{Registry, Stylizer};
 /// Which style, how strongly, on how many threads.
 #[derive(Debug, Clone, Args)]
 pub struct StyleOptions {
-    /// Style: a name from `nijigen styles`, an ONNX file, or "off" for the plain picture
+    /// Style: a name from `nijigen styles`, an ONNX file, or "off" for the plain picture; or a mixture of styles of one base,
+    /// each with its share, as anime:0.6+comic:0.4
     #[arg(long, value_name = "NAME|FILE.onnx|off", default_value = config::DEFAULT_STYLE)]
     pub style: String,
     /// Restore the photo before it is drawn: noise, JPEG's blocks, blur, scratches, small holes and low light; --style off

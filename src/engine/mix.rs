@@ -99,6 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn a_mixture_costs_what_one_does_and_has_the_larger_of_the_ranges() {
+        let (a, b) = kin();
+        let (a, b) = (a.quantize().unwrap(), b.quantize().unwrap());
+        let mixed = mix(&[(&a, 0.8), (&b, 0.2)]).unwrap();
+        assert_eq!((&mixed.topology, mixed.scales[0]), (&a.topology, a.scales[0]));
+        // The second one's ranges are a tenth larger, however small its share.
+        for ((mixed, a), b) in mixed.scales.iter().zip(&a.scales).zip(&b.scales).skip(1) {
+            assert!(b > a && mixed == b, "{mixed} of {a} and {b}");
+        }
+    }
+
+    #[test]
     fn of_one_style_alone_or_twice_comes_that_style() {
         let (a, _) = kin();
         let a = a.quantize().unwrap();

@@ -133,6 +133,9 @@ pub struct Teacher {
     /// See [`Self::accuracy_real`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_fake: Option<f64>,
+    /// The file beside the card that shows its curves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curves: Option<String>,
     /// What was measured of its pictures against the painter's, by name of the measure.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,

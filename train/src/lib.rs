@@ -11,6 +11,7 @@ pub mod game;
 pub mod loss;
 pub mod metrics;
 pub mod net;
+pub mod pace;
 pub mod painter;
 pub mod peers;
 pub mod plots;

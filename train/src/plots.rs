@@ -75,7 +75,8 @@ fn draw(root: &Area<'_>, title: &str, curves: &[Curve<'_>], mark: Option<(f64, &
         heights.sort_by(f64::total_cmp);
         heights.get(heights.len() * 9 / 10).map(|h| h * 1.3)
     });
-    let high = high.reduce(f64::max).unwrap_or(1.0);
+    let highest = points().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
+    let high = high.reduce(f64::max).unwrap_or(1.0).min(highest + 0.05 * highest.abs());
     let low = if low.is_finite() { low * 0.9 } else { 0.0 };
     let mut chart = ChartBuilder::on(root)
         .caption(title, ("sans-serif", 20))
@@ -97,6 +98,30 @@ fn draw(root: &Area<'_>, title: &str, curves: &[Curve<'_>], mark: Option<(f64, &
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], *colour));
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+    let heights = points().map(|(x, y)| (x / right, (y - low) / (high - low).max(1e-6))).collect::<Vec<_>>();
+    chart
+        .configure_series_labels()
+        .position(emptiest_corner(&heights))
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
     Ok(())
+}
+
+/// Where the fewest of `points` (0..1 from the left and from below) lie, for the names of the curves.
+fn emptiest_corner(points: &[(f64, f64)]) -> SeriesLabelPosition {
+    let within = |is_right: bool, is_upper: bool| {
+        let is_in = |(x, y): &&(f64, f64)| (*x > 0.5) == is_right && (*y > 0.6 && is_upper || *y < 0.4 && !is_upper);
+        points.iter().filter(is_in).count()
+    };
+    let corners = [
+        (within(true, true), SeriesLabelPosition::UpperRight),
+        (within(true, false), SeriesLabelPosition::LowerRight),
+        (within(false, true), SeriesLabelPosition::UpperLeft),
+        (within(false, false), SeriesLabelPosition::LowerLeft),
+    ];
+    corners
+        .into_iter()
+        .min_by_key(|(count, _)| *count)
+        .map_or(SeriesLabelPosition::UpperRight, |(_, position)| position)
 }

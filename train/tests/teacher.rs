@@ -241,6 +241,31 @@ fn two_references_give_two_pictures_of_one_photo() {
     bad(&mut workshop.apply("run/teacher.safetensors", "photos/p2.png", "c.png"), 2, "--reference");
 }
 
+#[test]
+fn style_pictures_that_are_named_one_by_one_are_trained_on() {
+    let workshop = Workshop::new();
+    good(&mut workshop.prepare("set.zip"));
+    workshop.configure("config.toml", 6, 2, true);
+    let by = |references: &[&str], out: &str| {
+        let mut command = workshop.teacher("config.toml", out);
+        for name in references {
+            command.arg("--reference").arg(workshop.at(name));
+        }
+        good(&mut command);
+        std::fs::read(workshop.at(out).join("teacher.safetensors")).unwrap()
+    };
+    let one = by(&["art/red.png"], "one");
+    assert!(one != by(&["art/red.png", "art/blue.png"], "two"), "the second picture is not looked at");
+    let told = std::fs::read_to_string(workshop.at("one/run.toml")).unwrap();
+    assert!(told.contains("references"), "{told}");
+    bad(workshop.teacher("config.toml", "none").arg("--reference").arg(workshop.at("none.png")), 1, "none.png");
+    // Without a loss by style nobody would look at them.
+    let config = std::fs::read_to_string(workshop.at("config.toml")).unwrap();
+    let deaf = config.replace("gram = 0.1", "gram = 0.0").replace("statistics = 3.0", "statistics = 0.0");
+    std::fs::write(workshop.at("deaf.toml"), deaf).unwrap();
+    bad(workshop.teacher("deaf.toml", "deaf").arg("--reference").arg(workshop.at("art/red.png")), 1, "'gram'");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_interrupted_goes_on_where_it_was() {

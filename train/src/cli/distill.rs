@@ -13,6 +13,7 @@ use crate::data::training_set;
 use crate::device::dispatch;
 use crate::distill::config::Config;
 use crate::distill::{Distillation, Outcome, WEIGHTS};
+use crate::pace::{CHECKPOINT_EVERY, progress_style};
 
 /// Options of `distill`.
 #[derive(Debug, clap::Args)]
@@ -62,7 +63,7 @@ pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>
     let held_out = training_set::load(&training.pairs, Split::HeldOut)?;
     log::info!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
     std::fs::create_dir_all(&training.out).with_context(|| format!("cannot create {}", training.out.display()))?;
-    let progress = output::progress_bar(config.steps).with_style(crate::distill::progress_style());
+    let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Distillation {
         topology: config.topology(),
         config,
@@ -73,6 +74,7 @@ pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>
         vgg: training.vgg.clone(),
         base: training.base.clone(),
         devices: training.on.devices,
+        checkpoint_every: CHECKPOINT_EVERY,
         stop,
         progress: progress.clone(),
     };

@@ -145,7 +145,8 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
         format!(
             "## Restoring\n\n\
              What `{RESTORER}` gives back of the held-out photos, each once at its largest size, with noise (deviation \
-             {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}.\n\n{}\n",
+             {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}; then, each alone, \
+             of what else befalls a picture.\n\n{}\n",
             results::restoring(metrics)
         )
     });
@@ -162,12 +163,16 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
     };
     format!(
         "# What the styles are worth\n\n\
-         Measured on pictures that no style was trained on (flicker, eyes and mouths: on clips; skin: on all portraits), \
-         each style as the engine runs it. Written by the command at the end. ✗: not as it must be. *photo*: the photo \
-         as it is, measured like a style, against the targets of `{COMPARED_ON}`.\n\n{}\n\
+         Measured on pictures that no style was trained on, flicker on clips of them; eyes and mouths on all marked \
+         clips, and skin on all portraits, most of which were trained on. Each style is measured as the engine runs it. \
+         Written by the command at the end. ✗: not as it must be. *photo*: the photo as it is, measured like a style, \
+         against the targets of `{COMPARED_ON}`. The displacement of edges is a median of whole pixels: where it is 0, \
+         more than half of the target's strongest edges have one of the picture's at the same pixel. What the engine \
+         would take on a Raspberry Pi is estimated in [benches/RESULTS.md](../benches/RESULTS.md).\n\n{}\n\
          ## Skin\n\n\
-         From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive) of the \
-         middle of faces, means by tone in even light, and for dark and backlit pictures.\n\n{}\n\
+         From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive; a \
+         picture without colours has none) of the middle of faces, means by tone in even light, and for dark and backlit \
+         pictures.\n\n{}\n\
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
          been put on one of them, of 255: mean over the held-out pictures. Other sizes of a style are left out.\n\n{}\n\

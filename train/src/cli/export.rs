@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image::RgbImage;
-use nijigen::style::Card;
+use nijigen::style::{Card, Teacher};
 
 use super::output;
 use crate::data::{photos, read_file, read_text, sha256, write_whole};
@@ -64,9 +64,10 @@ pub fn run(args: &Args) -> Result<()> {
     let weights_sha256 = sha256(&read_file(&args.weights)?);
     let text = read_text(&args.card)?;
     let mut card = Card::parse(&text).with_context(|| format!("in {}", args.card.display()))?;
+    let curves_name = format!("{}-teacher.png", args.name);
     let curves = match &args.teacher {
         Some(run) => {
-            card.teacher = Some(teacher::record(run)?);
+            card.teacher = Some(Teacher { curves: Some(curves_name.clone()), ..teacher::record(run)? });
             Some(read_file(&run.join(teacher::CURVES))?)
         }
         None => None,
@@ -90,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         device: args.device,
     })?;
     if let Some(curves) = curves {
-        write_whole(&args.out.join(format!("{}-teacher.png", args.name)), &curves)?;
+        write_whole(&args.out.join(curves_name), &curves)?;
     }
     for (runtime, agreement) in agreements {
         output::line(&format!("{runtime} against the reference: {agreement}"))?;

@@ -15,8 +15,9 @@ use crate::data::training_set::{self, LoadedPair};
 use crate::data::{photos, read_file, sha256};
 use crate::dataset::{Dataset, Item, Kind, Part};
 use crate::device::dispatch;
+use crate::pace::{CHECKPOINT_EVERY, progress_style};
 use crate::teacher::config::Config;
-use crate::teacher::{Material, Outcome, Teacher, progress_style};
+use crate::teacher::{Material, Outcome, Teacher};
 
 /// Longer side to which style pictures are reduced.
 const REFERENCE_SIDE: u32 = 512;
@@ -124,6 +125,7 @@ pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBoo
         vgg: training.vgg.clone(),
         base: training.base.clone(),
         devices: training.on.devices,
+        checkpoint_every: CHECKPOINT_EVERY,
         stop,
         progress: progress.clone(),
     };

@@ -12,4 +12,4 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Distillation, Outcome, WEIGHTS, progress_style};
+pub use run::{Distillation, Outcome, WEIGHTS};

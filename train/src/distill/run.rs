@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::{AutodiffModule, Module};
 use burn::optim::Optimizer;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use log::{info, warn};
 use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
@@ -26,6 +26,7 @@ use crate::data::{read_file, sha256};
 use crate::device::{Task, TrainBackend};
 use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
+use crate::pace::time_left;
 use crate::peers::{Group, Left, Peer, devices, together};
 use crate::weights::{self, Weights};
 
@@ -50,6 +51,8 @@ pub struct Distillation {
     pub base: Option<PathBuf>,
     /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
     pub devices: usize,
+    /// After how long, between evaluations, it is saved.
+    pub checkpoint_every: Duration,
     /// Set from outside to end at the next step, saving first.
     pub stop: Arc<AtomicBool>,
     /// Shown while it runs.
@@ -74,12 +77,6 @@ pub struct Outcome {
 
 /// The kept weights' file in the run's folder.
 pub const WEIGHTS: &str = "weights.safetensors";
-
-/// The bar's look.
-pub fn progress_style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} ETA {eta} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
 
 impl Task for Distillation {
     type Output = Outcome;
@@ -202,7 +199,7 @@ impl<B: TrainBackend> Training<'_, B> {
         let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, config.is_adversarial())?;
         let batches = stream(Arc::clone(&self.train), config.sampling(), config.seed, self.progress.step);
         let mut pace = Pace::default();
-        let mut started = Instant::now();
+        let (mut started, mut saved) = (Instant::now(), Instant::now());
         let mut exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
         task.progress.set_length(config.steps);
         task.progress.set_position(self.progress.step);
@@ -237,10 +234,11 @@ impl<B: TrainBackend> Training<'_, B> {
                 self.evaluate(step, quantizing, std::mem::take(&mut pace), &mut journal)?;
                 exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
             }
-            if evaluating || stopping {
+            if evaluating || stopping || saved.elapsed() >= task.checkpoint_every {
                 self.progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 checkpoint::save(checkpoint_path, &self.progress, self.parts()?)?;
+                saved = Instant::now();
             }
             if stopping {
                 break;
@@ -307,7 +305,8 @@ impl<B: TrainBackend> Training<'_, B> {
         let sums = std::mem::take(&mut progress.sums);
         let entry = Entry::of(config, &sums, pace, step, held_out, progress.seconds);
         task.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
-        info!("step {step}: {entry}");
+        let left = time_left(config.steps - entry.step, config.batch, entry.photos_per_second);
+        info!("step {} of {}: {entry}{left}", entry.step, config.steps);
         journal.push(entry)?;
         journal.plot(&task.out.join("losses.png"))?;
         let is_better = held_out < progress.best;

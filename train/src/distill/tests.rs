@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use burn::backend::{Autodiff, NdArray};
 use image::{Rgb, RgbImage};
@@ -17,6 +18,7 @@ use crate::data::augment::Augment;
 use crate::data::pairs::{Pair, Split};
 use crate::data::training_set::LoadedPair;
 use crate::device::Task;
+use crate::pace::CHECKPOINT_EVERY;
 use crate::weights::{self, Weights};
 
 /// A configuration of so many steps without an adversary.
@@ -96,6 +98,7 @@ pub(super) fn distillation(out: &Path, config: Config, stop: bool) -> Distillati
         vgg: None,
         base: None,
         devices: 1,
+        checkpoint_every: CHECKPOINT_EVERY,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
     }
@@ -177,6 +180,23 @@ fn a_run_that_no_longer_gets_better_ends_and_stays_ended() {
     let again = run(distillation(folder.path(), config, false)).unwrap();
     assert_eq!((again.step, again.finished), (first.step, true));
     assert_eq!(curve(folder.path()), before);
+}
+
+#[test]
+fn what_was_saved_on_the_way_outlives_a_failure() {
+    let (folder, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = Config { evaluate_every: 9, ..config(4) };
+    let expected = run(distillation(whole.path(), config.clone(), false)).unwrap();
+    let always =
+        || Distillation { checkpoint_every: Duration::ZERO, ..distillation(folder.path(), config.clone(), true) };
+    // Where the sheet is to be written there is a folder: the evaluation at the end fails.
+    std::fs::create_dir_all(folder.path().join("sheet.png")).unwrap();
+    let failing = Distillation { stop: Arc::new(AtomicBool::new(false)), ..always() };
+    run(failing).unwrap_err();
+    std::fs::remove_dir(folder.path().join("sheet.png")).unwrap();
+    let outcome = run(always()).unwrap();
+    assert!(outcome.finished, "one step was left, not four");
+    assert_eq!(outcome.network.layers, expected.network.layers);
 }
 
 #[test]

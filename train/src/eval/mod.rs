@@ -168,7 +168,9 @@ impl Task for Evaluation<'_> {
             {
                 let (of_lightness, of_hue) = skin.measures();
                 sums.add(of_lightness, lightness.into());
-                sums.add(of_hue, hue.into());
+                if let Some(hue) = hue {
+                    sums.add(of_hue, hue.into());
+                }
             }
         }
         let mut clips = Vec::new();

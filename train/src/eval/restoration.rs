@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::{Picture, Report, Sums, run_generator};
 use crate::data::augment::{add_noise, through_jpeg};
+use crate::data::damage::Damage;
 use crate::data::pairs::LargestScales;
 use crate::data::training_set::LoadedPair;
 use crate::metrics;
@@ -18,6 +19,29 @@ pub const NOISE: f32 = 15.0;
 pub const QUALITY: u8 = 40;
 /// Seed of the first photo's noise; the others' follow.
 const SEED: u64 = 1540;
+
+/// Damages that are measured one by one, each as strong at most as the shipped `restore` was trained on: the names of
+/// its measures before and after, and the damage.
+fn alone() -> [([&'static str; 2], Damage); 4] {
+    [
+        (
+            ["restore_blur_input_psnr_db", "restore_blur_psnr_db"],
+            Damage { defocus: 1.0, defocus_radius: 1.8, ..Damage::default() },
+        ),
+        (
+            ["restore_scratches_input_psnr_db", "restore_scratches_psnr_db"],
+            Damage { scratches: 1.0, scratches_most: 4, ..Damage::default() },
+        ),
+        (
+            ["restore_holes_input_psnr_db", "restore_holes_psnr_db"],
+            Damage { holes: 1.0, holes_most: 6, holes_radius: 4.0, ..Damage::default() },
+        ),
+        (
+            ["restore_low_light_input_psnr_db", "restore_low_light_psnr_db"],
+            Damage { dim: 1.0, dimmest: 0.45, ..Damage::default() },
+        ),
+    ]
+}
 
 /// Measures on `held_out` pairs whose targets are their photos: each photo at its largest scale, and the copies that were
 /// reduced, whose detail is finer, on their own. The pictures are damaged photo, photo, restored one.
@@ -47,6 +71,12 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
         sums.add("restore_untouched_psnr_db", metrics::psnr(&run_generator(generator, photo)?, photo));
+        for ([before, after], damage) in alone() {
+            let mut damaged = photo.clone();
+            damage.befall_each(std::iter::once(&mut damaged), SEED + i as u64);
+            sums.add(before, metrics::psnr(&damaged, photo));
+            sums.add(after, metrics::psnr(&run_generator(generator, &damaged)?, photo));
+        }
         let source = entry.source.clone();
         pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });
     }

@@ -22,5 +22,4 @@ mod tests;
 pub use batches::Material;
 pub use journal::CURVES;
 pub use record::record;
-pub use run::progress_style;
 pub use task::{BURN, Outcome, TEACHER, Teacher};

@@ -27,6 +27,7 @@ pub fn record(run: &Path) -> Result<style::Teacher> {
         minutes: last.value("seconds").map(|seconds| (seconds / 6.0).round() / 10.0),
         accuracy_real: last.value("accuracy_real"),
         accuracy_fake: last.value("accuracy_fake"),
+        curves: None,
         metrics: [].into(),
     })
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use burn::module::AutodiffModule;
-use indicatif::ProgressStyle;
 use log::{info, warn};
 
 use super::batches::{Draw, Material, stream};
@@ -22,6 +21,7 @@ use super::step::Step;
 use super::task::{Eyes, Outcome, TEACHER, Teacher};
 use crate::device::{Task, TrainBackend};
 use crate::net::vgg::Vgg;
+use crate::pace::time_left;
 use crate::peers::{Group, Peer, devices, together};
 use crate::sheet;
 
@@ -40,12 +40,6 @@ pub(super) struct NoFault;
 
 impl Fault for NoFault {
     fn strike<B: TrainBackend>(&mut self, _: u64, _: &mut Draw, _: &mut State<B>) {}
-}
-
-/// The bar's look.
-pub fn progress_style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} ETA {eta} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl Task for Teacher {
@@ -147,7 +141,7 @@ impl<B: TrainBackend> Leader<'_, B> {
         let mut journal = Journal::open(teacher.out.join(METRICS), progress.step)?;
         let mut draws = stream(Arc::clone(&material), config.clone(), progress.step);
         let mut validation = None;
-        let mut started = Instant::now();
+        let (mut started, mut saved) = (Instant::now(), Instant::now());
         teacher.progress.set_length(config.steps);
         teacher.progress.set_position(progress.step);
 
@@ -190,7 +184,8 @@ impl<B: TrainBackend> Leader<'_, B> {
                 let entry = entry_of(config, &progress, &measured);
                 collapse = look(config, &mut progress, &entry, &measured);
                 teacher.progress.set_message(message(&entry));
-                info!("step {} of {}: {}", progress.step, config.steps, message(&entry));
+                let left = time_left(config.steps - progress.step, config.batch, entry.value("photos_per_second"));
+                info!("step {} of {}: {}{left}", progress.step, config.steps, message(&entry));
                 journal.push(entry)?;
                 journal.plot(&teacher.out.join(CURVES), config.warm.steps)?;
                 let rows = examples.rows(&measured);
@@ -228,10 +223,11 @@ impl<B: TrainBackend> Leader<'_, B> {
                 teacher.progress.set_position(progress.step);
                 journal = Journal::open(teacher.out.join(METRICS), progress.step)?;
                 draws = stream(Arc::clone(&material), config.clone(), progress.step);
-            } else if evaluating || stopping {
+            } else if evaluating || stopping || saved.elapsed() >= teacher.checkpoint_every {
                 progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 store.save(&progress, &state, evaluating && progress.watch.is_calm())?;
+                saved = Instant::now();
             }
             if stopping {
                 break;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -49,6 +50,8 @@ pub struct Teacher {
     pub base: Option<PathBuf>,
     /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
     pub devices: usize,
+    /// After how long, between evaluations, it is saved.
+    pub checkpoint_every: Duration,
     /// Set from outside to end at the next step, saving first.
     pub stop: Arc<AtomicBool>,
     /// Shown while it runs.
@@ -98,6 +101,10 @@ impl Teacher {
         ensure!(
             !config.generator.reference || !material.references.is_empty(),
             "style by reference wants style pictures: give --reference, or a --dataset with art"
+        );
+        ensure!(
+            !config.generator.reference || config.loss.want_style(),
+            "no loss asks for the style of the references: give 'gram' or 'statistics' a weight above 0"
         );
         Ok(())
     }

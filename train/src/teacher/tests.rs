@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use burn::backend::{Autodiff, NdArray};
 use image::{Rgb, RgbImage};
@@ -26,6 +27,7 @@ use crate::game::Game;
 use crate::net::parameters::{Named, named, with_named};
 use crate::net::patch_discriminator::DiscriminatorShape;
 use crate::net::unet::GeneratorShape;
+use crate::pace::CHECKPOINT_EVERY;
 
 type B = Autodiff<NdArray>;
 
@@ -122,6 +124,7 @@ pub(super) fn teacher(out: &Path, config: Config, stop: bool) -> Teacher {
         vgg: None,
         base: None,
         devices: 1,
+        checkpoint_every: CHECKPOINT_EVERY,
         stop: Arc::new(AtomicBool::new(stop)),
         progress: ProgressBar::hidden(),
     }
@@ -269,6 +272,29 @@ impl How for Dazzling {
         });
         state.adversaries = with_named(state.adversaries.clone(), bright.collect()).unwrap();
     }
+}
+
+/// A machine without power.
+struct PowerCut;
+
+impl How for PowerCut {
+    fn strike<T: TrainBackend>(&mut self, _: &mut Draw, _: &mut State<T>) {
+        panic!("the power was cut");
+    }
+}
+
+#[test]
+fn what_was_saved_on_the_way_outlives_a_power_cut() {
+    let (folder, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = Config { evaluate_every: 9, ..config(7) };
+    let expected = run(teacher(whole.path(), config.clone(), false)).unwrap();
+    let always = Teacher { checkpoint_every: Duration::ZERO, ..teacher(folder.path(), config.clone(), false) };
+    let cut = std::thread::spawn(move || {
+        train::<B, _>(always, &[Default::default()], &mut Break { at: 5, times: 1, how: PowerCut })
+    });
+    assert!(cut.join().is_err());
+    assert_eq!(run(teacher(folder.path(), config.clone(), true)).unwrap().step, 6, "it goes on from step 5");
+    assert_eq!(run(teacher(folder.path(), config, false)).unwrap().validation, expected.validation);
 }
 
 fn broken(out: &Path, config: Config, at: u64, times: u32, how: impl How) -> anyhow::Result<Outcome> {

@@ -154,6 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn every_value_of_a_training_is_documented() {
+        let documented = include_str!("../../../../docs/training-configuration.md");
+        let trainings = &BUILT_IN[BUILT_IN.find("[teacher]").unwrap()..];
+        let restoring = include_str!("../../../configs/restore.toml");
+        for line in trainings.lines().chain(restoring.lines()) {
+            let Some((name, _)) = line.split_once(" = ") else { continue };
+            let is_told = documented.contains(&format!("`{name}`")) || documented.contains(&format!("] {name}`"));
+            assert!(is_told, "docs/training-configuration.md does not tell of '{name}'");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let with = |from: &str, to: &str| {
             assert!(BUILT_IN.contains(from), "{from}");
