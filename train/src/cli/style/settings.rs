@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn every_value_of_a_training_is_documented() {
         let documented = include_str!("../../../../docs/training-configuration.md");
-        let trainings = &BUILT_IN[BUILT_IN.find("[teacher]").unwrap()..];
+        let trainings = &BUILT_IN[BUILT_IN.find("\n[teacher]\n").unwrap()..];
         let restoring = include_str!("../../../configs/restore.toml");
         for line in trainings.lines().chain(restoring.lines()) {
             let Some((name, _)) = line.split_once(" = ") else { continue };
