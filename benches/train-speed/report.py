@@ -130,9 +130,10 @@ PyTorch {version("torch")}, which is also the LibTorch of `tch`; Burn 0.21.0.
 A whole step from a batch to the averaged weights: forward, all losses of the shipped configuration, backward, clipping,
 Adam, average. A distillation step is one of `train/configs/base.toml` (size `m`, 10 crops of 192×192; one step of eight
 compares features), warm and adversarial ones are of `train/configs/teacher.toml` (4 crops of 128×128; every step compares
-features). In each round everyone takes a turn in a process of its own; times are medians over the rounds of a turn's mean, ratios are medians of
-the rounds' ratios: to PyTorch as it comes, and to the faster of that and PyTorch with its channels last. The trainer's own
-journal tells its times (`photos_per_second` in `losses.csv` and `metrics.csv`), which count everything but evaluations.
+features). In each round everyone takes a turn in a process of its own; times are medians over the rounds of a turn's mean,
+ratios are medians of the rounds' ratios: to PyTorch as it comes, and to the faster of that and PyTorch with its channels
+last. The trainer's own journal tells its times (`photos_per_second` in `losses.csv` and `metrics.csv`), which count
+everything but evaluations.
 PyTorch, with its fused Adam, is given its batches ready-made, which is in its favour: the trainer draws them meanwhile on
 a thread of its own. `waits` is the share of a step that is spent waiting for that thread (`waiting_share`). `flex` computes
 in 32 bits alone, and a turn of it has but two teacher steps that count.
