@@ -104,7 +104,7 @@ const MAX_SCALE: i64 = 64;
 pub const MAX_STEP: usize = 4;
 
 impl Topology {
-    /// The student's network: two scales and a coarse one, output not added to the input
+    /// The student's network: two scales and a coarse one, output not added to the input, for a style draws anew
     /// (`r(x)` = ReLU(x + conv(x)), S2D and D2S by 2):
     /// ```text
     /// image 3 ─S2D→ 12 ─conv→ ReLU h = e                                            at 1/2
@@ -146,6 +146,22 @@ impl Topology {
             last.out_channels = last.out_channels / 3 * 4;
         }
         self
+    }
+
+    /// The same network without person mask, which gives what is to be added to the photo: `image + conv(…)` stands behind
+    /// its last layer. What nothing is wrong with passes whole (as in DnCNN, Zhang et al. 2017, section III-B).
+    #[must_use]
+    pub fn as_residual(mut self) -> Self {
+        if let Some(last) = self.layers.last_mut() {
+            last.out_channels = last.out_channels / last.stored_channels() * 3;
+            last.add = Some(0);
+        }
+        self
+    }
+
+    /// Whether the photo is added to what the last layer gives.
+    pub fn is_residual(&self) -> bool {
+        self.layers.last().is_some_and(|last| last.add == Some(0))
     }
 
     /// The same network with eight bits instead of seven for all that is stored. In 127 steps the noise of a picture, of one
@@ -339,6 +355,18 @@ mod tests {
         assert_eq!(masked.tensors().unwrap().last().unwrap().channels, 4);
         assert_eq!(masked.layers[..masked.layers.len() - 1], plain.layers[..plain.layers.len() - 1]);
         assert!(masked.has_person_mask() && !plain.has_person_mask());
+    }
+
+    #[test]
+    fn a_residual_network_adds_the_photo_to_its_last_layer_alone() {
+        let plain = Topology::two_scale(StudentSize::M);
+        for network in [plain.clone(), plain.clone().with_person_mask()] {
+            assert!(!network.is_residual());
+            let residual = network.as_residual();
+            assert!(residual.is_residual() && !residual.has_person_mask());
+            assert_eq!(residual.tensors().unwrap().last().unwrap().channels, 3);
+            assert_eq!(residual.layers[..14], plain.layers[..14]);
+        }
     }
 
     #[test]

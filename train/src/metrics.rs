@@ -17,6 +17,16 @@ pub fn psnr(a: &RgbImage, b: &RgbImage) -> f64 {
     10.0 * (255.0_f64.powi(2) / mse(a, b)).log10()
 }
 
+/// [`psnr`] over those pixels that `counts`, row by row, says true of; `None` where it says so of none.
+pub fn psnr_where(a: &RgbImage, b: &RgbImage, counts: &[bool]) -> Option<f64> {
+    let squares =
+        a.pixels().zip(b.pixels()).zip(counts).filter(|(_, counts)| **counts).map(|((a, b), _)| {
+            a.0.iter().zip(b.0).map(|(&a, b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>() / 3.0
+        });
+    let (total, count) = squares.fold((0.0, 0_u64), |(total, count), square| (total + square, count + 1));
+    (count > 0).then(|| 10.0 * (255.0_f64.powi(2) * count as f64 / total).log10())
+}
+
 fn mean(a: &RgbImage, b: &RgbImage, measure: impl Fn(f64) -> f64) -> f64 {
     let total: f64 = a.iter().zip(b.iter()).map(|(&a, &b)| measure(f64::from(a) - f64::from(b))).sum();
     total / a.len().max(1) as f64
@@ -75,6 +85,8 @@ fn blur(plane: &[f64], width: usize, height: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use image::Rgb;
 
     use super::*;
@@ -98,6 +110,11 @@ mod tests {
         let b = RgbImage::from_pixel(16, 16, Rgb([110; 3]));
         assert_eq!((l1(&a, &b), mse(&a, &b)), (10.0, 100.0));
         assert!((psnr(&a, &b) - 28.130_803_6).abs() < 1e-6);
+        let mut c = a.clone();
+        (0..4).for_each(|x| c.put_pixel(x, 3, Rgb([110; 3])));
+        let touched: Vec<bool> = a.pixels().zip(c.pixels()).map(|(a, c)| a != c).collect();
+        assert!((psnr_where(&a, &c, &touched).unwrap() - 28.130_803_6).abs() < 1e-6, "as of what is touched alone");
+        assert_eq!(psnr_where(&a, &c, &[false; 256]), None);
         // Two flat pictures differ in luminance alone.
         let expected = (2.0 * 100.0 * 110.0 + SSIM_C1) / (100.0 * 100.0 + 110.0 * 110.0 + SSIM_C1);
         assert!((ssim(&a, &b) - expected).abs() < 1e-9);

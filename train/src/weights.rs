@@ -17,6 +17,8 @@ use crate::net::widening::widen;
 
 /// In the metadata: which stored activations take eight bits.
 const EIGHT_BITS: &str = "eight_bits";
+/// Tells that what the network gives is added to the photo.
+const RESIDUAL: &str = "residual";
 /// All of them.
 const ALL: &str = "all";
 /// Those at half the picture's size.
@@ -52,6 +54,9 @@ impl Weights {
         if topology.has_person_mask() {
             self = self.with_person_mask();
         }
+        if topology.is_residual() {
+            self = self.as_residual();
+        }
         if topology.has_eight_bits() {
             self = self.with_eight_bits();
         }
@@ -66,7 +71,11 @@ impl Weights {
         );
         ensure!(
             self.network.topology == *topology,
-            "it knows where persons are, and the configuration does not ask for it: set 'person_mask = true'"
+            if self.network.topology.is_residual() {
+                "it gives what is to be added to the photo: set 'residual = true'"
+            } else {
+                "it knows where persons are, and the configuration does not ask for it: set 'person_mask = true'"
+            }
         );
         Ok(self)
     }
@@ -84,6 +93,26 @@ impl Weights {
             let (values, scales): (Vec<_>, Vec<_>) = (values.collect(), scales.collect());
             self.network = FloatNetwork::in_full_range(topology, values, &scales);
         }
+        self
+    }
+
+    /// The same network, but that it [gives what is to be added](Topology::as_residual) to the photo: nothing, until that
+    /// is trained. What its last layer has learned is lost, and the weights are a beginning of their own; unchanged where
+    /// it is so already.
+    #[must_use]
+    pub fn as_residual(mut self) -> Self {
+        if self.network.topology.is_residual() {
+            return self;
+        }
+        let topology = self.network.topology.clone().as_residual();
+        let scales = self.network.activation_scales();
+        let mut values: Vec<_> =
+            self.network.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone())).collect();
+        if let (Some(shape), Some(values)) = (topology.layers.last(), values.last_mut()) {
+            *values = (vec![0.0; shape.weights()], vec![0.0; shape.out_channels]);
+        }
+        self.base = None;
+        self.network = FloatNetwork::in_full_range(topology, values, &scales);
         self
     }
 
@@ -133,6 +162,9 @@ pub fn save(path: &Path, weights: &Weights) -> Result<()> {
     if topology.has_eight_bits() {
         let which = if *topology == topology.clone().with_eight_bits() { ALL } else { AT_HALF };
         metadata.insert(EIGHT_BITS.to_owned(), which.to_owned());
+    }
+    if topology.is_residual() {
+        metadata.insert(RESIDUAL.to_owned(), true.to_string());
     }
     write(path, &arrays, Dtype::F32, metadata)
 }
@@ -207,9 +239,16 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
         Some(AT_HALF) => topology = topology.with_eight_bits_at_half(),
         Some(other) => bail!("it stores eight bits '{other}', which this version does not know"),
     }
+    match metadata.get(RESIDUAL).map(String::as_str) {
+        None => {}
+        Some("true") => topology = topology.as_residual(),
+        Some(other) => bail!("it is residual '{other}', which this version does not know"),
+    }
     let last = format!("layer{:02}.bias", topology.layers.len() - 1);
     let masked = topology.clone().with_person_mask();
-    if tensors.tensor(&last)?.shape() == [masked.layers[masked.layers.len() - 1].out_channels] {
+    if !topology.is_residual()
+        && tensors.tensor(&last)?.shape() == [masked.layers[masked.layers.len() - 1].out_channels]
+    {
         topology = masked;
     }
     let scales = values("activation_scales", topology.layers.len())?;
@@ -251,6 +290,26 @@ mod tests {
         assert_eq!(three, colours);
         assert!(four.chunks_exact(4).all(|pixel| (127..=128).contains(&pixel[3])), "undecided");
         assert_eq!(masked.clone().with_person_mask().network, masked.network);
+    }
+
+    #[test]
+    fn what_is_to_be_added_to_the_photo_is_nothing_until_it_is_trained() {
+        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let topology = Topology::two_scale(StudentName::S.into()).as_residual();
+        let residual = weights().fitted_to(StudentName::S, &topology, 1).unwrap();
+        assert_eq!(residual.base, None, "a last layer without weights is a beginning of its own");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        save(&path, &residual).unwrap();
+        let read = load(&path).unwrap();
+        assert_eq!(read.network, residual.network);
+        let network = read.network.quantize().unwrap();
+        let drawn = nijigen::engine::reference::Reference::new(&network).run(&photo, nijigen::frame::Size::new(32, 24));
+        assert!(drawn == photo, "the photo stays as it is");
+        assert_eq!(read.clone().as_residual().network, read.network);
+        let plain = Topology::two_scale(StudentName::S.into());
+        let refused = read.fitted_to(StudentName::S, &plain, 1).unwrap_err().to_string();
+        assert!(refused.contains("residual = true"), "{refused}");
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
             "## Restoring\n\n\
              What `{RESTORER}` gives back of the held-out photos, each once at its largest size, with noise (deviation \
              {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}; then, each alone, \
-             of what else befalls a picture.\n\n{}\n",
+             of what else befalls a picture, scratches and holes in the pixels that they touch.\n\n{}\n",
             results::restoring(metrics)
         )
     });

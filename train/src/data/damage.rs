@@ -111,6 +111,12 @@ impl Damage {
             .then_some("'jpeg_from' and 'jpeg_to' are qualities from 1 to 100, the lower one first")
     }
 
+    /// The same limits, and nothing that happens.
+    #[must_use]
+    pub fn never(self) -> Self {
+        Self { dim: 0.0, defocus: 0.0, motion: 0.0, noise: 0.0, scratches: 0.0, holes: 0.0, jpeg: 0.0, ..self }
+    }
+
     /// Draws a damage.
     pub fn suffered(&self, rng: &mut ChaCha8Rng) -> Suffered {
         let mut happens = |share: f32| rng.random::<f32>() < share;

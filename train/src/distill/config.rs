@@ -124,6 +124,10 @@ pub struct Config {
     /// Whether the student learns the person mask as a fourth channel: all pairs must have one then.
     #[serde(default)]
     pub person_mask: bool,
+    /// Whether the student gives what is to be added to the photo, instead of the picture: for one that changes little of
+    /// it. It learns no person mask then.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub residual: bool,
     /// Highest learning rate, above 0 and at most 1; it rises over `warmup` steps and falls to nothing along a cosine.
     pub rate: f64,
     /// Steps until the highest rate.
@@ -236,6 +240,14 @@ impl Config {
         );
         ensure!(matches!(self.align, 1 | 2 | 4 | 8), "'align' is {}, it must be 1, 2, 4 or 8", self.align);
         ensure!(self.steps > 0 && self.evaluate_every > 0, "'steps' and 'evaluate_every' must be at least 1");
+        ensure!(
+            !(self.residual && self.person_mask),
+            "a 'residual' student gives what is to be added to the photo, which has no 'person_mask': take one of them out"
+        );
+        ensure!(
+            !(self.residual && self.start == Start::Photo),
+            "a 'residual' student gives the photo back to begin with: take 'start' out"
+        );
         // The average starts at the random weights: at 1 it would stay there.
         ensure!(self.average < 1.0, "'average' must be below 1");
         ensure!(self.rate > 0.0 && self.clip > 0.0, "'rate' and 'clip' must be above 0");
@@ -306,7 +318,11 @@ impl Config {
     /// The student's network.
     pub fn topology(&self) -> Topology {
         let topology = Topology::two_scale(self.size.into()).with_eight_bits();
-        if self.person_mask { topology.with_person_mask() } else { topology }
+        match (self.person_mask, self.residual) {
+            (true, _) => topology.with_person_mask(),
+            (false, true) => topology.as_residual(),
+            (false, false) => topology,
+        }
     }
 
     /// How crops are drawn.
@@ -351,6 +367,8 @@ mod tests {
         assert_eq!(restoring.start, Start::Photo);
         let read_back: Config = toml::from_str(&toml::to_string(&restoring).unwrap()).unwrap();
         assert_eq!(read_back, restoring);
+        let refused = Config { residual: true, ..restoring }.check().unwrap_err().to_string();
+        assert!(refused.contains("take 'start' out"), "{refused}");
         with("quantize_from", "1.0").unwrap();
         with("features_crop", "192").unwrap();
     }

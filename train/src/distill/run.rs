@@ -199,7 +199,7 @@ impl<B: TrainBackend> Training<'_, B> {
         let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, config.is_adversarial())?;
         let batches = stream(Arc::clone(&self.train), config.sampling(), config.seed, self.progress.step);
         let mut pace = Pace::default();
-        let (mut started, mut saved) = (Instant::now(), Instant::now());
+        let mut started = Instant::now();
         let mut exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
         task.progress.set_length(config.steps);
         task.progress.set_position(self.progress.step);
@@ -234,11 +234,11 @@ impl<B: TrainBackend> Training<'_, B> {
                 self.evaluate(step, quantizing, std::mem::take(&mut pace), &mut journal)?;
                 exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
             }
-            if evaluating || stopping || saved.elapsed() >= task.checkpoint_every {
+            // Each evaluation is saved: what has not been counted has not been saved either.
+            if evaluating || stopping || started.elapsed() >= task.checkpoint_every {
                 self.progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 checkpoint::save(checkpoint_path, &self.progress, self.parts()?)?;
-                saved = Instant::now();
             }
             if stopping {
                 break;

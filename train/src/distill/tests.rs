@@ -33,6 +33,7 @@ pub(super) fn config(steps: u64) -> Config {
         crop: 16,
         align: 1,
         person_mask: false,
+        residual: false,
         rate: 1e-3,
         warmup: 2,
         quantize_from: 0.5,

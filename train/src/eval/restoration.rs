@@ -10,7 +10,9 @@ use super::{Picture, Report, Sums, run_generator};
 use crate::data::augment::{add_noise, through_jpeg};
 use crate::data::damage::Damage;
 use crate::data::pairs::LargestScales;
+use crate::data::parse_toml;
 use crate::data::training_set::LoadedPair;
+use crate::distill::config::Config;
 use crate::metrics;
 
 /// Deviation of the noise in each channel for itself, of 255.
@@ -20,27 +22,37 @@ pub const QUALITY: u8 = 40;
 /// Seed of the first photo's noise; the others' follow.
 const SEED: u64 = 1540;
 
-/// Damages that are measured one by one, each as strong at most as the shipped `restore` was trained on: the names of
-/// its measures before and after, and the damage.
-fn alone() -> [([&'static str; 2], Damage); 4] {
-    [
-        (
+/// How the shipped `restore` is trained.
+const TRAINED_BY: &str = include_str!("../../configs/restore.toml");
+
+/// A damage that is measured by itself.
+struct Alone {
+    /// The names of its measures before and after.
+    measures: [&'static str; 2],
+    damage: Damage,
+    /// Whether it befalls single places, in which alone it is measured then: the rest of the picture would hide them.
+    in_places: bool,
+}
+
+/// The damages that are measured by themselves, each as strong at most as the shipped `restore` is trained on.
+fn alone() -> Result<[Alone; 4]> {
+    let trained = parse_toml::<Config>(TRAINED_BY)?.augment.damage.context("restore.toml does no damage")?;
+    let none = trained.never();
+    let measures = |damage: Damage, measures, in_places| Alone { measures, damage, in_places };
+    Ok([
+        measures(
+            Damage { defocus: 1.0, ..none.clone() },
             ["restore_blur_input_psnr_db", "restore_blur_psnr_db"],
-            Damage { defocus: 1.0, defocus_radius: 1.8, ..Damage::default() },
+            false,
         ),
-        (
+        measures(
+            Damage { scratches: 1.0, ..none.clone() },
             ["restore_scratches_input_psnr_db", "restore_scratches_psnr_db"],
-            Damage { scratches: 1.0, scratches_most: 4, ..Damage::default() },
+            true,
         ),
-        (
-            ["restore_holes_input_psnr_db", "restore_holes_psnr_db"],
-            Damage { holes: 1.0, holes_most: 6, holes_radius: 4.0, ..Damage::default() },
-        ),
-        (
-            ["restore_low_light_input_psnr_db", "restore_low_light_psnr_db"],
-            Damage { dim: 1.0, dimmest: 0.45, ..Damage::default() },
-        ),
-    ]
+        measures(Damage { holes: 1.0, ..none.clone() }, ["restore_holes_input_psnr_db", "restore_holes_psnr_db"], true),
+        measures(Damage { dim: 1.0, ..none }, ["restore_low_light_input_psnr_db", "restore_low_light_psnr_db"], false),
+    ])
 }
 
 /// Measures on `held_out` pairs whose targets are their photos: each photo at its largest scale, and the copies that were
@@ -55,6 +67,7 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
     );
     let mut sums = Sums::default();
     let mut pictures = Vec::new();
+    let alone = alone()?;
     let largest = LargestScales::of(held_out.iter().map(|pair| &pair.entry));
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
         let damaged = damaged(photo, SEED + i as u64)?;
@@ -71,11 +84,17 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
         sums.add("restore_untouched_psnr_db", metrics::psnr(&run_generator(generator, photo)?, photo));
-        for ([before, after], damage) in alone() {
+        for Alone { measures: [before, after], damage, in_places } in &alone {
             let mut damaged = photo.clone();
             damage.befall_each(std::iter::once(&mut damaged), SEED + i as u64);
-            sums.add(before, metrics::psnr(&damaged, photo));
-            sums.add(after, metrics::psnr(&run_generator(generator, &damaged)?, photo));
+            let restored = run_generator(generator, &damaged)?;
+            // Where nothing is to be seen of it, nothing can be restored.
+            let befallen: Vec<bool> = damaged.pixels().zip(photo.pixels()).map(|(a, b)| !in_places || a != b).collect();
+            for (measure, picture) in [(before, &damaged), (after, &restored)] {
+                if let Some(psnr) = metrics::psnr_where(picture, photo, &befallen) {
+                    sums.add(measure, psnr);
+                }
+            }
         }
         let source = entry.source.clone();
         pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });

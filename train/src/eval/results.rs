@@ -112,8 +112,8 @@ pub fn restoring(metrics: &BTreeMap<String, f64>) -> String {
         ("SSIM", "restore_input_ssim", "restore_ssim", None),
         ("PSNR of reduced copies, dB", "restore_reduced_input_psnr_db", "restore_reduced_psnr_db", None),
         ("PSNR out of focus, dB", "restore_blur_input_psnr_db", "restore_blur_psnr_db", None),
-        ("PSNR with scratches, dB", "restore_scratches_input_psnr_db", "restore_scratches_psnr_db", None),
-        ("PSNR with holes, dB", "restore_holes_input_psnr_db", "restore_holes_psnr_db", None),
+        ("PSNR of what scratches hide, dB", "restore_scratches_input_psnr_db", "restore_scratches_psnr_db", None),
+        ("PSNR of what holes hide, dB", "restore_holes_input_psnr_db", "restore_holes_psnr_db", None),
         ("PSNR in low light, dB", "restore_low_light_input_psnr_db", "restore_low_light_psnr_db", None),
     ] {
         let (Some(before), Some(after)) = (metrics.get(before), metrics.get(after)) else { continue };

@@ -179,8 +179,7 @@ mod tests {
         })
     }
 
-    fn network() -> FloatNetwork {
-        let topology = Topology::two_scale(StudentSize::S);
+    fn network(topology: Topology) -> FloatNetwork {
         let device = Default::default();
         let mut student = Student::<NdArray>::new(&topology, 5, &device);
         // A fresh student has no biases, a trained one has.
@@ -196,16 +195,20 @@ mod tests {
 
     #[test]
     fn training_and_tract_compute_what_the_reference_does() {
-        let (network, photo) = (network(), photo());
-        let quantized = network.quantize().unwrap();
-        let exact = by_reference(&quantized, &photo);
-        let burn = ByBurn { network: &network, photo: &photo };
-        let burn = burn.run::<Autodiff<NdArray>>(Default::default()).unwrap();
-        let tract = by_tract(&quantized.to_qdq_onnx(), &photo).unwrap();
-        assert_eq!(burn, exact, "fake-quant is the engine's arithmetic");
-        let agreement = Agreement::between(&exact, &tract);
-        assert!(agreement.holds(EXACT), "tract: {agreement}");
-        assert!(exact.iter().any(|&v| v != exact.as_raw()[0]), "the picture is not flat");
+        let plain = Topology::two_scale(StudentSize::S);
+        for topology in [plain.clone().with_eight_bits().as_residual(), plain] {
+            let (network, photo) = (network(topology), photo());
+            let quantized = network.quantize().unwrap();
+            let exact = by_reference(&quantized, &photo);
+            let burn = ByBurn { network: &network, photo: &photo };
+            let burn = burn.run::<Autodiff<NdArray>>(Default::default()).unwrap();
+            let tract = by_tract(&quantized.to_qdq_onnx(), &photo).unwrap();
+            assert!(burn == exact, "fake-quant is the engine's arithmetic");
+            let agreement = Agreement::between(&exact, &tract);
+            assert!(agreement.holds(EXACT), "tract: {agreement}");
+            assert!(exact.iter().any(|&v| v != exact.as_raw()[0]), "the picture is not flat");
+            assert!(exact != photo, "it does something to the photo");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub fn export(job: &Export<'_>) -> Result<Vec<(String, Agreement)>> {
     let topology = &network.topology;
     let mut card = job.card.clone();
     card.name = job.name.to_owned();
-    card.architecture = Some("two-scale".into());
+    card.architecture = Some(if topology.is_residual() { "two-scale residual" } else { "two-scale" }.into());
     // The first stored seven bits, the second eight at half the picture's size.
     card.architecture_version = Some(3);
     card.size = Some(job.weights.size.to_string());

@@ -69,8 +69,8 @@ pub(super) fn random(topology: &Topology, seed: u64) -> Vec<(Vec<f32>, Vec<f32>)
         let gain = if shape.add == Some(shape.input) { SHORTCUT_GAIN } else { 1.0 };
         let deviation = gain * (1.0 / (3 * shape.in_channels * 9) as f32).sqrt();
         let weight = (0..shape.weights()).map(|_| deviation * normal(&mut rng)).collect();
-        // The image is centred on mid-grey from the start.
-        let bias = vec![if i == last { 0.5 } else { 0.0 }; shape.out_channels];
+        // The image is centred on mid-grey from the start, what is added to a photo on nothing.
+        let bias = vec![if i == last && shape.add.is_none() { 0.5 } else { 0.0 }; shape.out_channels];
         (weight, bias)
     });
     layers.collect()
@@ -156,7 +156,11 @@ impl<B: ConvBackend> Student<B> {
             if shape.input == 0 {
                 weight = weight.div_scalar(255.0);
             }
-            let shortcut = shape.add.map(|add| tensors[add].clone());
+            let shortcut = shape.add.map(|add| match add {
+                // The photo, in the picture's range.
+                0 => tensors[0].clone().cast(FloatDType::F32).div_scalar(255.0),
+                _ => tensors[add].clone(),
+            });
             let y = run_layer(shape, i == last, tensors[shape.input].clone(), weight, bias, shortcut, half);
             tensors.push(if i < last { store(i, y) } else { y });
         }
@@ -215,7 +219,8 @@ pub(super) fn finish_layer<B: Backend>(
 ) -> Tensor<B, 4> {
     y = depth_to_space(y, shape.depth_to_space);
     if let Some(shortcut) = shortcut {
-        y = y + shortcut;
+        // The picture is in 32 bits, whatever is added to it.
+        y = y + if is_last { shortcut.cast(FloatDType::F32) } else { shortcut };
     }
     if is_last { y } else { burn::tensor::activation::relu(y) }
 }

@@ -141,7 +141,7 @@ impl<B: TrainBackend> Leader<'_, B> {
         let mut journal = Journal::open(teacher.out.join(METRICS), progress.step)?;
         let mut draws = stream(Arc::clone(&material), config.clone(), progress.step);
         let mut validation = None;
-        let (mut started, mut saved) = (Instant::now(), Instant::now());
+        let mut started = Instant::now();
         teacher.progress.set_length(config.steps);
         teacher.progress.set_position(progress.step);
 
@@ -223,11 +223,11 @@ impl<B: TrainBackend> Leader<'_, B> {
                 teacher.progress.set_position(progress.step);
                 journal = Journal::open(teacher.out.join(METRICS), progress.step)?;
                 draws = stream(Arc::clone(&material), config.clone(), progress.step);
-            } else if evaluating || stopping || saved.elapsed() >= teacher.checkpoint_every {
+            } else if evaluating || stopping || started.elapsed() >= teacher.checkpoint_every {
+                // Each evaluation is saved: what has not been counted has not been saved either.
                 progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 store.save(&progress, &state, evaluating && progress.watch.is_calm())?;
-                saved = Instant::now();
             }
             if stopping {
                 break;
