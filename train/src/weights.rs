@@ -265,6 +265,9 @@ fn parse(bytes: &[u8]) -> Result<Weights> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use nijigen::engine::reference::Reference;
+    use nijigen::frame::Size;
+
     use super::*;
 
     fn weights() -> Weights {
@@ -272,18 +275,29 @@ mod tests {
         Weights { size: StudentName::S, step: 1234, base: Some("b".into()), network }
     }
 
-    #[test]
-    fn a_person_mask_is_added_beside_the_same_picture() {
-        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
-        let size = nijigen::frame::Size::new(32, 24);
-        let draw = |weights: &Weights| {
-            nijigen::engine::reference::Reference::new(&weights.network.quantize().unwrap()).run(&photo, size)
-        };
-        let plain = weights();
+    const SIZE: Size = Size::new(32, 24);
+
+    fn photo() -> Vec<u8> {
+        (0..SIZE.rgb_len()).map(|i| (i * 7 % 251) as u8).collect()
+    }
+
+    /// What `weights` make of the photo.
+    fn draw(weights: &Weights) -> Vec<u8> {
+        Reference::new(&weights.network.quantize().unwrap()).run(&photo(), SIZE)
+    }
+
+    /// What is read of `weights` that were saved.
+    fn saved_and_read(weights: &Weights) -> Weights {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("weights.safetensors");
-        save(&path, &plain.clone().with_person_mask()).unwrap();
-        let masked = load(&path).unwrap();
+        save(&path, weights).unwrap();
+        load(&path).unwrap()
+    }
+
+    #[test]
+    fn a_person_mask_is_added_beside_the_same_picture() {
+        let plain = weights();
+        let masked = saved_and_read(&plain.clone().with_person_mask());
         assert!(masked.network.topology.has_person_mask());
         let (three, four) = (draw(&plain), draw(&masked));
         let colours: Vec<u8> = four.chunks_exact(4).flat_map(|pixel| pixel[..3].to_vec()).collect();
@@ -294,18 +308,12 @@ mod tests {
 
     #[test]
     fn what_is_to_be_added_to_the_photo_is_nothing_until_it_is_trained() {
-        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
         let topology = Topology::two_scale(StudentName::S.into()).as_residual();
         let residual = weights().fitted_to(StudentName::S, &topology, 1).unwrap();
         assert_eq!(residual.base, None, "a last layer without weights is a beginning of its own");
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights.safetensors");
-        save(&path, &residual).unwrap();
-        let read = load(&path).unwrap();
+        let read = saved_and_read(&residual);
         assert_eq!(read.network, residual.network);
-        let network = read.network.quantize().unwrap();
-        let drawn = nijigen::engine::reference::Reference::new(&network).run(&photo, nijigen::frame::Size::new(32, 24));
-        assert!(drawn == photo, "the photo stays as it is");
+        assert!(draw(&read) == photo(), "the photo stays as it is");
         assert_eq!(read.clone().as_residual().network, read.network);
         let plain = Topology::two_scale(StudentName::S.into());
         let refused = read.fitted_to(StudentName::S, &plain, 1).unwrap_err().to_string();
@@ -314,11 +322,6 @@ mod tests {
 
     #[test]
     fn a_larger_student_begins_with_the_picture_of_a_smaller_one_and_is_a_base_of_its_own() {
-        let photo: Vec<u8> = (0..32 * 24 * 3).map(|i| (i * 7 % 251) as u8).collect();
-        let size = nijigen::frame::Size::new(32, 24);
-        let draw = |weights: &Weights| {
-            nijigen::engine::reference::Reference::new(&weights.network.quantize().unwrap()).run(&photo, size)
-        };
         let topology = |size: StudentName| Topology::two_scale(size.into()).with_person_mask().with_eight_bits();
         let small = weights().fitted_to(StudentName::S, &topology(StudentName::S), 1).unwrap();
         assert_eq!(small.as_base(b"file"), "b", "its first training went on");
@@ -332,11 +335,8 @@ mod tests {
 
     #[test]
     fn what_was_saved_quantizes_alike_when_loaded() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights.safetensors");
         let before = weights();
-        save(&path, &before).unwrap();
-        let after = load(&path).unwrap();
+        let after = saved_and_read(&before);
         assert_eq!((after.size, after.step, &after.base), (before.size, before.step, &before.base));
         for (a, b) in after.network.layers.iter().zip(&before.network.layers) {
             assert_eq!((&a.weight, &a.bias, a.activation_scale), (&b.weight, &b.bias, b.activation_scale));
@@ -346,12 +346,10 @@ mod tests {
 
     #[test]
     fn in_eight_bits_ranges_stay_and_steps_are_finer() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("weights.safetensors");
         let seven = weights();
-        save(&path, &seven.clone().with_eight_bits()).unwrap();
-        let eight = load(&path).unwrap();
-        assert!(eight.network.topology.has_eight_bits() && !load_seven(&path, &seven).has_eight_bits());
+        let eight = saved_and_read(&seven.clone().with_eight_bits());
+        assert!(eight.network.topology.has_eight_bits());
+        assert!(!saved_and_read(&seven).network.topology.has_eight_bits());
         let ranges = |weights: &Weights| -> Vec<f32> {
             let topology = &weights.network.topology;
             let scales = weights.network.activation_scales().into_iter().enumerate();
@@ -366,18 +364,11 @@ mod tests {
         eight.network.quantize().unwrap().check().unwrap();
         let mut half = weights();
         half.network.topology = half.network.topology.with_eight_bits_at_half();
-        save(&path, &half).unwrap();
-        let half = load(&path).unwrap();
+        let half = saved_and_read(&half);
         assert_eq!(half.network.topology, weights().network.topology.with_eight_bits_at_half());
         let whole = half.clone().with_eight_bits();
         assert!(ranges(&whole).iter().zip(ranges(&half)).all(|(a, b)| (a / b - 1.0).abs() < 1e-5));
         assert_eq!(finer(&whole, &half), 11);
-    }
-
-    /// The topology of `weights` saved and read again.
-    fn load_seven(path: &Path, weights: &Weights) -> Topology {
-        save(path, weights).unwrap();
-        load(path).unwrap().network.topology
     }
 
     #[test]

@@ -139,7 +139,9 @@ impl Camera {
             crop.photo = photo;
         }
         if let Some(suffered) = &self.suffered {
-            suffered.befall(&mut crop.photo, rng);
+            let touched = suffered.befall(&mut crop.photo, rng);
+            let weights = crop.weight.iter_mut().zip(touched);
+            weights.filter(|(_, touched)| *touched).for_each(|(weight, _)| *weight *= 1.0 + suffered.touched_weight);
         }
     }
 }
@@ -281,6 +283,22 @@ mod tests {
                 assert_ne!(crop.photo, before.photo);
                 assert_eq!(crop.target, before.target);
             }
+        }
+    }
+
+    #[test]
+    fn what_a_hole_touches_weighs_more() {
+        let before = crop();
+        let holes = |touched_weight| {
+            let damage = Damage { holes: 1.0, holes_most: 2, holes_radius: 3.0, touched_weight, ..Damage::default() };
+            applied(&Augment { damage: Some(damage), ..NONE }, 3)
+        };
+        let [even, weighed] = [0.0, 4.0].map(holes);
+        assert_eq!((&even.photo, &even.weight), (&weighed.photo, &before.weight));
+        let pixels = weighed.photo.pixels().zip(before.photo.pixels()).zip(weighed.weight.iter().zip(&before.weight));
+        assert!(pixels.clone().any(|((a, b), _)| a != b));
+        for ((after, before), (weight, plain)) in pixels {
+            assert_eq!(*weight, if after == before { *plain } else { 5.0 * plain });
         }
     }
 

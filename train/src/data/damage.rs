@@ -15,7 +15,7 @@ use super::augment::{add_noise, through_jpeg};
 pub struct Damage {
     /// How often the photo is taken in low light: darker, with deeper shadows.
     pub dim: f32,
-    /// The darkest factor, 0..1.
+    /// The darkest factor, 0.01..0.6; the lightest is 0.6, so that it is not taken for a scene that is dark.
     pub dimmest: f32,
     /// How often it is out of focus.
     pub defocus: f32,
@@ -43,6 +43,9 @@ pub struct Damage {
     pub holes_most: u32,
     /// Their largest radius, pixels; the smallest is 1.
     pub holes_radius: f32,
+    /// How much more a pixel weighs in the losses that a scratch or a hole touches: they are few, and each is as far off
+    /// as can be.
+    pub touched_weight: f32,
     /// How often it goes through JPEG.
     pub jpeg: f32,
     /// The lowest quality, 1..100.
@@ -64,6 +67,8 @@ pub struct Suffered {
     scratches: u32,
     holes: u32,
     holes_radius: f32,
+    /// How much more what they touch weighs in the losses.
+    pub touched_weight: f32,
     /// What scratches and holes look like follows from this.
     seed: u64,
     jpeg: Option<u8>,
@@ -76,6 +81,8 @@ struct SensorNoise {
     coarse: bool,
 }
 
+/// What light is multiplied by at most in low light.
+const LEAST_DIM: f32 = 0.6;
 /// The steepest power that low light is raised to: shadows then sink more than lights.
 const DEEPEST: f32 = 1.5;
 const LEAST_RADIUS: f32 = 0.5;
@@ -89,8 +96,8 @@ impl Damage {
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
             return Some("the shares of 'damage' lie within 0..1");
         }
-        if dim > 0.0 && !(0.01..1.0).contains(&self.dimmest) {
-            return Some("'dimmest' lies within 0.01..1, below 1");
+        if dim > 0.0 && !(0.01..LEAST_DIM).contains(&self.dimmest) {
+            return Some("'dimmest' lies within 0.01..0.6, below 0.6");
         }
         if defocus > 0.0 && !(LEAST_RADIUS..=8.0).contains(&self.defocus_radius) {
             return Some("'defocus_radius' lies within 0.5..8");
@@ -106,6 +113,9 @@ impl Damage {
         }
         if holes > 0.0 && !(1.0..=64.0).contains(&self.holes_radius) {
             return Some("'holes_radius' lies within 1..64");
+        }
+        if !(0.0..=1e3).contains(&self.touched_weight) {
+            return Some("'touched_weight' lies within 0..1000");
         }
         (jpeg > 0.0 && !(1..=self.jpeg_to.min(100)).contains(&self.jpeg_from))
             .then_some("'jpeg_from' and 'jpeg_to' are qualities from 1 to 100, the lower one first")
@@ -124,7 +134,7 @@ impl Damage {
             [self.dim, self.defocus, self.motion, self.noise, self.noise_coarse, self.scratches, self.holes, self.jpeg]
                 .map(&mut happens);
         Suffered {
-            dim: dim.then(|| (rng.random_range(self.dimmest..1.0), rng.random_range(1.0..DEEPEST))),
+            dim: dim.then(|| (rng.random_range(self.dimmest..LEAST_DIM), rng.random_range(1.0..DEEPEST))),
             defocus: defocus.then(|| rng.random_range(LEAST_RADIUS..=self.defocus_radius)),
             motion: motion.then(|| {
                 (rng.random_range(LEAST_LENGTH..=self.motion_length), rng.random_range(0.0..std::f32::consts::PI))
@@ -137,6 +147,7 @@ impl Damage {
             scratches: if scratches { rng.random_range(1..=self.scratches_most) } else { 0 },
             holes: if holes { rng.random_range(1..=self.holes_most) } else { 0 },
             holes_radius: self.holes_radius,
+            touched_weight: self.touched_weight,
             seed: rng.random(),
             jpeg: jpeg.then(|| rng.random_range(self.jpeg_from..=self.jpeg_to)),
         }
@@ -153,8 +164,9 @@ impl Damage {
 }
 
 impl Suffered {
-    /// Does the damage to `photo`, in the order in which it befalls one; its noise is drawn from `rng`.
-    pub fn befall(&self, photo: &mut RgbImage, rng: &mut ChaCha8Rng) {
+    /// Does the damage to `photo`, in the order in which it befalls one; its noise is drawn from `rng`. Returns which
+    /// pixels, row by row, scratches and holes touch; nothing where there are none of them.
+    pub fn befall(&self, photo: &mut RgbImage, rng: &mut ChaCha8Rng) -> Vec<bool> {
         if let Some((factor, power)) = self.dim {
             let table: [u8; 256] =
                 std::array::from_fn(|v| (255.0 * factor * (v as f32 / 255.0).powf(power)).round() as u8);
@@ -172,11 +184,14 @@ impl Suffered {
             None => {}
         }
         let mut own = ChaCha8Rng::seed_from_u64(self.seed);
+        let before = (self.scratches + self.holes > 0).then(|| photo.clone());
         (0..self.scratches).for_each(|_| scratch(photo, &mut own));
         (0..self.holes).for_each(|_| lose(photo, self.holes_radius, &mut own));
+        let touched = before.map(|before| photo.pixels().zip(before.pixels()).map(|(a, b)| a != b).collect());
         if let Some(through) = self.jpeg.and_then(|quality| through_jpeg(photo, quality)) {
             *photo = through;
         }
+        touched.unwrap_or_default()
     }
 }
 
