@@ -13,6 +13,7 @@ pub mod kernels;
 mod load;
 mod lower;
 mod mix;
+mod person;
 pub mod reach;
 pub mod reference;
 pub mod region;
@@ -81,8 +82,24 @@ pub trait Generator: Send {
     }
 
     /// Draws only this part of the next pictures; the rest is the photo. Without [a mask](Self::has_person_mask)
-    /// everything is drawn whatever is asked for.
+    /// everything is drawn whatever is asked for. Where blocks are drawn alone, the rest stays as it is, though the person
+    /// may be found to be somewhere else there.
     fn set_region(&mut self, region: Region) {
         let _ = region;
+    }
+
+    /// The part that is drawn.
+    fn region(&self) -> Region {
+        Region::All
+    }
+
+    /// How certainly each pixel of `input` is of a person (0 to 255, row by row): the network's own certainty, with holes
+    /// in a person filled and crumbs beside it left out. `None` where the network does not know persons.
+    ///
+    /// # Errors
+    /// As [`Generator::run`].
+    fn person_mask(&mut self, input: &[u8], size: Size) -> Result<Option<Vec<u8>>> {
+        let _ = (input, size);
+        Ok(None)
     }
 }

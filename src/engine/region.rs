@@ -32,7 +32,7 @@ impl Region {
     }
 
     /// How much of the drawn pixel is shown, of 255, where the network is so certain of a person, of 255.
-    pub(super) fn share(self, person: u8) -> u8 {
+    pub(crate) fn share(self, person: u8) -> u8 {
         match self {
             Self::All => 255,
             Self::Person => person,
@@ -57,7 +57,7 @@ impl FromStr for Region {
 }
 
 /// A pixel of `photo` and one that was drawn in its place, mixed: `share` of 255 of the latter.
-pub(super) fn mix(photo: [u8; 3], drawn: [u8; 3], share: u8) -> [u8; 3] {
+pub(crate) fn mix(photo: [u8; 3], drawn: [u8; 3], share: u8) -> [u8; 3] {
     let share = u32::from(share);
     std::array::from_fn(|c| ((u32::from(photo[c]) * (255 - share) + u32::from(drawn[c]) * share + 127) / 255) as u8)
 }

@@ -13,6 +13,7 @@ use super::Generator;
 use super::form::{Layout, Range};
 use super::fused_op::FusedOp;
 use super::guard::{guarded, silence_this_thread};
+use super::person::Person;
 use super::region::{Region, mix};
 use crate::error::{Error, Result};
 use crate::frame::Size;
@@ -231,6 +232,22 @@ impl TractGenerator {
         Ok(tensor)
     }
 
+    /// Runs the network on a picture of a size that it takes; `show` gets what it draws.
+    fn draw(&mut self, pixels: &[u8], size: Size, show: impl FnOnce(&Drawn<'_>)) -> std::result::Result<(), String> {
+        let tensor = self.raw(pixels, size)?;
+        let Form { output_range: range, output_layout, output_channels: channels, .. } = self.form;
+        guarded(|| {
+            let view = tensor.try_as_plain_ram()?;
+            let (per_channel, per_pixel) = match output_layout {
+                Layout::Nhwc => (1, channels),
+                Layout::Nchw => (size.area(), 1),
+            };
+            let values = view.as_slice::<f32>()?;
+            show(&Drawn { values, range, width: size.width as usize, per_channel, per_pixel });
+            Ok(())
+        })
+    }
+
     /// Runs the network on a picture of a size that it takes, into `output`, whose rows are cropped to `cropped`.
     fn run_padded(
         &mut self,
@@ -239,30 +256,23 @@ impl TractGenerator {
         cropped: Size,
         output: &mut [u8],
     ) -> std::result::Result<(), String> {
-        let tensor = self.raw(pixels, size)?;
-        let Form { output_range: range, output_layout, output_channels: channels, .. } = self.form;
-        let region = if channels == 4 { self.region } else { Region::All };
-        guarded(|| {
-            let view = tensor.try_as_plain_ram()?;
-            let values = view.as_slice::<f32>()?;
-            let (width, plane) = (size.width as usize, size.area());
-            // From one value of a pixel to the next, and from one pixel to the next.
-            let (per_channel, per_pixel) = match output_layout {
-                Layout::Nhwc => (1, channels),
-                Layout::Nchw => (plane, 1),
-            };
+        let region = self.region();
+        let mut person = Person::default();
+        let width = size.width as usize;
+        self.draw(pixels, size, |drawn| {
+            if region != Region::All {
+                person.find(cropped, |y, x| drawn.byte(y, x, 3));
+            }
             for (y, row) in output.chunks_exact_mut(cropped.width as usize * 3).enumerate() {
                 for (x, rgb) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                    let at = (y * width + x) * per_pixel;
-                    let value = |channel: usize| range.byte(values[at + channel * per_channel]);
-                    *rgb = [value(0), value(1), value(2)];
+                    *rgb = [0, 1, 2].map(|channel| drawn.byte(y, x, channel));
                     if region != Region::All {
                         let photo = &pixels[(y * width + x) * 3..];
-                        *rgb = mix([photo[0], photo[1], photo[2]], *rgb, region.share(value(3)));
+                        let share = region.share(person.at(y, x, drawn.byte(y, x, 3)));
+                        *rgb = mix([photo[0], photo[1], photo[2]], *rgb, share);
                     }
                 }
             }
-            Ok(())
         })
     }
 
@@ -280,6 +290,22 @@ impl TractGenerator {
         let mut drawn = vec![0; fitted.rgb_len()];
         self.run_padded(&padded, fixed, fitted, &mut drawn).map_err(|why| failed(size, &why))?;
         scaler.scale(&drawn, fitted, output, size)
+    }
+}
+
+/// What a network draws: a picture, and beside it maybe how certain it is of a person.
+struct Drawn<'a> {
+    values: &'a [f32],
+    range: Range,
+    width: usize,
+    /// From one value of a pixel to the next, and from one pixel to the next.
+    per_channel: usize,
+    per_pixel: usize,
+}
+
+impl Drawn<'_> {
+    fn byte(&self, y: usize, x: usize, channel: usize) -> u8 {
+        self.range.byte(self.values[(y * self.width + x) * self.per_pixel + channel * self.per_channel])
     }
 }
 
@@ -336,5 +362,22 @@ impl Generator for TractGenerator {
 
     fn set_region(&mut self, region: Region) {
         self.region = region;
+    }
+
+    fn region(&self) -> Region {
+        if self.has_person_mask() { self.region } else { Region::All }
+    }
+
+    fn person_mask(&mut self, input: &[u8], size: Size) -> Result<Option<Vec<u8>>> {
+        // A network of a fixed size does not see the picture as it is.
+        if !self.has_person_mask() || self.form.fixed.is_some() {
+            return Ok(None);
+        }
+        let padded_size = size.round_up(self.form.multiple);
+        let padded = pad_edges(input, size, padded_size);
+        let mut mask = Vec::new();
+        let find = |drawn: &Drawn<'_>| mask = Person::default().mask(size, |y, x| drawn.byte(y, x, 3));
+        let done = self.draw(&padded, padded_size, find);
+        done.map(|()| Some(mask)).map_err(|why| failed(size, &why))
     }
 }

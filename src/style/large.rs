@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::config::Detail;
 use crate::engine::Generator;
+use crate::engine::region::{Region, mix};
 use crate::engine::tiles::{Tile, cut, tile_size};
 use crate::error::Result;
 use crate::frame::Size;
@@ -14,12 +15,15 @@ use crate::pixels::resize::{Filter, Scaler};
 /// The most pixels that are drawn at once: those of 1920×1080.
 const WHOLE: u32 = 1920 * 1080;
 
+/// The most pixels of a picture in which the person is looked for: those of a webcam's.
+const SEEN: u32 = 640 * 480;
+
 /// How a picture is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Way {
     /// At once.
     Whole,
-    /// In overlapping tiles; the bytes are those of a whole run.
+    /// In overlapping tiles; the bytes are those of a whole run (but for a region's edge).
     Tiles(Grid),
     /// At this size, and enlarged again: it was asked for, or the style looks at the whole picture, so that tiles would
     /// show.
@@ -86,7 +90,15 @@ pub(super) fn run_in_place(
             blend(&photo, pixels, strength);
             Ok(())
         }
-        Way::Tiles(grid) => run_tiles(generator, pixels, size, &grid, strength, progress),
+        Way::Tiles(grid) => match generator.region() {
+            Region::All => run_tiles(generator, pixels, size, &grid, strength, progress),
+            region => {
+                generator.set_region(Region::All);
+                let drawn = run_tiles_within(generator, pixels, size, &grid, region, strength, progress);
+                generator.set_region(region);
+                drawn
+            }
+        },
         Way::Reduced(reduced) => {
             let mut scaler = Scaler::new(Filter::Lanczos);
             let mut small = vec![0; reduced.rgb_len()];
@@ -134,6 +146,46 @@ fn run_tiles(
     Ok(())
 }
 
+/// [`run_tiles`], and outside of `region` the photo. The person is looked for in the whole picture, reduced: a tile does
+/// not show what belongs together.
+fn run_tiles_within(
+    generator: &mut dyn Generator,
+    pixels: &mut [u8],
+    size: Size,
+    grid: &Grid,
+    region: Region,
+    strength: f32,
+    progress: Progress,
+) -> Result<()> {
+    let seen = size.within_area(SEEN);
+    let mut scaler = Scaler::new(Filter::Bilinear);
+    let mut small = vec![0; seen.rgb_len()];
+    scaler.scale(pixels, size, &mut small, seen)?;
+    let person = generator.person_mask(&small, seen)?.unwrap_or_default();
+    let person: Vec<u8> = person.into_iter().flat_map(|certain| [certain; 3]).collect();
+    let photo = pixels.to_vec();
+    run_tiles(generator, pixels, size, grid, strength, progress)?;
+    let mut certain = Vec::new();
+    let strip = strip(size);
+    let strips =
+        pixels.chunks_mut(strip as usize * size.width as usize * 3).zip((0..size.height).step_by(strip as usize));
+    for (drawn, top) in strips {
+        certain.resize(drawn.len(), 0);
+        scaler.scale_rows(&person, seen, &mut certain, size, top..(top + strip).min(size.height))?;
+        let photo = &photo[top as usize * size.width as usize * 3..];
+        let pixels = drawn.as_chunks_mut::<3>().0.iter_mut().zip(photo.as_chunks::<3>().0);
+        for ((drawn, photo), certain) in pixels.zip(certain.as_chunks::<3>().0) {
+            *drawn = mix(*photo, *drawn, region.share(certain[0]));
+        }
+    }
+    Ok(())
+}
+
+/// How many rows of a picture are enlarged at a time.
+fn strip(size: Size) -> u32 {
+    (WHOLE / size.width).max(1)
+}
+
 fn length(range: &Range<u32>) -> u32 {
     range.end - range.start
 }
@@ -170,7 +222,7 @@ fn mix_enlarged(
     reduced: Size,
     strength: f32,
 ) -> Result<()> {
-    let strip = (WHOLE / size.width).max(1);
+    let strip = strip(size);
     let mut styled = Vec::new();
     for (index, photo) in pixels.chunks_mut((strip * size.width) as usize * 3).enumerate() {
         let top = index as u32 * strip;
@@ -195,13 +247,17 @@ mod tests {
 
     /// A network of two scales with a halo of some 20 pixels, so that small tiles will do.
     fn small_network() -> Box<dyn Generator> {
+        network_of(3)
+    }
+
+    fn network_of(channels: usize) -> Box<dyn Generator> {
         let layer = LayerShape::convolution;
         let layers = vec![
             LayerShape { space_to_depth: 2, ..layer(0, 12, 4) },
             LayerShape { stride: 2, ..layer(1, 4, 6) },
             LayerShape { add: Some(2), ..layer(2, 6, 6) },
             LayerShape { depth_to_space: 2, add: Some(1), ..layer(3, 6, 16) },
-            LayerShape { depth_to_space: 2, ..layer(4, 4, 12) },
+            LayerShape { depth_to_space: 2, ..layer(4, 4, 4 * channels) },
         ];
         let onnx = FloatNetwork::random(Topology { layers }, 4).to_qdq_onnx().unwrap();
         load(&onnx, Stated::default(), Options::threads(1)).unwrap().generator
@@ -230,6 +286,24 @@ mod tests {
                 }
                 way => prop_assert!(way == Way::Whole && size.area() <= 96 * 96),
             }
+        }
+    }
+
+    #[test]
+    fn of_a_region_tiles_draw_what_a_whole_run_draws() {
+        let mut generator = network_of(4);
+        let size = Size::new(230, 170);
+        let photo = picture(size);
+        let Way::Tiles(grid) = way_within(generator.as_ref(), size, 96 * 96) else { panic!("not by tiles") };
+        for region in [Region::Person, Region::Background] {
+            generator.set_region(region);
+            let mut whole = vec![0; size.rgb_len()];
+            generator.run(&photo, size, &mut whole).unwrap();
+            assert!(whole != photo);
+            let mut pixels = photo.clone();
+            generator.set_region(Region::All);
+            run_tiles_within(generator.as_mut(), &mut pixels, size, &grid, region, 1.0, &mut |_| Ok(())).unwrap();
+            assert!(pixels == whole, "{region}");
         }
     }
 

@@ -161,4 +161,16 @@ impl Generator for FusedGenerator {
     fn set_region(&mut self, region: Region) {
         self.region = region;
     }
+
+    fn region(&self) -> Region {
+        if self.has_person_mask() { self.region } else { Region::All }
+    }
+
+    fn person_mask(&mut self, input: &[u8], size: Size) -> Result<Option<Vec<u8>>> {
+        if !self.has_person_mask() {
+            return Ok(None);
+        }
+        self.run(input, size, &mut vec![0; size.rgb_len()])?;
+        Ok(self.plans.first_mut().and_then(Plan::person_mask))
+    }
 }

@@ -1,5 +1,7 @@
 //! The plan of a generator for one size: its buffers, and the run through its layers.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::changed::{BlockMask, Changed};
@@ -9,6 +11,7 @@ use super::layout::{Layout, Reading, padded_channels};
 use super::network::Network;
 use super::tensor::Tensor;
 use crate::engine::kernels::{Isa, TILE};
+use crate::engine::person::Person;
 use crate::engine::region::{Region, mix};
 use crate::frame::Size;
 
@@ -64,6 +67,8 @@ pub(super) struct Plan {
     next: Next,
     /// The largest dead zone since everything was computed: what is kept may be off by so much.
     dead_zone: u8,
+    /// Where the person is, found anew for each picture of which a region is drawn.
+    person: Person,
 }
 
 impl Plan {
@@ -103,6 +108,7 @@ impl Plan {
             only: BlockMask::new(size),
             next: Next::Whole,
             dead_zone: 0,
+            person: Person::default(),
         }
     }
 
@@ -186,44 +192,62 @@ impl Plan {
         work.tiles * planned.tile_macs
     }
 
+    /// How certainly each pixel of the picture is of the person, of 255; `None` where the network does not know persons.
+    pub(super) fn person_mask(&mut self) -> Option<Vec<u8>> {
+        let picture = self.tensors.last().filter(|picture| picture.layout.channels == 4)?;
+        let pitch = picture.layout.pitch();
+        Some(self.person.mask(self.size, |y, x| picture.data[y * pitch + x * 4 + 3]))
+    }
+
     /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed; outside of `region` those of `photo`.
-    pub(super) fn copy_picture(&self, pass: Pass, photo: &[u8], region: Region, out: &mut [u8]) {
+    pub(super) fn copy_picture(&mut self, pass: Pass, photo: &[u8], region: Region, out: &mut [u8]) {
         let Some(picture) = self.tensors.last() else { return };
-        let (width, channels) = (self.size.width as usize, picture.layout.channels);
+        let (width, channels, pitch) = (self.size.width as usize, picture.layout.channels, picture.layout.pitch());
+        let region = if channels == 4 { region } else { Region::All };
+        if region != Region::All {
+            self.person.find(self.size, |y, x| picture.data[y * pitch + x * 4 + 3]);
+        }
+        let shown = Shown { photo, width, channels, region, person: &self.person };
+        let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(pitch)).enumerate();
         if pass == Pass::Only {
-            let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
-            for (y, (to, from)) in rows.enumerate() {
-                for run in self.only.runs(y..y + 1, width) {
-                    let bytes = run.start * 3..run.end * 3;
-                    let photo = &photo[y * width * 3..][bytes.clone()];
-                    copy_pixels(&mut to[bytes], &from[run.start * channels..], channels, photo, region);
-                }
+            for (y, (to, from)) in rows {
+                self.only.runs(y..y + 1, width).for_each(|columns| shown.copy(y, columns, from, to));
             }
-            return;
-        }
-        if channels == 3 && picture.layout.width == width {
+        } else if channels == 3 && picture.layout.width == width {
             out.copy_from_slice(&picture.data[..out.len()]);
-            return;
-        }
-        let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(picture.layout.pitch()));
-        for ((to, from), photo) in rows.zip(photo.chunks_exact(3 * width)) {
-            copy_pixels(to, from, channels, photo, region);
+        } else {
+            rows.for_each(|(y, (to, from))| shown.copy(y, 0..width, from, to));
         }
     }
 }
 
-/// Copies as many pixels as `to` (RGB) has room for; outside of `region` from `photo`.
-fn copy_pixels(to: &mut [u8], from: &[u8], channels: usize, photo: &[u8], region: Region) {
-    if channels == 3 {
-        to.copy_from_slice(&from[..to.len()]);
-        return;
-    }
-    let pixels = to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0);
-    if region == Region::All {
-        pixels.for_each(|(to, [r, g, b, _])| *to = [*r, *g, *b]);
-    } else {
-        for ((to, [r, g, b, person]), photo) in pixels.zip(photo.as_chunks::<3>().0) {
-            *to = mix(*photo, [*r, *g, *b], region.share(*person));
+/// What is shown of a picture.
+struct Shown<'a> {
+    photo: &'a [u8],
+    width: usize,
+    /// Of the picture.
+    channels: usize,
+    region: Region,
+    person: &'a Person,
+}
+
+impl Shown<'_> {
+    /// Copies these columns of a row `from` the picture `to` its pixels (RGB); outside of the region those of the photo.
+    fn copy(&self, y: usize, columns: Range<usize>, from: &[u8], to: &mut [u8]) {
+        let to = &mut to[columns.start * 3..columns.end * 3];
+        let from = &from[columns.start * self.channels..];
+        if self.channels == 3 {
+            to.copy_from_slice(&from[..to.len()]);
+            return;
+        }
+        let pixels = to.as_chunks_mut::<3>().0.iter_mut().zip(from.as_chunks::<4>().0);
+        if self.region == Region::All {
+            pixels.for_each(|(to, [r, g, b, _])| *to = [*r, *g, *b]);
+            return;
+        }
+        let photo = &self.photo[(y * self.width + columns.start) * 3..];
+        for (x, ((to, [r, g, b, certain]), photo)) in columns.zip(pixels.zip(photo.as_chunks::<3>().0)) {
+            *to = mix(*photo, [*r, *g, *b], self.region.share(self.person.at(y, x, *certain)));
         }
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::contract::FloatNetwork;
 use crate::engine::kernels::tests::Numbers;
+use crate::engine::person::Person;
 use crate::engine::reference::Reference;
 use crate::engine::region::Region;
 use crate::engine::topology::{LayerShape, StudentSize, Topology};
@@ -318,13 +319,13 @@ fn outside_of_its_region_the_picture_is_the_photo() {
     let size = Size::new(70, 50);
     let frame = noise(size, 1);
     let drawn = Reference::new(&net).run(&frame, size);
-    let people: Vec<u8> = drawn.chunks_exact(4).map(|pixel| pixel[3]).collect();
+    let people = Person::default().mask(size, |y, x| drawn[(y * 70 + x) * 4 + 3]);
     assert!(people.iter().min() != people.iter().max(), "the random network takes all for the same");
     let shown = |region: Region, frame: &[u8]| -> Vec<u8> {
-        let pixels = drawn.chunks_exact(4).zip(frame.chunks_exact(3));
+        let pixels = drawn.chunks_exact(4).zip(frame.chunks_exact(3)).zip(&people);
         pixels
-            .flat_map(|(drawn, photo)| {
-                let share = f64::from(region.share(drawn[3])) / 255.0;
+            .flat_map(|((drawn, photo), person)| {
+                let share = f64::from(region.share(*person)) / 255.0;
                 [0, 1, 2].map(|c| (f64::from(photo[c]) * (1.0 - share) + f64::from(drawn[c]) * share).round() as u8)
             })
             .collect()
@@ -333,6 +334,7 @@ fn outside_of_its_region_the_picture_is_the_photo() {
     let mut tract =
         load(&net.to_qdq_onnx(), Stated::default(), Options { engine: Which::Tract, ..Options::threads(1) }).unwrap();
     assert!(engine.has_person_mask() && tract.generator.has_person_mask());
+    assert!(engine.person_mask(&frame, size).unwrap().unwrap() == people);
     for region in Region::EACH {
         let mut out = vec![0; size.rgb_len()];
         engine.set_region(region);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use image::{GrayImage, ImageBuffer, Pixel, RgbImage};
+use image::{Rgb, RgbImage};
 use nijigen::engine::contract::{IMAGE_SCALE, stored_limit};
 use nijigen::engine::topology::Topology;
 
@@ -28,26 +28,12 @@ pub fn bytes_tensor<B: Backend>(picture: &RgbImage, multiple: u32, device: &B::D
 /// The upper left part, `width`×`height`, of a picture `[1, 3 or 4, h, w]` in 0..1, as bytes; a fourth channel is left
 /// out.
 pub fn picture_of<B: Backend>(output: Tensor<B, 4>, width: u32, height: u32) -> RgbImage {
-    image_of(output.narrow(1, 0, 3), width, height)
-}
-
-/// The same of the fourth channel of a picture `[1, 4, h, w]` alone.
-pub fn mask_of<B: Backend>(output: Tensor<B, 4>, width: u32, height: u32) -> GrayImage {
-    image_of(output.narrow(1, 3, 1), width, height)
-}
-
-/// The upper left part of planes `[1, c, h, w]` in 0..1, as many as a pixel has bytes.
-fn image_of<P: Pixel<Subpixel = u8>, B: Backend>(
-    planes: Tensor<B, 4>,
-    width: u32,
-    height: u32,
-) -> ImageBuffer<P, Vec<u8>> {
-    let [_, channels, _, stride] = planes.dims();
+    let stride = output.dims()[3];
     let byte = |value: f32| (value * 255.0).round_ties_even().clamp(0.0, 255.0) as u8;
-    let bytes: Vec<u8> = planes.permute([0, 2, 3, 1]).into_data().iter().map(byte).collect();
-    ImageBuffer::from_fn(width, height, |x, y| {
-        let at = (y as usize * stride + x as usize) * channels;
-        *P::from_slice(&bytes[at..at + channels])
+    let bytes: Vec<u8> = output.narrow(1, 0, 3).permute([0, 2, 3, 1]).into_data().iter().map(byte).collect();
+    RgbImage::from_fn(width, height, |x, y| {
+        let at = (y as usize * stride + x as usize) * 3;
+        Rgb([bytes[at], bytes[at + 1], bytes[at + 2]])
     })
 }
 

@@ -152,8 +152,9 @@ impl Task for Evaluation<'_> {
             if !is_largest {
                 continue;
             }
-            if let (Some(student), Some(weights), Some(label)) = (&student, &self.weights, &pair.mask) {
-                let mask = person::mask(student, &weights.network, pair, &device)?;
+            if let Some(label) = &pair.mask {
+                let size = Size::new(pair.photo.width(), pair.photo.height());
+                let mask = self.generator.person_mask(pair.photo.as_raw(), size)?;
                 if let Some(iou) = mask.and_then(|mask| person::intersection_over_union(&mask, label)) {
                     sums.add("person_mask_iou", iou);
                 }
