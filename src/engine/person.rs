@@ -128,14 +128,15 @@ impl Person {
 
     fn tell_cells(&mut self) {
         self.cells.clear();
-        for row in 0..self.rows {
-            for column in 0..self.columns {
-                let rows = row.saturating_sub(1)..(row + 2).min(self.rows);
-                let columns = column.saturating_sub(1)..(column + 2).min(self.columns);
-                let mut around = rows.flat_map(|row| columns.clone().map(move |column| row * self.columns + column));
-                let own = self.is_person[row * self.columns + column];
+        let (columns, rows, is_person) = (self.columns, self.rows, &self.is_person);
+        for row in 0..rows {
+            for column in 0..columns {
+                let own = is_person[row * columns + column];
+                let beside = column.saturating_sub(1)..(column + 2).min(columns);
+                let mut lines = row.saturating_sub(1)..(row + 2).min(rows);
+                let differs = |row: usize| is_person[row * columns..][beside.clone()].iter().any(|&cell| cell != own);
                 self.cells.push(match own {
-                    _ if around.any(|cell| self.is_person[cell] != own) => Cell::Edge,
+                    _ if lines.any(differs) => Cell::Edge,
                     true => Cell::Person,
                     false => Cell::Background,
                 });
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn holes_are_filled_also_those_that_go_on_below_the_picture() {
         let chest = |y, x| y >= 55 && (40..60).contains(&x);
-        let cheek = |y, x| (18..27).contains(&y) && (45..52).contains(&x);
+        let cheek = |y, x| (24..32).contains(&y) && (48..54).contains(&x);
         same(&found(|y, x| bust(y, x) && !chest(y, x) && !cheek(y, x)), bust);
     }
 

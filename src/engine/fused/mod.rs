@@ -108,7 +108,7 @@ impl FusedGenerator {
         };
         let pass = plan.take(frame, changed, dead_zone);
         let task = Task { plan, pass, macs: 0 };
-        let Some(Task { plan, macs, .. }) = self.driver.run(task) else {
+        let Some(Task { mut plan, macs, .. }) = self.driver.run(task) else {
             return Err(Error::Style(format!("the engine failed on a picture of {size}; please report it")));
         };
         plan.copy_picture(pass, frame, self.region, out);

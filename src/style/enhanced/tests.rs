@@ -59,7 +59,8 @@ fn what_is_drawn_and_what_is_not_is_the_restored_photo() {
     let photo = photo(SIZE, 1);
     for region in [Region::All, Region::Person] {
         let (restored, picture) = one_by_one(&photo, SIZE, region);
-        assert!(restored != photo && picture != restored);
+        assert!(restored != photo);
+        assert_eq!(picture == restored, region == Region::Person, "the random network sees nobody");
         for strength in [1.0, 0.6, 0.0] {
             let mut expected = picture.clone();
             blend(&restored, &mut expected, strength);
