@@ -296,7 +296,7 @@ mod tests {
         let shade = |i: usize| if i / 3 % 230 < 120 { (40, 30) } else { (200, 50) };
         let photo: Vec<u8> =
             picture(size).into_iter().enumerate().map(|(i, noise)| shade(i).0 + noise % shade(i).1).collect();
-        let mut sees_both = |generator: &mut Box<dyn Generator>| {
+        let sees_both = |generator: &mut Box<dyn Generator>| {
             let mask = generator.person_mask(&photo, size).unwrap().unwrap();
             [0, 255].iter().all(|certain| mask.contains(certain))
         };
