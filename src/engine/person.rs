@@ -14,12 +14,11 @@ const SMALLEST_PART: f32 = 0.1;
 const LIKELY: u32 = 128;
 
 /// What is known of a cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Cell {
     /// All of it is of the person.
     Person,
     /// None of it is.
-    #[default]
     Background,
     /// The person's edge goes through it or near it: each pixel is as certain as the network is of it.
     Edge,

@@ -111,7 +111,7 @@ impl FusedGenerator {
         let Some(Task { mut plan, macs, .. }) = self.driver.run(task) else {
             return Err(Error::Style(format!("the engine failed on a picture of {size}; please report it")));
         };
-        plan.copy_picture(pass, frame, self.region, out);
+        plan.copy_picture(pass, frame, self.region(), out);
         self.plans.insert(0, plan);
         Ok(macs)
     }

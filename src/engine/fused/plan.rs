@@ -199,11 +199,15 @@ impl Plan {
         Some(self.person.mask(self.size, |y, x| picture.data[y * pitch + x * 4 + 3]))
     }
 
-    /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed; outside of `region` those of `photo`.
+    /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed; outside of `region` those of `photo`. A
+    /// picture without a mask has no region but all.
     pub(super) fn copy_picture(&mut self, pass: Pass, photo: &[u8], region: Region, out: &mut [u8]) {
+        // The person need not be looked for where nothing is drawn.
+        if pass == Pass::Only && !self.only.any() {
+            return;
+        }
         let Some(picture) = self.tensors.last() else { return };
         let (width, channels, pitch) = (self.size.width as usize, picture.layout.channels, picture.layout.pitch());
-        let region = if channels == 4 { region } else { Region::All };
         if region != Region::All {
             self.person.find(self.size, |y, x| picture.data[y * pitch + x * 4 + 3]);
         }
