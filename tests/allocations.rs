@@ -89,10 +89,17 @@ fn engine_and_scale() {
 fn live_picture() {
     let net = FloatNetwork::random(Topology::two_scale(StudentSize::S), 1).quantize().unwrap();
     let size = Size::new(72, 50);
-    let mut frame: Vec<u8> = (0..size.rgb_len()).map(|i| (i * 37 % 256) as u8).collect();
     let (mut out, length) = (vec![0; size.rgb_len()], size.rgb_len());
     let began = Instant::now();
-    for (scale, enhanced) in [(Scale::Full, false), (Scale::Half, false), (Scale::Full, true), (Scale::Half, true)] {
+    let (good, low) = (256, 100);
+    for (scale, enhanced, light) in [
+        (Scale::Full, false, good),
+        (Scale::Half, false, good),
+        (Scale::Full, true, good),
+        (Scale::Half, true, good),
+        (Scale::Half, true, low),
+    ] {
+        let mut frame: Vec<u8> = (0..length).map(|i| (i * 37 % light) as u8).collect();
         let engine = || Box::new(FusedGenerator::new(&net, Isa::best(), 2).unwrap());
         let mut stylizer = Stylizer::new("random", engine(), 0.8);
         if enhanced {
@@ -111,6 +118,6 @@ fn live_picture() {
             let computed: u64 = (first..first + FRAMES).map(|i| draw(i).computed).sum();
             assert!(computed > 0);
         };
-        settles(round, &format!("at {scale}, enhanced: {enhanced}"));
+        settles(round, &format!("at {scale}, enhanced: {enhanced}, values below {light}"));
     }
 }

@@ -122,7 +122,7 @@ pub const HELP: [(&str, &str); 13] = [
     ("Up, Down", "more or less of it"),
     (". ,", "more or less of the next style mixed into it"),
     ("c", "compare with the photo; the mouse moves the border"),
-    ("e", "restore the photo first: noise, JPEG's blocks"),
+    ("e", "restore the photo first: low light, noise, blocks"),
     ("m", "mirror"),
     ("s, Enter", "snapshot"),
     ("r", "record, and stop recording"),

@@ -13,7 +13,7 @@ pub struct Settings {
     pub on: bool,
     /// The style that is applied, or wanted next while it is being loaded: its name, or the path of its file.
     pub style: String,
-    /// Whether photos are restored before they are drawn: noise and JPEG's blocks go.
+    /// Whether photos are restored before they are drawn: low light is lifted, noise and JPEG's blocks go.
     /// What is not drawn is the restored photo then.
     pub enhance: bool,
     /// How much of the style, 0 (the photo) to 1 (the style alone).

@@ -9,8 +9,10 @@ use crate::frame::Size;
 use crate::pixels::blend::blend;
 use crate::style::held::blend_blocks;
 use crate::style::large::{self, Progress};
+use crate::style::low_light::Curve;
 
 /// Restores a photo, and draws what came of it; all that is not drawn (a strength below 1, a region) is the restored photo.
+/// A photo in [low light](Self::set_light) is lifted before.
 ///
 /// What the first network leaves alone is byte for byte what it was, so one mask of blocks, found in the photo, says for
 /// both what changed.
@@ -19,6 +21,8 @@ pub(super) struct Enhanced {
     /// What draws it; without it the restored photo is the picture.
     style: Option<Box<dyn Generator>>,
     strength: f32,
+    light: Option<Curve>,
+    lifted: Vec<u8>,
     restored: Vec<u8>,
     /// The size of the restored photo, where it is whole.
     whole: Option<Size>,
@@ -26,12 +30,17 @@ pub(super) struct Enhanced {
 
 impl Enhanced {
     pub(super) fn new(restorer: Box<dyn Generator>, style: Option<Box<dyn Generator>>, strength: f32) -> Self {
-        Self { restorer, style, strength, restored: Vec::new(), whole: None }
+        Self { restorer, style, strength, light: None, lifted: Vec::new(), restored: Vec::new(), whole: None }
     }
 
     /// Mixes what is drawn with the restored photo at this strength.
     pub(super) fn set_strength(&mut self, strength: f32) {
         self.strength = strength;
+    }
+
+    /// Lifts photos by this curve from the next one on. Returns whether it is another than before.
+    pub(super) fn set_light(&mut self, light: Option<Curve>) -> bool {
+        std::mem::replace(&mut self.light, light) != light
     }
 
     /// The network that gives the picture its look: the style's, where there is one.
@@ -53,6 +62,15 @@ impl Enhanced {
         // Where the restorer fails, what is kept is not known.
         let known = self.whole.take() == Some(size);
         self.restored.resize(size.rgb_len(), 0);
+        let photo = match self.light {
+            Some(curve) => {
+                self.lifted.clear();
+                self.lifted.extend_from_slice(photo);
+                curve.lift(&mut self.lifted);
+                &self.lifted
+            }
+            None => photo,
+        };
         let mut macs = self.restorer.run_blocks(photo, size, blocks.filter(|_| known), &mut self.restored)?;
         self.whole = Some(size);
         let mut strength = 0.0;
@@ -76,6 +94,9 @@ impl Enhanced {
         detail: Detail,
         progress: Progress<'_>,
     ) -> Result<()> {
+        if let Some(curve) = self.light {
+            curve.lift(pixels);
+        }
         let of_restorer = self.restorer.macs(size) as f32;
         let of_style = self.drawing().map_or(0, |style| style.macs(detail.of(size))) as f32;
         let first = of_restorer / (of_restorer + of_style).max(1.0);
@@ -120,7 +141,7 @@ impl Generator for Enhanced {
         if let Some(style) = &mut self.style {
             style.forget_sizes();
         }
-        (self.restored, self.whole) = (Vec::new(), None);
+        (self.lifted, self.restored, self.whole) = (Vec::new(), Vec::new(), None);
     }
 
     fn halo(&self) -> Option<u32> {

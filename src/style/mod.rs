@@ -4,6 +4,7 @@ mod card;
 mod enhanced;
 mod held;
 mod large;
+mod low_light;
 mod mixture;
 mod registry;
 mod scaled;

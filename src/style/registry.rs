@@ -468,7 +468,8 @@ mod tests {
         };
         fs::write(folder.path().join("other.onnx"), tiny(2)).unwrap();
         let size = crate::frame::Size::new(32, 24);
-        let photo = vec![99; size.rgb_len()];
+        // Noise in good light.
+        let photo: Vec<u8> = (0..size.rgb_len()).map(|i| 150 + (i * i * 31 % 97) as u8).collect();
         let drawn = |config: &StyleConfig, photo: &[u8]| {
             let mut output = vec![0; photo.len()];
             registry.stylizer(config).unwrap().0.run(photo, size, &mut output).unwrap();

@@ -12,6 +12,7 @@ use crate::pixels::blend::blend;
 use crate::style::enhanced::Enhanced;
 use crate::style::held::{Held, LiveFrame, Work};
 use crate::style::large::{self, Way};
+use crate::style::low_light::{Curve, LiveLight};
 use crate::style::scaled::{Scale, Scaled};
 
 /// Applies a style, or none, to pictures of any size.
@@ -24,6 +25,8 @@ pub struct Stylizer {
     region: Region,
     detail: Detail,
     scaled: Scaled,
+    /// The light of a live picture that is restored.
+    light: LiveLight,
     /// What is kept of a live picture, while its frames come one after the other.
     held: Option<Held>,
 }
@@ -35,7 +38,7 @@ enum Drawing {
     /// A style's network.
     Style(Box<dyn Generator>),
     /// A style's network, or none, behind one that restores the photo.
-    Enhanced(Enhanced),
+    Enhanced(Box<Enhanced>),
 }
 
 impl Drawing {
@@ -46,7 +49,15 @@ impl Drawing {
             Self::Style(style) if strength > 0.0 => Some((style.as_mut(), strength)),
             Self::Nothing | Self::Style(_) => None,
             // It mixes by itself, with the restored photo.
-            Self::Enhanced(enhanced) => Some((enhanced, 1.0)),
+            Self::Enhanced(enhanced) => Some((enhanced.as_mut(), 1.0)),
+        }
+    }
+
+    /// What restores photos, where they are.
+    fn enhanced(&mut self, on: bool) -> Option<&mut Enhanced> {
+        match self {
+            Self::Enhanced(enhanced) if on => Some(enhanced),
+            _ => None,
         }
     }
 
@@ -55,7 +66,7 @@ impl Drawing {
         match self {
             Self::Nothing => None,
             Self::Style(style) => Some(style.as_ref()),
-            Self::Enhanced(enhanced) => Some(enhanced),
+            Self::Enhanced(enhanced) => Some(enhanced.as_ref()),
         }
     }
 
@@ -63,7 +74,7 @@ impl Drawing {
         match self {
             Self::Nothing => None,
             Self::Style(style) => Some(style.as_mut()),
-            Self::Enhanced(enhanced) => Some(enhanced),
+            Self::Enhanced(enhanced) => Some(enhanced.as_mut()),
         }
     }
 
@@ -97,6 +108,7 @@ impl Stylizer {
             region: Region::All,
             detail: Detail::Full,
             scaled: Scaled::default(),
+            light: LiveLight::default(),
             held: None,
         }
     }
@@ -107,15 +119,15 @@ impl Stylizer {
         Self { name: name.into(), drawing: Drawing::Style(generator), strength, ..Self::off() }
     }
 
-    /// The same for photos that go through `restorer` first: they are restored at their own size, and where the style does
-    /// not draw, or not strongly, the restored photo is seen.
+    /// The same for photos that are brought into good light first and go through `restorer` then: they are restored at their
+    /// own size, and where the style does not draw, or not strongly, the restored photo is seen.
     #[must_use]
     pub fn enhanced_by(self, restorer: Box<dyn Generator>) -> Self {
         let style = match self.drawing {
             Drawing::Style(style) => Some(style),
             Drawing::Nothing | Drawing::Enhanced(_) => None,
         };
-        Self { drawing: Drawing::Enhanced(Enhanced::new(restorer, style, self.strength)), ..self }
+        Self { drawing: Drawing::Enhanced(Box::new(Enhanced::new(restorer, style, self.strength))), ..self }
     }
 
     /// The same, drawing pictures with so much detail.
@@ -139,7 +151,7 @@ impl Stylizer {
             if let Drawing::Enhanced(enhanced) = &mut self.drawing {
                 enhanced.set_strength(strength);
             }
-            self.start_anew();
+            self.draw_anew();
         }
     }
 
@@ -156,7 +168,7 @@ impl Stylizer {
             if let Some(generator) = self.drawing.generator_mut() {
                 generator.set_region(region);
             }
-            self.start_anew();
+            self.draw_anew();
         }
     }
 
@@ -168,6 +180,11 @@ impl Stylizer {
 
     /// Has the next [live](Self::run_live) picture drawn whole, whatever it has in common with the one before.
     pub fn start_anew(&mut self) {
+        self.light = LiveLight::default();
+        self.draw_anew();
+    }
+
+    fn draw_anew(&mut self) {
         if let Some(held) = &mut self.held {
             held.start_anew();
         }
@@ -175,13 +192,18 @@ impl Stylizer {
 
     /// Stylizes `input` (RGB, `size.rgb_len()` bytes), captured at `captured`, into `output` (same length), as one frame
     /// of a live picture: blocks that did not change since they were last drawn keep the bytes that they were shown with,
-    /// see [`ChangeDetector`](crate::temporal::ChangeDetector). After a change of strength, size or scale the picture is
-    /// drawn whole. Styles that are not run by the fused engine as a whole, and pictures too large to be drawn at once,
-    /// always are.
+    /// see [`ChangeDetector`](crate::temporal::ChangeDetector). After a change of strength, size or scale, and of the light
+    /// where photos are restored, the picture is drawn whole. Styles that are not run by the fused engine as a whole, and
+    /// pictures too large to be drawn at once, always are.
     ///
     /// # Errors
     /// When the network fails.
     pub fn run_live(&mut self, input: &[u8], size: Size, captured: Instant, output: &mut [u8]) -> Result<Work> {
+        if let Some(enhanced) = self.drawing.enhanced(self.on)
+            && enhanced.set_light(self.light.follow(input, size, captured))
+        {
+            self.draw_anew();
+        }
         let drawn = self.scaled.scale().of(size);
         let stability = self.stability;
         let network = self.drawing.network(self.on, self.strength);
@@ -190,7 +212,7 @@ impl Stylizer {
             stability > 0.0 && generator.draws_blocks() && large::way(*generator, drawn, self.detail) == Way::Whole
         });
         let Some((generator, strength)) = in_blocks else {
-            self.run(input, size, output)?;
+            self.draw(input, size, output)?;
             return Ok(Work { computed: whole, whole });
         };
         // Where this fails, what is kept is not known, and not put back.
@@ -212,8 +234,15 @@ impl Stylizer {
     /// # Errors
     /// When the network fails.
     pub fn run(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
+        if let Some(enhanced) = self.drawing.enhanced(self.on) {
+            enhanced.set_light(Curve::of(input, size));
+        }
+        self.draw(input, size, output)
+    }
+
+    fn draw(&mut self, input: &[u8], size: Size, output: &mut [u8]) -> Result<()> {
         // The generator then keeps another picture.
-        self.start_anew();
+        self.draw_anew();
         let drawn = self.scaled.scale().of(size);
         match self.drawing.network(self.on, self.strength) {
             Some((generator, strength)) if large::way(generator, drawn, self.detail) == Way::Whole => {
@@ -223,7 +252,7 @@ impl Stylizer {
             }
             _ => {
                 output.copy_from_slice(input);
-                self.run_in_place(output, size, &mut |_| Ok(()))
+                self.draw_in_place(output, size, &mut |_| Ok(()))
             }
         }
     }
@@ -233,7 +262,7 @@ impl Stylizer {
     pub fn set_scale(&mut self, scale: Scale) {
         if scale != self.scaled.scale() {
             self.scaled.set_scale(scale);
-            self.start_anew();
+            self.draw_anew();
             if let Some(generator) = self.drawing.generator_mut() {
                 // It will be long until the other scale is wanted again, and that needs half of a run's memory.
                 generator.forget_sizes();
@@ -261,7 +290,19 @@ impl Stylizer {
         size: Size,
         progress: &mut dyn FnMut(f32) -> Result<()>,
     ) -> Result<()> {
-        self.start_anew();
+        if let Some(enhanced) = self.drawing.enhanced(self.on) {
+            enhanced.set_light(Curve::of(pixels, size));
+        }
+        self.draw_in_place(pixels, size, progress)
+    }
+
+    fn draw_in_place(
+        &mut self,
+        pixels: &mut [u8],
+        size: Size,
+        progress: &mut dyn FnMut(f32) -> Result<()>,
+    ) -> Result<()> {
+        self.draw_anew();
         match &mut self.drawing {
             Drawing::Enhanced(enhanced) if self.on => enhanced.run_in_place(pixels, size, self.detail, progress),
             Drawing::Style(style) if self.on && self.strength > 0.0 => {

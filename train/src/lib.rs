@@ -18,4 +18,5 @@ pub mod plots;
 pub mod quantize;
 pub mod sheet;
 pub mod teacher;
+pub mod utilisation;
 pub mod weights;

@@ -89,9 +89,8 @@ impl Weights {
                 let limits = [&self.network.topology, &topology].map(|topology| stored_limit(topology, i) as f32);
                 scale * (limits[0] / limits[1])
             });
-            let values = self.network.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone()));
-            let (values, scales): (Vec<_>, Vec<_>) = (values.collect(), scales.collect());
-            self.network = FloatNetwork::in_full_range(topology, values, &scales);
+            let scales: Vec<_> = scales.collect();
+            self.network = FloatNetwork::in_full_range(topology, values(&self.network), &scales);
         }
         self
     }
@@ -106,10 +105,9 @@ impl Weights {
         }
         let topology = self.network.topology.clone().as_residual();
         let scales = self.network.activation_scales();
-        let mut values: Vec<_> =
-            self.network.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone())).collect();
-        if let (Some(shape), Some(values)) = (topology.layers.last(), values.last_mut()) {
-            *values = (vec![0.0; shape.weights()], vec![0.0; shape.out_channels]);
+        let mut values = values(&self.network);
+        if let (Some(shape), Some(last)) = (topology.layers.last(), values.last_mut()) {
+            *last = (vec![0.0; shape.weights()], vec![0.0; shape.out_channels]);
         }
         self.base = None;
         self.network = FloatNetwork::in_full_range(topology, values, &scales);
@@ -139,6 +137,11 @@ impl Weights {
         }
         self
     }
+}
+
+/// Weights and biases of each layer.
+fn values(network: &FloatNetwork) -> Vec<(Vec<f32>, Vec<f32>)> {
+    network.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone())).collect()
 }
 
 /// Writes `weights` beside `path`, then renames.

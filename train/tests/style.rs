@@ -245,7 +245,7 @@ fn a_run_that_was_killed_again_and_again_ends_with_the_same_style() {
     // Losses to the bit, but not what depends on the clock: the last three columns.
     let losses = |name: &str| {
         let text = String::from_utf8(workshop.read(name)).unwrap();
-        text.lines().map(|line| line.rsplitn(4, ',').last().unwrap().to_owned()).collect::<Vec<_>>()
+        text.lines().map(|line| line.rsplitn(5, ',').last().unwrap().to_owned()).collect::<Vec<_>>()
     };
     for name in ["teacher/metrics.csv", "distill/losses.csv"] {
         assert_eq!(losses(&format!("whole/{name}")), losses(&format!("parts/{name}")), "{name}");

@@ -196,7 +196,7 @@ impl Plan {
     pub(super) fn person_mask(&mut self) -> Option<Vec<u8>> {
         let picture = self.tensors.last().filter(|picture| picture.layout.channels == 4)?;
         let pitch = picture.layout.pitch();
-        Some(self.person.mask(self.size, |y, x| picture.data[y * pitch + x * 4 + 3]))
+        Some(self.person.mask(self.size, certainty(&picture.data, pitch)))
     }
 
     /// Copies the picture's pixels (RGB) to `out`, those that `pass` computed; outside of `region` those of `photo`. A
@@ -209,7 +209,7 @@ impl Plan {
         let Some(picture) = self.tensors.last() else { return };
         let (width, channels, pitch) = (self.size.width as usize, picture.layout.channels, picture.layout.pitch());
         if region != Region::All {
-            self.person.find(self.size, |y, x| picture.data[y * pitch + x * 4 + 3]);
+            self.person.find(self.size, certainty(&picture.data, pitch));
         }
         let shown = Shown { photo, width, channels, region, person: &self.person };
         let rows = out.chunks_exact_mut(3 * width).zip(picture.data.chunks_exact(pitch)).enumerate();
@@ -223,6 +223,12 @@ impl Plan {
             rows.for_each(|(y, (to, from))| shown.copy(y, 0..width, from, to));
         }
     }
+}
+
+/// How certainly a pixel, of row `y` and column `x`, is of the person, of 255: the fourth channel of a picture whose rows
+/// begin every `pitch` bytes.
+fn certainty(picture: &[u8], pitch: usize) -> impl Fn(usize, usize) -> u8 {
+    move |y, x| picture[y * pitch + x * 4 + 3]
 }
 
 /// What is shown of a picture.

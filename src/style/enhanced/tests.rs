@@ -7,6 +7,7 @@ use crate::engine::contract::FloatNetwork;
 use crate::engine::fused::FusedGenerator;
 use crate::engine::kernels::Isa;
 use crate::engine::topology::{StudentSize, Topology};
+use crate::style::low_light::Curve;
 use crate::style::{Scale, Stylizer};
 
 /// Not a multiple of a block.
@@ -111,7 +112,7 @@ fn scene(frame: usize) -> Vec<u8> {
     for (i, byte) in pixels.iter_mut().enumerate() {
         let (x, y) = (i / 3 % width, i / 3 / width);
         let square = (frame * 5..frame * 5 + 30).contains(&x) && (40..70).contains(&y);
-        *byte = 90 + (x / 8) as u8 + if square { 40 } else { 0 } + *byte % 3;
+        *byte = 170 + (x / 8) as u8 + if square { 40 } else { 0 } + *byte % 3;
     }
     pixels
 }
@@ -172,4 +173,39 @@ fn another_size_and_strength_on_the_way_leave_nothing_behind() {
     live(&mut stylizer, SIZE, 4);
     stylizer.set_strength(0.7);
     assert!(live(&mut stylizer, SIZE, 5) == drawn(&mut enhanced(0.7), &photo(SIZE, 5), SIZE));
+}
+
+#[test]
+fn what_low_light_took_is_given_back_before_a_photo_is_restored() {
+    let dim: Vec<u8> = photo(SIZE, 6).iter().map(|value| value / 3).collect();
+    let mut lifted = dim.clone();
+    Curve::of(&dim, SIZE).unwrap().lift(&mut lifted);
+    assert!(lifted != dim);
+    let (restored, picture) = one_by_one(&lifted, SIZE, Region::All);
+    let mut in_place = dim.clone();
+    enhanced(1.0).run_in_place(&mut in_place, SIZE, &mut |_| Ok(())).unwrap();
+    assert!(in_place == picture && drawn(&mut enhanced(1.0), &dim, SIZE) == picture);
+    let mut alone = Stylizer::off().enhanced_by(restorer());
+    assert!(drawn(&mut alone, &dim, SIZE) == restored);
+    // Live, it is drawn whole while the light changes, as a photo in good light is from the first frame in it.
+    alone.set_stability(0.5);
+    let began = Instant::now();
+    let mut frames = 0;
+    let mut live = |photo: &[u8]| {
+        frames += 1;
+        let mut output = vec![0; SIZE.rgb_len()];
+        let captured = began + Duration::from_millis(33) * frames;
+        let work = alone.run_live(photo, SIZE, captured, &mut output).unwrap();
+        (output, work.computed >= work.whole)
+    };
+    let bright = photo(SIZE, 6);
+    let of_bright = drawn(&mut Stylizer::off().enhanced_by(restorer()), &bright, SIZE);
+    assert!(live(&dim) == (restored.clone(), true));
+    assert!(live(&dim) == (restored.clone(), false));
+    assert!(live(&bright) == (of_bright, true));
+    let (on_its_way, whole) = live(&dim);
+    assert!(whole && on_its_way != restored);
+    let later: Vec<bool> = (0..60).map(|_| live(&dim).1).collect();
+    assert!(later[..8].iter().all(|whole| *whole) && !later[50..].contains(&true), "{later:?}");
+    assert!(live(&dim).0 == restored);
 }

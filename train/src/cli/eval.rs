@@ -155,7 +155,7 @@ impl Measuring<'_> {
     /// Measures what a style gives back of damaged photos.
     pub(super) fn restorer(&self, style: &Path, pairs: &Path) -> Result<Report> {
         let held_out = training_set::load(pairs, Split::HeldOut)?;
-        restoration::evaluate(self.generator(style)?.as_mut(), &held_out)
+        restoration::evaluate(&mut Stylizer::off().enhanced_by(self.generator(style)?), &held_out)
     }
 
     /// Measures a teacher's pictures, those of `taught`, against the painter's, those of `painted`.

@@ -144,9 +144,10 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
     let restoring = restoring.map_or(String::new(), |metrics| {
         format!(
             "## Restoring\n\n\
-             What `{RESTORER}` gives back of the held-out photos, each once at its largest size, with noise (deviation \
+             What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise (deviation \
              {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}; then, each alone, \
-             of what else befalls a picture, scratches and holes in the pixels that they touch.\n\n{}\n",
+             of what else befalls a picture: scratches and holes in the pixels that they touch, low light as a factor of \
+             0.3 to 0.6 and a power of 1 to 1.5.\n\n{}\n",
             results::restoring(metrics)
         )
     });

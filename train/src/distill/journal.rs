@@ -42,6 +42,8 @@ pub struct Entry {
     pub photos_per_second: Option<f64>,
     /// Share of those steps' time that was spent waiting for a batch.
     pub waiting_share: Option<f64>,
+    /// Share of those steps' time that the GPU was computing, where there is one that tells.
+    pub gpu_utilisation: Option<f64>,
 }
 
 impl fmt::Display for Entry {
@@ -64,6 +66,8 @@ pub struct Pace {
     steps: u32,
     waited: Duration,
     took: Duration,
+    /// Share of that time that the GPU was computing, where it is known.
+    pub gpu_utilisation: Option<f64>,
 }
 
 impl Pace {
@@ -109,6 +113,7 @@ impl Entry {
             seconds,
             photos_per_second: pace.photos_per_second(config.batch),
             waiting_share: pace.waiting_share(),
+            gpu_utilisation: pace.gpu_utilisation,
         }
     }
 }
@@ -116,7 +121,7 @@ impl Entry {
 const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask";
 /// Columns of runs with an adversary.
 const OF_ADVERSARY: &str = ",adversarial,discriminator,accuracy_real,accuracy_fake";
-const HEADER_END: &str = ",held_out_l1,quantized,seconds,photos_per_second,waiting_share";
+const HEADER_END: &str = ",held_out_l1,quantized,seconds,photos_per_second,waiting_share,gpu_utilisation";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
@@ -181,8 +186,9 @@ impl Journal {
 
 fn format_line(e: &Entry, adversarial: bool) -> String {
     let cell = |value: Option<f64>| value.map(|v| format!("{v:.5}")).unwrap_or_default();
-    let [features, flicker, person_mask, photos_per_second, waiting_share] =
-        [e.features, e.flicker, e.person_mask, e.photos_per_second, e.waiting_share].map(cell);
+    let [features, flicker, person_mask] = [e.features, e.flicker, e.person_mask].map(cell);
+    let [photos_per_second, waiting_share, gpu_utilisation] =
+        [e.photos_per_second, e.waiting_share, e.gpu_utilisation].map(cell);
     let of_adversary = if adversarial {
         let of = |value: fn(Contest) -> f64| format!(",{}", cell(e.adversary.map(value)));
         [of(|c| c.adversarial), of(|c| c.discriminator), of(|c| c.accuracy_real), of(|c| c.accuracy_fake)].concat()
@@ -191,7 +197,7 @@ fn format_line(e: &Entry, adversarial: bool) -> String {
     };
     format!(
         "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask}{of_adversary},{:.4},{},{:.0},\
-         {photos_per_second},{waiting_share}\n",
+         {photos_per_second},{waiting_share},{gpu_utilisation}\n",
         e.step,
         e.rate,
         e.pixel,
@@ -230,9 +236,10 @@ fn parse(line: &str, adversarial: bool) -> Option<Entry> {
         held_out: next()?.parse().ok()?,
         quantized: next()? == "1",
         seconds: next()?.parse().ok()?,
-        // Journals of earlier versions end here.
+        // Journals of earlier versions end here, or before the last.
         photos_per_second: next().and_then(|cell| cell.parse().ok()),
         waiting_share: next().and_then(|cell| cell.parse().ok()),
+        gpu_utilisation: next().and_then(|cell| cell.parse().ok()),
     })
 }
 
@@ -257,6 +264,7 @@ mod tests {
             seconds: 7.0,
             photos_per_second: (step < 30).then_some(20.5),
             waiting_share: (step < 30).then_some(0.125),
+            gpu_utilisation: (step == 20).then_some(0.875),
         }
     }
 
@@ -285,7 +293,7 @@ mod tests {
             text.lines().next(),
             Some(
                 "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds,\
-                 photos_per_second,waiting_share"
+                 photos_per_second,waiting_share,gpu_utilisation"
             )
         );
         assert_eq!(Journal::open(path, 0, false).unwrap().entries, []);

@@ -28,6 +28,7 @@ use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
 use crate::pace::time_left;
 use crate::peers::{Group, Left, Peer, devices, together};
+use crate::utilisation::Utilisation;
 use crate::weights::{self, Weights};
 
 /// A distillation to run or to go on with.
@@ -152,7 +153,8 @@ impl Distillation {
             base: base_sha256,
         };
         let average = learner.student.valid();
-        let mut training = Training { task: &self, train, device, vgg, learner, average, progress };
+        let utilisation = Utilisation::of::<B>(devices);
+        let mut training = Training { task: &self, train, device, vgg, learner, average, progress, utilisation };
         let checkpoint = if resumes { Some(Checkpoint::read(&checkpoint_path, &origin)?) } else { None };
         let mut followers = Vec::new();
         for device in &devices[1..] {
@@ -189,6 +191,7 @@ struct Training<'t, B: TrainBackend> {
     /// The moving average of the student.
     average: Student<B::InnerBackend>,
     progress: Progress,
+    utilisation: Utilisation,
 }
 
 impl<B: TrainBackend> Training<'_, B> {
@@ -203,6 +206,7 @@ impl<B: TrainBackend> Training<'_, B> {
         let mut exhausted = config.is_exhausted(self.progress.step, self.progress.stale);
         task.progress.set_length(config.steps);
         task.progress.set_position(self.progress.step);
+        self.utilisation.forget();
 
         while self.progress.step < config.steps && !exhausted {
             let step = self.progress.step;
@@ -226,6 +230,7 @@ impl<B: TrainBackend> Training<'_, B> {
             let evaluating =
                 self.progress.step == config.steps || self.progress.step.is_multiple_of(config.evaluate_every);
             if evaluating {
+                pace.gpu_utilisation = self.utilisation.take();
                 self.progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 if !quantizing {
@@ -239,6 +244,9 @@ impl<B: TrainBackend> Training<'_, B> {
                 self.progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 checkpoint::save(checkpoint_path, &self.progress, self.parts()?)?;
+                if evaluating {
+                    self.utilisation.forget();
+                }
             }
             if stopping {
                 break;

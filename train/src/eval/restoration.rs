@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
-use nijigen::engine::Generator;
+use nijigen::frame::Size;
+use nijigen::style::Stylizer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::{Picture, Report, Sums, run_generator};
+use super::{Picture, Report, Sums};
 use crate::data::augment::{add_noise, through_jpeg};
 use crate::data::damage::Damage;
 use crate::data::pairs::LargestScales;
@@ -22,7 +23,7 @@ pub const QUALITY: u8 = 40;
 /// Seed of the first photo's noise; the others' follow.
 const SEED: u64 = 1540;
 
-/// How the shipped `restore` is trained.
+/// The configuration that says how strong each damage is at most.
 const TRAINED_BY: &str = include_str!("../../configs/restore.toml");
 
 /// A damage that is measured by itself.
@@ -34,7 +35,7 @@ struct Alone {
     in_places: bool,
 }
 
-/// The damages that are measured by themselves, each as strong at most as the shipped `restore` is trained on.
+/// The damages that are measured by themselves, each as strong at most as [`TRAINED_BY`] says.
 fn alone() -> Result<[Alone; 4]> {
     let trained = parse_toml::<Config>(TRAINED_BY)?.augment.damage.context("restore.toml does no damage")?;
     let none = trained.never();
@@ -55,12 +56,13 @@ fn alone() -> Result<[Alone; 4]> {
     ])
 }
 
-/// Measures on `held_out` pairs whose targets are their photos: each photo at its largest scale, and the copies that were
-/// reduced, whose detail is finer, on their own. The pictures are damaged photo, photo, restored one.
+/// Measures `restorer`, which is what `nijigen image --style off --enhance` runs, on `held_out` pairs whose targets are their
+/// photos: each photo at its largest scale, and the copies that were reduced, whose detail is finer, on their own. The
+/// pictures are damaged photo, photo, restored one.
 ///
 /// # Errors
 /// When there is no such pair, or the network fails.
-pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Result<Report> {
+pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Report> {
     ensure!(
         !held_out.is_empty() && held_out.iter().all(|pair| pair.photo == pair.target),
         "these pairs are not for restoring: make some by `paint --recipe restore`, with photos held out"
@@ -71,7 +73,7 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
     let largest = LargestScales::of(held_out.iter().map(|pair| &pair.entry));
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
         let damaged = damaged(photo, SEED + i as u64)?;
-        let restored = run_generator(generator, &damaged)?;
+        let restored = restore(restorer, &damaged)?;
         let [before, after] = [&damaged, &restored].map(|picture| metrics::psnr(picture, photo));
         if !largest.is_of(entry) {
             sums.add("restore_reduced_input_psnr_db", before);
@@ -83,11 +85,11 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
         sums.add("restore_input_ssim", metrics::ssim(&damaged, photo));
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
-        sums.add("restore_untouched_psnr_db", metrics::psnr(&run_generator(generator, photo)?, photo));
+        sums.add("restore_untouched_psnr_db", metrics::psnr(&restore(restorer, photo)?, photo));
         for Alone { measures: [before, after], damage, in_places } in &alone {
             let mut damaged = photo.clone();
             damage.befall_each(std::iter::once(&mut damaged), SEED + i as u64);
-            let restored = run_generator(generator, &damaged)?;
+            let restored = restore(restorer, &damaged)?;
             // Where nothing is to be seen of it, nothing can be restored.
             let befallen: Vec<bool> = damaged.pixels().zip(photo.pixels()).map(|(a, b)| !in_places || a != b).collect();
             for (measure, picture) in [(before, &damaged), (after, &restored)] {
@@ -100,6 +102,12 @@ pub fn evaluate(generator: &mut dyn Generator, held_out: &[LoadedPair]) -> Resul
         pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });
     }
     Ok(Report { metrics: sums.means(), clips: Vec::new(), pictures })
+}
+
+fn restore(restorer: &mut Stylizer, photo: &RgbImage) -> Result<RgbImage> {
+    let mut pixels = vec![0; photo.len()];
+    restorer.run(photo.as_raw(), Size::new(photo.width(), photo.height()), &mut pixels)?;
+    RgbImage::from_raw(photo.width(), photo.height(), pixels).context("a picture of another size")
 }
 
 fn damaged(photo: &RgbImage, seed: u64) -> Result<RgbImage> {

@@ -15,7 +15,7 @@ pub(super) const METRICS: &str = "metrics.csv";
 pub const CURVES: &str = "metrics.png";
 
 /// What stands in a line behind the step.
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 32] = [
     "generator_rate",
     "discriminator_rate",
     "generator",
@@ -47,7 +47,11 @@ const COLUMNS: [&str; 31] = [
     "photos_per_second",
     "waiting_share",
     "seconds",
+    "gpu_utilisation",
 ];
+
+/// How many of them earlier versions wrote.
+const OF_EARLIER_VERSIONS: usize = 31;
 
 /// One line: figures by the names of [`COLUMNS`], where the step had them.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +85,10 @@ impl Entry {
     fn parse(line: &str) -> Option<Self> {
         let mut cells = line.split(',');
         let step = cells.next()?.parse().ok()?;
-        let cells: Vec<Option<f64>> = cells.map(|cell| cell.parse().ok()).collect();
+        let mut cells: Vec<Option<f64>> = cells.map(|cell| cell.parse().ok()).collect();
+        if cells.len() == OF_EARLIER_VERSIONS {
+            cells.resize(COLUMNS.len(), None);
+        }
         Some(Self { step, cells: cells.try_into().ok()? })
     }
 }
@@ -202,5 +209,11 @@ mod tests {
         assert_eq!(Journal::read(&path).unwrap().last(), Some(&entry(20)));
         resumed.plot(&folder.path().join("metrics.png"), 10).unwrap();
         assert_eq!(Journal::open(path, 0).unwrap().entries, []);
+    }
+
+    #[test]
+    fn lines_of_earlier_versions_are_read() {
+        let line = entry(20).line();
+        assert_eq!(Entry::parse(line.trim_end().strip_suffix(',').unwrap()), Some(entry(20)));
     }
 }

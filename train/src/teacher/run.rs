@@ -24,6 +24,7 @@ use crate::net::vgg::Vgg;
 use crate::pace::time_left;
 use crate::peers::{Group, Peer, devices, together};
 use crate::sheet;
+use crate::utilisation::Utilisation;
 
 /// Rows of the sample sheet, and the side of a picture on it.
 const SHEET_ROWS: usize = 8;
@@ -106,7 +107,9 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         });
     }
     let base = base.map(|base| base.about);
-    let leader = Leader { teacher: &teacher, base, material, eyes, common: &common, device, state, progress };
+    let utilisation = Utilisation::of::<B>(devices);
+    let leader =
+        Leader { teacher: &teacher, base, material, eyes, common: &common, device, state, progress, utilisation };
     if followers.is_empty() {
         return leader.go_on(None, fault);
     }
@@ -125,12 +128,13 @@ struct Leader<'t, B: TrainBackend> {
     device: &'t B::Device,
     state: State<B>,
     progress: Progress,
+    utilisation: Utilisation,
 }
 
 impl<B: TrainBackend> Leader<'_, B> {
     /// From where it stands to its end, or to where it is stopped.
     fn go_on<F: Fault>(self, group: Option<&Group<B, Order>>, fault: &mut F) -> Result<Outcome> {
-        let Self { teacher, base, material, eyes, common, device, mut state, mut progress } = self;
+        let Self { teacher, base, material, eyes, common, device, mut state, mut progress, utilisation } = self;
         let Common { config, statistics, store, .. } = *common;
         let examples = Examples {
             pairs: spread(&teacher.validation, config.evaluate_pictures),
@@ -144,6 +148,7 @@ impl<B: TrainBackend> Leader<'_, B> {
         let mut started = Instant::now();
         teacher.progress.set_length(config.steps);
         teacher.progress.set_position(progress.step);
+        utilisation.forget();
 
         while progress.step < config.steps && !is_exhausted(config, &progress) {
             let step = progress.step;
@@ -178,10 +183,11 @@ impl<B: TrainBackend> Leader<'_, B> {
             // Only at steps that do not depend on when the run was stopped, so that what it leaves does not either.
             let evaluating = progress.step == config.steps || progress.step.is_multiple_of(config.evaluate_every);
             if evaluating && collapse.is_none() {
+                let gpu_utilisation = utilisation.take();
                 let measured = examples.measure(config, &state.average, device);
                 progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
-                let entry = entry_of(config, &progress, &measured);
+                let entry = entry_of(config, &progress, &measured, gpu_utilisation);
                 collapse = look(config, &mut progress, &entry, &measured);
                 teacher.progress.set_message(message(&entry));
                 let left = time_left(config.steps - progress.step, config.batch, entry.value("photos_per_second"));
@@ -228,6 +234,9 @@ impl<B: TrainBackend> Leader<'_, B> {
                 progress.seconds += started.elapsed().as_secs_f64();
                 started = Instant::now();
                 store.save(&progress, &state, evaluating && progress.watch.is_calm())?;
+                if evaluating {
+                    utilisation.forget();
+                }
             }
             if stopping {
                 break;
@@ -301,7 +310,7 @@ fn go_back<B: TrainBackend>(
 }
 
 /// What the journal says of the steps since the last evaluation and of this one.
-fn entry_of(config: &Config, progress: &Progress, measured: &Measured) -> Entry {
+fn entry_of(config: &Config, progress: &Progress, measured: &Measured, gpu_utilisation: Option<f64>) -> Entry {
     let last = progress.step - 1;
     let mean = |name: &str| progress.sums.mean(name);
     Entry::new(progress.step, |name| match name {
@@ -320,6 +329,7 @@ fn entry_of(config: &Config, progress: &Progress, measured: &Measured) -> Entry 
         "photos_per_second" => mean("took").map(|seconds| config.batch as f64 / seconds),
         "waiting_share" => mean("waited").zip(mean("took")).map(|(waited, took)| waited / took),
         "seconds" => Some(progress.seconds),
+        "gpu_utilisation" => gpu_utilisation,
         _ => mean(name),
     })
 }
