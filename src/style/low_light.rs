@@ -14,7 +14,7 @@ const SHARE: f32 = 0.99;
 const GOOD: f32 = 245.0;
 /// Highlights as dark as this are lifted all the way.
 const DARK: f32 = 150.0;
-/// Highlights as bright as this are left alone, as are those of 19 of 20 photos of the training set. In between the curve
+/// Highlights as bright as this are left alone, as are those of about 95 % of the photos trained on. In between the curve
 /// fades, so that no picture is lifted suddenly; the price is that lifted highlights are darker there than below.
 const BRIGHT: f32 = 215.0;
 /// Darker highlights are lifted as these are, by a factor of four: beyond it there is little but noise.

@@ -83,7 +83,7 @@ fn photos_become_a_style_that_is_measured() {
     let workshop = Workshop::new();
     let said = good(&mut workshop.distill("config.toml", "run"));
     assert!(text(&said.stdout).contains("finished at step 6"), "{}", text(&said.stdout));
-    assert!(text(&said.stderr).contains("3 pairs to train on, 1 held out"), "{}", text(&said.stderr));
+    assert!(text(&said.stderr).contains("3 pairs to train on, 1 to choose by"), "{}", text(&said.stderr));
     assert_eq!(lines(&workshop.at("run/losses.csv")), 4, "a header and steps 2, 4 and 6");
     for picture in ["run/losses.png", "run/sheet.png"] {
         image::open(workshop.at(picture)).unwrap();

@@ -242,7 +242,7 @@ fn a_run_that_was_killed_again_and_again_ends_with_the_same_style() {
     ] {
         assert!(workshop.read(&format!("whole/{name}")) == workshop.read(&format!("parts/{name}")), "{name}");
     }
-    // Losses to the bit, but not what depends on the clock: the last three columns.
+    // Losses to the bit, but not what depends on the clock: the last four columns.
     let losses = |name: &str| {
         let text = String::from_utf8(workshop.read(name)).unwrap();
         text.lines().map(|line| line.rsplitn(5, ',').last().unwrap().to_owned()).collect::<Vec<_>>()

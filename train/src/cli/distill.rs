@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::devices::Devices;
 use super::output;
-use crate::data::pairs::{self, Split};
+use crate::data::pairs;
 use crate::data::training_set;
 use crate::device::dispatch;
 use crate::distill::config::Config;
@@ -59,16 +59,15 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Trains until all steps are done or `stop` is set.
 pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>) -> Result<Outcome> {
-    let train = training_set::load(&training.pairs, Split::Train)?;
-    let held_out = training_set::load(&training.pairs, Split::HeldOut)?;
-    log::info!("{} pairs to train on, {} held out, seed {}", train.len(), held_out.len(), config.seed);
+    let (train, validation) = training_set::load_with_validation(&training.pairs)?;
+    log::info!("{} pairs to train on, {} to choose by, seed {}", train.len(), validation.len(), config.seed);
     std::fs::create_dir_all(&training.out).with_context(|| format!("cannot create {}", training.out.display()))?;
     let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Distillation {
         topology: config.topology(),
         config,
         train,
-        held_out,
+        validation,
         pairs_sha256: pairs::index_sha256(&training.pairs)?,
         out: training.out.clone(),
         vgg: training.vgg.clone(),
@@ -88,7 +87,7 @@ pub(super) fn summary(outcome: &Outcome, out: &Path) -> String {
     let ended = if outcome.finished { "finished" } else { "stopped" };
     if outcome.best.is_finite() {
         let (step, best, weights) = (outcome.step, outcome.best, out.join(WEIGHTS));
-        format!("{ended} at step {step}: held-out L1 {best:.3} of 255; weights in {}", weights.display())
+        format!("{ended} at step {step}: validation L1 {best:.3} of 255; weights in {}", weights.display())
     } else {
         format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
     }

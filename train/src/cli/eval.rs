@@ -71,6 +71,9 @@ pub struct Args {
     /// A style (ONNX) to which the others are compared in the table, on the pairs of `anime`
     #[arg(long, value_name = "FILE", requires = "all")]
     prototype: Option<PathBuf>,
+    /// benches/RESULTS.md, whose estimate of whole frames on a Raspberry Pi is repeated in RESULTS.md
+    #[arg(long, value_name = "FILE", requires = "all")]
+    pi_estimate: Option<PathBuf>,
     /// Threads of the engine
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -96,7 +99,13 @@ pub fn run(args: &Args) -> Result<()> {
     let measuring =
         Measuring { vgg: args.vgg.as_deref(), clips, marked, marked_clips, threads: args.threads, device: args.device };
     let Some(style) = args.style.as_deref().filter(|_| !args.all) else {
-        return eval_all::run(&measuring, &args.models, &args.pairs, args.prototype.as_deref());
+        return eval_all::run(
+            &measuring,
+            &args.models,
+            &args.pairs,
+            args.prototype.as_deref(),
+            args.pi_estimate.as_deref(),
+        );
     };
     let report = if args.restore {
         measuring.restorer(style, &args.pairs)?

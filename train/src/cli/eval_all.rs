@@ -11,9 +11,8 @@ use nijigen::style::{Card, RESTORER};
 use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
 use crate::data::{read_text, write_whole};
-use crate::eval::restoration::{NOISE, QUALITY};
 use crate::eval::results::{self, Column};
-use crate::eval::{Picture, Report};
+use crate::eval::{Picture, Report, restoration};
 use crate::sheet::{self, encode_jpeg};
 
 /// Pictures of a sheet, so many of them in a row before and after, each so many pixels a side; white between them.
@@ -36,8 +35,10 @@ pub(super) fn run(
     models: &Path,
     pairs_of_all: &Path,
     prototype: Option<&Path>,
+    pi_estimate: Option<&Path>,
 ) -> Result<()> {
     let names = styles(models)?;
+    let on_a_pi = pi_estimate.map(frames_on_a_pi).transpose()?;
     let (mut columns, mut teachers, mut restoring) = (Vec::new(), Vec::new(), None);
     let compared_on = pairs_of_all.join(COMPARED_ON);
     if compared_on.is_dir() {
@@ -89,7 +90,7 @@ pub(super) fn run(
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let text = document(&columns, beside, &teachers, restoring.as_ref());
+    let text = document(&columns, beside, &teachers, restoring.as_ref(), on_a_pi.as_deref())?;
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
 }
@@ -138,17 +139,37 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
     imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
 }
 
+/// The table of whole frames that `benches/pi-estimate` wrote into this file.
+fn frames_on_a_pi(file: &Path) -> Result<String> {
+    let text = read_text(file)?;
+    let from_header = text.lines().skip_while(|line| !line.starts_with("| machine | clock |"));
+    let table: Vec<&str> = from_header.take_while(|line| line.starts_with('|')).collect();
+    ensure!(
+        table.len() > 2,
+        "{} holds no estimate of frames on a Raspberry Pi: write one with benches/pi-estimate --write",
+        file.display()
+    );
+    Ok(table.join("\n"))
+}
+
 /// The text of RESULTS.md; the first `beside` columns are no styles.
-fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Option<&BTreeMap<String, f64>>) -> String {
+fn document(
+    all: &[Column],
+    beside: usize,
+    teachers: &[Column],
+    restoring: Option<&BTreeMap<String, f64>>,
+    on_a_pi: Option<&str>,
+) -> Result<String> {
     let looks: Vec<&Column> = all[beside..].iter().filter(|style| look_of(&style.name) == style.name).collect();
-    let restoring = restoring.map_or(String::new(), |metrics| {
+    let restoring = match restoring {
+        Some(metrics) => format!("## Restoring\n\n{}\n\n{}\n", restoration::in_words()?, results::restoring(metrics)),
+        None => String::new(),
+    };
+    let on_a_pi = on_a_pi.map_or(String::new(), |table| {
         format!(
-            "## Restoring\n\n\
-             What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise (deviation \
-             {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}; then, each alone, \
-             of what else befalls a picture: scratches and holes in the pixels that they touch, low light as a factor of \
-             0.3 to 0.6 and a power of 1 to 1.5.\n\n{}\n",
-            results::restoring(metrics)
+            "## On a Raspberry Pi\n\n\
+             A static estimate for the engine, pictures of 640×480 on 4 cores; nothing was timed. How it is made and what it \
+             leaves out: [benches/RESULTS.md](../benches/RESULTS.md).\n\n{table}\n\n"
         )
     });
     let teachers = if teachers.is_empty() {
@@ -162,14 +183,14 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
             results::teachers(teachers)
         )
     };
-    format!(
+    Ok(format!(
         "# What the styles are worth\n\n\
          Measured on pictures that no style was trained on, flicker on clips of them; eyes and mouths on all marked \
          clips, and skin on all portraits, most of which were trained on. Each style is measured as the engine runs it. \
          Written by the command at the end. ✗: not as it must be. *photo*: the photo as it is, measured like a style, \
-         against the targets of `{COMPARED_ON}`. The displacement of edges is a median of whole pixels: where it is 0, \
-         more than half of the target's strongest edges have one of the picture's at the same pixel. What the engine \
-         would take on a Raspberry Pi is estimated in [benches/RESULTS.md](../benches/RESULTS.md).\n\n{}\n\
+         against the targets of `{COMPARED_ON}`, as is *prototype*, the network that the styles are compared with \
+         ([README.md](README.md#the-looks)). The displacement of edges is a median of whole pixels: where it is 0, \
+         more than half of the target's strongest edges have one of the picture's at the same pixel.\n\n{}\n\
          ## Skin\n\n\
          From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive; a \
          picture without colours has none) of the middle of faces, means by tone in even light, and for dark and backlit \
@@ -177,14 +198,14 @@ fn document(all: &[Column], beside: usize, teachers: &[Column], restoring: Optio
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
          been put on one of them, of 255: mean over the held-out pictures. Other sizes of a style are left out.\n\n{}\n\
-         {teachers}{restoring}\
+         {teachers}{restoring}{on_a_pi}\
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),
         results::skin(all),
         results::between(&looks),
         command_line(),
-    )
+    ))
 }
 
 /// How this program was called, with the program's name alone.
@@ -225,6 +246,17 @@ mod tests {
         assert!(shade(100, 100).abs_diff(10) < 4 && shade(SIDE + 100, 100).abs_diff(10) < 4);
         assert!(shade(3 * SIDE, 100).abs_diff(120) < 4 && shade(100, 2 * SIDE - 50).abs_diff(230) < 4);
         assert!(shade(3 * SIDE, 2 * SIDE - 50) > 250, "no fourth source");
+    }
+
+    #[test]
+    fn the_estimate_for_a_pi_is_repeated_or_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("RESULTS.md");
+        std::fs::write(&file, "# R\n\n| machine | GMAC |\n\n| machine | clock |\n|---|--:|\n| Pi | 9 |\n\nAssumed.\n")
+            .unwrap();
+        assert_eq!(frames_on_a_pi(&file).unwrap(), "| machine | clock |\n|---|--:|\n| Pi | 9 |");
+        std::fs::write(&file, "# R\n").unwrap();
+        assert!(frames_on_a_pi(&file).unwrap_err().to_string().contains("pi-estimate --write"));
     }
 
     #[test]

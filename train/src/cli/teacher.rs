@@ -21,8 +21,6 @@ use crate::teacher::{Material, Outcome, Teacher};
 
 /// Longer side to which style pictures are reduced.
 const REFERENCE_SIDE: u32 = 512;
-/// Share of the pairs that are not held out that is for validation, by their sources.
-const VALIDATION: f64 = 0.06;
 
 /// Options of `teacher`.
 #[derive(Debug, clap::Args)]
@@ -149,16 +147,8 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     }
 }
 
-/// Painted pairs to train on, and those to choose by. What `paint` holds out is kept for the end, unless there would be
-/// nothing to choose by.
 fn painted(folder: &Path) -> Result<(Material, Vec<LoadedPair>)> {
-    let all = training_set::load(folder, Split::Train)?;
-    let (mut validation, pairs): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|pair| share(&pair.entry.source_sha256) < VALIDATION);
-    if validation.len() < 2 {
-        log::info!("the pairs are too few to set some apart: those held out are chosen by");
-        validation.extend(training_set::load(folder, Split::HeldOut)?);
-    }
+    let (pairs, validation) = training_set::load_with_validation(folder)?;
     Ok((Material { pairs, painted: true, ..Material::default() }, validation))
 }
 
@@ -195,10 +185,4 @@ fn as_pair(item: Item, photo: RgbImage) -> LoadedPair {
         next: None,
     };
     LoadedPair { entry, target: photo.clone(), photo, mask: None, next: None }
-}
-
-/// Where in 0..1 a checksum lies.
-fn share(sha256: &str) -> f64 {
-    let hash = u32::from_str_radix(sha256.get(..8).unwrap_or_default(), 16);
-    hash.map_or(1.0, |hash| f64::from(hash) / f64::from(u32::MAX))
 }

@@ -82,9 +82,9 @@ struct SensorNoise {
 }
 
 /// What light is multiplied by at most in low light.
-const LEAST_DIM: f32 = 0.6;
+pub const LEAST_DIM: f32 = 0.6;
 /// The steepest power that low light is raised to: shadows then sink more than lights.
-const DEEPEST: f32 = 1.5;
+pub const DEEPEST: f32 = 1.5;
 const LEAST_RADIUS: f32 = 0.5;
 const LEAST_LENGTH: f32 = 1.5;
 

@@ -31,10 +31,20 @@ pub enum Split {
 impl Split {
     /// The split of a photo by its file name: about 6 % are held out.
     pub fn of_photo(file_name: &str) -> Self {
-        let hash = sha256(file_name.as_bytes());
-        let share = u32::from_str_radix(&hash[..8], 16).map_or(1.0, |h| f64::from(h) / f64::from(u32::MAX));
-        if share < 0.06 { Self::HeldOut } else { Self::Train }
+        if place_of(&sha256(file_name.as_bytes())) < 0.06 { Self::HeldOut } else { Self::Train }
     }
+}
+
+/// Whether what has this content is among the 6 % of what is not held out by which weights are chosen, instead of training
+/// on it.
+pub fn is_for_validation(sha256: &str) -> bool {
+    place_of(sha256) < 0.06
+}
+
+/// Where in 0..1 a checksum lies.
+fn place_of(sha256: &str) -> f64 {
+    let hash = sha256.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    hash.map_or(1.0, |hash| f64::from(hash) / f64::from(u32::MAX))
 }
 
 /// One line of the index.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use image::{DynamicImage, GrayImage, RgbImage};
 use rayon::prelude::*;
 
-use super::pairs::{Pair, Split, read_index};
+use super::pairs::{Pair, Split, is_for_validation, read_index};
 
 /// A pair with its pictures, which are of the same size.
 #[derive(Debug, Clone)]
@@ -29,6 +29,24 @@ pub struct LoadedPair {
 /// When the index or a picture cannot be read, or the two pictures of a pair differ in size.
 pub fn load(folder: &Path, split: Split) -> Result<Vec<LoadedPair>> {
     load_those(folder, |entry| entry.split == split)
+}
+
+/// Reads the pairs of `folder` to train on, and those to choose weights by: of the photos that are not held out those
+/// whose content [`is_for_validation`]. Clips are few, and all of them are trained on. What is held out is kept for the end,
+/// unless there would be nothing to choose by, or nothing to train on.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_validation(folder: &Path) -> Result<(Vec<LoadedPair>, Vec<LoadedPair>)> {
+    let all = load(folder, Split::Train)?;
+    let is_apart = |pair: &LoadedPair| pair.entry.frame.is_none() && is_for_validation(&pair.entry.source_sha256);
+    let apart = all.iter().filter(|pair| is_apart(pair)).count();
+    if (2..all.len()).contains(&apart) {
+        let (validation, train) = all.into_iter().partition(is_apart);
+        return Ok((train, validation));
+    }
+    log::info!("the pairs are too few to set some apart: weights are chosen by those held out");
+    Ok((all, load(folder, Split::HeldOut)?))
 }
 
 /// Reads those pairs of `folder` that are `wanted`, in the index's order.
@@ -61,4 +79,63 @@ pub fn load_those(folder: &Path, wanted: impl Fn(&Pair) -> bool + Sync + Send) -
             Ok(LoadedPair { entry, photo, target, mask, next })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Pairs that are all the same picture: content, frame of a clip, part.
+    fn pairs(folder: &Path, sources: &[(&str, Option<u32>, Split)]) {
+        RgbImage::new(2, 2).save(folder.join("picture.png")).unwrap();
+        let line = |(sha256, frame, split): &(&str, Option<u32>, Split)| {
+            let pair = Pair {
+                photo: "picture.png".into(),
+                target: "picture.png".into(),
+                source: (*sha256).into(),
+                frame: *frame,
+                scale: 1.0,
+                width: 2,
+                height: 2,
+                faces: vec![],
+                licence: None,
+                source_sha256: (*sha256).into(),
+                recipe: String::new(),
+                recipe_sha256: String::new(),
+                split: *split,
+                mask: None,
+                next: None,
+            };
+            serde_json::to_string(&pair).unwrap() + "\n"
+        };
+        std::fs::write(folder.join(super::super::pairs::INDEX), sources.iter().map(line).collect::<String>()).unwrap();
+    }
+
+    #[test]
+    fn some_photos_are_set_apart_to_choose_by_and_what_is_held_out_is_kept_for_the_end() {
+        let (apart, other) = ("00000000", "80000000");
+        let folder = tempfile::tempdir().unwrap();
+        let divided = || {
+            let (train, validation) = load_with_validation(folder.path()).unwrap();
+            [train, validation].map(|part| {
+                part.into_iter().map(|pair| (pair.entry.source, pair.entry.frame, pair.entry.split)).collect::<Vec<_>>()
+            })
+        };
+        let expected = |part: &[(&str, Option<u32>, Split)]| {
+            part.iter().map(|(source, frame, split)| ((*source).to_owned(), *frame, *split)).collect::<Vec<_>>()
+        };
+        // Two scales of one photo, and a clip.
+        let set_apart = [(apart, None, Split::Train), (apart, None, Split::Train)];
+        let trained = [(other, None, Split::Train), (apart, Some(3), Split::Train)];
+        let held_out = [(other, None, Split::HeldOut)];
+        pairs(folder.path(), &[&set_apart[..], &trained, &held_out].concat());
+        assert_eq!(divided(), [expected(&trained), expected(&set_apart)]);
+        // Too few to choose by, and nothing left to train on.
+        for some in [[set_apart[0], trained[0]], set_apart] {
+            pairs(folder.path(), &[&some[..], &held_out].concat());
+            assert_eq!(divided(), [expected(&some), expected(&held_out)]);
+        }
+    }
 }

@@ -17,14 +17,12 @@ use super::trim::{opaque, without_bars};
 use super::{Item, Kind, Packer, Part};
 use crate::data::clips::{Frame, Frames};
 use crate::data::licences::Licences;
-use crate::data::pairs::Split;
+use crate::data::pairs::{Split, is_for_validation};
 use crate::data::photos::{decode, decode_upright, reduced};
 use crate::data::sha256;
 
 /// Pictures that are held in memory at a time.
 const AT_ONCE: usize = 32;
-/// Share of what is not held out that is for validation.
-const VALIDATION: f64 = 0.06;
 
 /// What to make a data set of.
 #[derive(Debug)]
@@ -181,11 +179,9 @@ impl Preparation {
     /// is for validation goes by content. Art is never measured on: all of it is trained on, unless it is named.
     fn part_of(&self, name: &str, sha256: &str, kind: Kind) -> Part {
         let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let share = u32::from_str_radix(sha256.get(..8).unwrap_or_default(), 16)
-            .map_or(1.0, |hash| f64::from(hash) / f64::from(u32::MAX));
         if self.hold_out.contains(&stem) || (kind == Kind::Photo && Split::of_photo(name) == Split::HeldOut) {
             Part::HeldOut
-        } else if kind != Kind::Art && share < VALIDATION {
+        } else if kind != Kind::Art && is_for_validation(sha256) {
             Part::Validation
         } else {
             Part::Train

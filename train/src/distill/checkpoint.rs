@@ -20,7 +20,7 @@ pub struct Progress {
     pub step: u64,
     /// Step of each layer's stored activation.
     pub activation_scales: Vec<f32>,
-    /// The lowest held-out L1 since fake-quant began (before it: since the start), of 255; infinite before the first.
+    /// The lowest validation L1 since fake-quant began (before it: since the start), of 255; infinite before the first.
     #[serde(with = "bits")]
     pub best: f64,
     /// Evaluations since then.

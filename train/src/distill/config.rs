@@ -84,7 +84,7 @@ impl Start {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Keep {
-    /// Those of the least held-out L1.
+    /// Those of the least validation L1.
     #[default]
     Best,
     /// The last ones: for a student that is to give some of its likeness for what L1 does not see, stillness or the mask.
@@ -150,7 +150,7 @@ pub struct Config {
     pub average: f32,
     /// Steps between evaluations; each writes the curve, a sheet and a checkpoint.
     pub evaluate_every: u64,
-    /// Evaluations with fake-quant without a better held-out L1 after which training stops; 0: never.
+    /// Evaluations with fake-quant without a better validation L1 after which training stops; 0: never.
     pub patience: u32,
     /// Which weights are kept.
     #[serde(default, skip_serializing_if = "Keep::is_best")]

@@ -20,7 +20,7 @@ pub struct Entry {
     /// Learning rate.
     pub rate: f64,
     /// Mean pixel loss since the last line, of 255: of augmented crops, small faces weighted, so not to be compared with
-    /// `held_out` but with itself.
+    /// `validation` but with itself.
     pub pixel: f64,
     /// Mean gradient loss of the same, of 255.
     pub gradient: f64,
@@ -32,8 +32,8 @@ pub struct Entry {
     pub person_mask: Option<f64>,
     /// What came of the adversary, once it takes part.
     pub adversary: Option<Contest>,
-    /// L1 on held-out pairs, of 255, averaged weights.
-    pub held_out: f64,
+    /// L1 on the pairs for validation, of 255, averaged weights.
+    pub validation: f64,
     /// Whether fake-quant was on.
     pub quantized: bool,
     /// Seconds spent since the start.
@@ -47,7 +47,7 @@ pub struct Entry {
 }
 
 impl fmt::Display for Entry {
-    /// For a log: the losses and what the held-out pictures say.
+    /// For a log: the losses and what the pictures for validation say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "L1 {:.2}, gradient {:.2}", self.pixel, self.gradient)?;
         for (name, value) in [("features", self.features), ("flicker", self.flicker), ("person mask", self.person_mask)]
@@ -56,7 +56,7 @@ impl fmt::Display for Entry {
                 write!(f, ", {name} {value:.3}")?;
             }
         }
-        write!(f, ", held-out L1 {:.3}{}", self.held_out, if self.quantized { ", quantized" } else { "" })
+        write!(f, ", validation L1 {:.3}{}", self.validation, if self.quantized { ", quantized" } else { "" })
     }
 }
 
@@ -91,7 +91,7 @@ impl Pace {
 
 impl Entry {
     /// After the step `last`, of the losses `sums` and the `pace` since the last line.
-    pub fn of(config: &Config, sums: &Sums, pace: Pace, last: u64, held_out: f64, seconds: f64) -> Self {
+    pub fn of(config: &Config, sums: &Sums, pace: Pace, last: u64, validation: f64, seconds: f64) -> Self {
         let n = sums.steps as f64;
         let contests = sums.adversary.steps as f64;
         Self {
@@ -108,7 +108,7 @@ impl Entry {
                 accuracy_real: sums.adversary.accuracy_real / contests,
                 accuracy_fake: sums.adversary.accuracy_fake / contests,
             }),
-            held_out,
+            validation,
             quantized: last >= config.quantize_step(),
             seconds,
             photos_per_second: pace.photos_per_second(config.batch),
@@ -121,7 +121,7 @@ impl Entry {
 const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask";
 /// Columns of runs with an adversary.
 const OF_ADVERSARY: &str = ",adversarial,discriminator,accuracy_real,accuracy_fake";
-const HEADER_END: &str = ",held_out_l1,quantized,seconds,photos_per_second,waiting_share,gpu_utilisation";
+const HEADER_END: &str = ",validation_l1,quantized,seconds,photos_per_second,waiting_share,gpu_utilisation";
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Journal {
             "L1 to the painted picture, of 255",
             &[
                 ("training crops, augmented, faces weighted", points(|e| e.pixel)),
-                ("held-out pictures", points(|e| e.held_out)),
+                ("pictures for validation", points(|e| e.validation)),
             ],
             from.map(|step| (step, "quantized")),
         )
@@ -202,7 +202,7 @@ fn format_line(e: &Entry, adversarial: bool) -> String {
         e.rate,
         e.pixel,
         e.gradient,
-        e.held_out,
+        e.validation,
         u8::from(e.quantized),
         e.seconds
     )
@@ -233,7 +233,7 @@ fn parse(line: &str, adversarial: bool) -> Option<Entry> {
         } else {
             None
         },
-        held_out: next()?.parse().ok()?,
+        validation: next()?.parse().ok()?,
         quantized: next()? == "1",
         seconds: next()?.parse().ok()?,
         // Journals of earlier versions end here, or before the last.
@@ -259,7 +259,7 @@ mod tests {
             flicker: Some(1.25),
             person_mask: None,
             adversary: None,
-            held_out: 6.125,
+            validation: 6.125,
             quantized: step > 10,
             seconds: 7.0,
             photos_per_second: (step < 30).then_some(20.5),
@@ -270,10 +270,10 @@ mod tests {
 
     #[test]
     fn a_line_of_the_log_names_only_what_is_measured() {
-        assert_eq!(entry(10).to_string(), "L1 5.25, gradient 2.50, flicker 1.250, held-out L1 6.125");
+        assert_eq!(entry(10).to_string(), "L1 5.25, gradient 2.50, flicker 1.250, validation L1 6.125");
         assert_eq!(
             entry(20).to_string(),
-            "L1 5.25, gradient 2.50, features 0.500, flicker 1.250, held-out L1 6.125, quantized"
+            "L1 5.25, gradient 2.50, features 0.500, flicker 1.250, validation L1 6.125, quantized"
         );
     }
 
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(
             text.lines().next(),
             Some(
-                "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,held_out_l1,quantized,seconds,\
+                "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask,validation_l1,quantized,seconds,\
                  photos_per_second,waiting_share,gpu_utilisation"
             )
         );

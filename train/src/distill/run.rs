@@ -40,8 +40,8 @@ pub struct Distillation {
     pub config: Config,
     /// Pairs to train on.
     pub train: Vec<LoadedPair>,
-    /// Pairs to measure on.
-    pub held_out: Vec<LoadedPair>,
+    /// Pairs to choose the weights by.
+    pub validation: Vec<LoadedPair>,
     /// Checksum of the index that both come from.
     pub pairs_sha256: String,
     /// The run's folder: checkpoint, weights, curve, sheet.
@@ -65,7 +65,7 @@ pub struct Distillation {
 pub struct Outcome {
     /// Steps taken.
     pub step: u64,
-    /// The lowest held-out L1 of averaged, quantized weights (before fake-quant: of float ones), of 255; infinite where
+    /// The lowest validation L1 of averaged, quantized weights (before fake-quant: of float ones), of 255; infinite where
     /// none was measured yet.
     pub best: f64,
     /// Whether all steps were taken (or none helped any more).
@@ -93,7 +93,7 @@ impl Distillation {
     pub(super) fn train_on<B: TrainBackend>(mut self, devices: &[B::Device]) -> Result<Outcome> {
         if let Some(damage) = &self.config.augment.damage {
             // What leaves a whole photo as it is would be the best student otherwise.
-            damage.befall_each(self.held_out.iter_mut().map(|pair| &mut pair.photo), self.config.seed);
+            damage.befall_each(self.validation.iter_mut().map(|pair| &mut pair.photo), self.config.seed);
         }
         let train = Arc::new(std::mem::take(&mut self.train));
         let config = &self.config;
@@ -106,8 +106,8 @@ impl Distillation {
             without_mask.map_or("", |pair| &pair.entry.photo)
         );
         ensure!(
-            !self.held_out.is_empty(),
-            "there are no held-out pairs to measure on: paint with --hold-out NAME, or more photos"
+            !self.validation.is_empty(),
+            "there are no pairs to choose the weights by: paint more photos, or with --hold-out NAME"
         );
         ensure!(
             config.batch.is_multiple_of(devices.len()) && config.twins.is_multiple_of(devices.len()),
@@ -308,24 +308,24 @@ impl<B: TrainBackend> Training<'_, B> {
         // In 32 bits, as the engine computes: in 16 it would be another network that is judged.
         let arithmetic =
             Arithmetic { half: false, activations: Activations::quantized_in(quantizing.then_some(scales.as_slice())) };
-        let held_out = mean_l1(&self.average, topology, &task.held_out, arithmetic, &self.device)
+        let validation = mean_l1(&self.average, topology, &task.validation, arithmetic, &self.device)
             .with_context(|| task.diverged())?;
         let sums = std::mem::take(&mut progress.sums);
-        let entry = Entry::of(config, &sums, pace, step, held_out, progress.seconds);
-        task.progress.set_message(format!("L1 {:.2}, held-out {held_out:.3}", entry.pixel));
+        let entry = Entry::of(config, &sums, pace, step, validation, progress.seconds);
+        task.progress.set_message(format!("L1 {:.2}, validation {validation:.3}", entry.pixel));
         let left = time_left(config.steps - entry.step, config.batch, entry.photos_per_second);
         info!("step {} of {}: {entry}{left}", entry.step, config.steps);
         journal.push(entry)?;
         journal.plot(&task.out.join("losses.png"))?;
-        let is_better = held_out < progress.best;
-        (progress.best, progress.stale) = if is_better { (held_out, 0) } else { (progress.best, progress.stale + 1) };
+        let is_better = validation < progress.best;
+        (progress.best, progress.stale) = if is_better { (validation, 0) } else { (progress.best, progress.stale + 1) };
         if is_better || config.keep == Keep::Last {
             let network = self.average.to_network(topology, &scales);
             let kept = Weights { size: config.size, step: progress.step, base: progress.base.clone(), network };
             weights::save(&task.out.join(WEIGHTS), &kept)?;
         }
         let sheet = task.out.join("sheet.png");
-        sample_sheet::write(&self.average, topology, &task.held_out, arithmetic, &self.device, &sheet)
+        sample_sheet::write(&self.average, topology, &task.validation, arithmetic, &self.device, &sheet)
     }
 
     /// All that a checkpoint holds beside the progress.

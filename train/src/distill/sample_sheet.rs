@@ -1,4 +1,4 @@
-//! The sample sheet of a run: what the student makes of held-out photos.
+//! The sample sheet of a run: what the student makes of the photos for validation.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::sheet;
 /// Pictures on the sheet.
 const ROWS: usize = 8;
 
-/// Held-out photo, target and output side by side; for those with a face, its surroundings enlarged as well.
+/// Photo, target and output side by side; for those with a face, its surroundings enlarged as well.
 ///
 /// # Errors
 /// As [`Student::forward`], or when the file cannot be written.

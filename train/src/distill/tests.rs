@@ -93,7 +93,7 @@ pub(super) fn distillation(out: &Path, config: Config, stop: bool) -> Distillati
         topology: Topology::two_scale_with(4, 4, 4),
         config,
         train: (0..3).map(|n| pair(n, Split::Train)).collect(),
-        held_out: vec![pair(9, Split::HeldOut)],
+        validation: vec![pair(9, Split::HeldOut)],
         pairs_sha256: "pairs".into(),
         out: out.to_path_buf(),
         vgg: None,
@@ -247,7 +247,7 @@ fn a_damaged_checkpoint_is_named() {
 #[test]
 fn without_pairs_to_measure_on_nothing_is_trained() {
     let folder = tempfile::tempdir().unwrap();
-    let task = Distillation { held_out: vec![], ..distillation(folder.path(), config(6), false) };
+    let task = Distillation { validation: vec![], ..distillation(folder.path(), config(6), false) };
     let error = format!("{:#}", run(task).unwrap_err());
     assert!(error.contains("--hold-out"), "{error}");
 }

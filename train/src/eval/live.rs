@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image::RgbImage;
-use nijigen::frame::Size;
 use nijigen::style::Stylizer;
+
+use super::drawn;
 
 /// From one frame of a camera to the next.
 const CAMERA_INTERVAL: Duration = Duration::from_millis(33);
@@ -34,9 +35,8 @@ impl LivePicture {
     }
 
     fn show_one(&mut self, frame: &RgbImage) -> Result<RgbImage> {
-        let mut pixels = vec![0; frame.len()];
-        self.stylizer.run_live(frame.as_raw(), Size::new(frame.width(), frame.height()), self.next, &mut pixels)?;
+        let captured = self.next;
         self.next += CAMERA_INTERVAL;
-        RgbImage::from_raw(frame.width(), frame.height(), pixels).context("a picture of another size")
+        drawn(frame, |pixels, size, output| self.stylizer.run_live(pixels, size, captured, output))
     }
 }

@@ -105,9 +105,14 @@ pub const CLIP_FRAMES: usize = 48;
 /// # Errors
 /// The generator's.
 pub fn run_generator(generator: &mut dyn Generator, photo: &RgbImage) -> Result<RgbImage> {
-    let mut pixels = vec![0; photo.len()];
-    generator.run(photo.as_raw(), Size::new(photo.width(), photo.height()), &mut pixels)?;
-    RgbImage::from_raw(photo.width(), photo.height(), pixels).context("a picture of another size")
+    drawn(photo, |pixels, size, output| generator.run(pixels, size, output))
+}
+
+/// What `draw` makes of a photo: of its pixels and its size, into a picture of the same size.
+fn drawn<T>(photo: &RgbImage, draw: impl FnOnce(&[u8], Size, &mut [u8]) -> nijigen::Result<T>) -> Result<RgbImage> {
+    let mut picture = RgbImage::new(photo.width(), photo.height());
+    draw(photo.as_raw(), Size::new(photo.width(), photo.height()), &mut picture)?;
+    Ok(picture)
 }
 
 impl Task for Evaluation<'_> {

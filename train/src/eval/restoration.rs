@@ -2,14 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
-use nijigen::frame::Size;
 use nijigen::style::Stylizer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::{Picture, Report, Sums};
+use super::{Picture, Report, Sums, drawn};
 use crate::data::augment::{add_noise, through_jpeg};
-use crate::data::damage::Damage;
+use crate::data::damage::{DEEPEST, Damage, LEAST_DIM};
 use crate::data::pairs::LargestScales;
 use crate::data::parse_toml;
 use crate::data::training_set::LoadedPair;
@@ -17,9 +16,9 @@ use crate::distill::config::Config;
 use crate::metrics;
 
 /// Deviation of the noise in each channel for itself, of 255.
-pub const NOISE: f32 = 15.0;
+const NOISE: f32 = 15.0;
 /// Quality of the JPEG behind it.
-pub const QUALITY: u8 = 40;
+const QUALITY: u8 = 40;
 /// Seed of the first photo's noise; the others' follow.
 const SEED: u64 = 1540;
 
@@ -35,10 +34,27 @@ struct Alone {
     in_places: bool,
 }
 
+fn strongest() -> Result<Damage> {
+    parse_toml::<Config>(TRAINED_BY)?.augment.damage.context("restore.toml does no damage")
+}
+
+/// What is measured, in words.
+///
+/// # Errors
+/// When [`TRAINED_BY`] does no damage.
+pub fn in_words() -> Result<String> {
+    Ok(format!(
+        "What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise (deviation \
+         {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}; then, each alone, \
+         of what else befalls a picture: scratches and holes in the pixels that they touch, low light as a factor of {} \
+         to {LEAST_DIM} and a power of 1 to {DEEPEST}.",
+        strongest()?.dimmest
+    ))
+}
+
 /// The damages that are measured by themselves, each as strong at most as [`TRAINED_BY`] says.
 fn alone() -> Result<[Alone; 4]> {
-    let trained = parse_toml::<Config>(TRAINED_BY)?.augment.damage.context("restore.toml does no damage")?;
-    let none = trained.never();
+    let none = strongest()?.never();
     let measures = |damage: Damage, measures, in_places| Alone { measures, damage, in_places };
     Ok([
         measures(
@@ -58,7 +74,7 @@ fn alone() -> Result<[Alone; 4]> {
 
 /// Measures `restorer`, which is what `nijigen image --style off --enhance` runs, on `held_out` pairs whose targets are their
 /// photos: each photo at its largest scale, and the copies that were reduced, whose detail is finer, on their own. The
-/// pictures are damaged photo, photo, restored one.
+/// pictures are damaged photo, photo, restored one; other damage has befallen two of three of them too.
 ///
 /// # Errors
 /// When there is no such pair, or the network fails.
@@ -70,11 +86,13 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
     let mut sums = Sums::default();
     let mut pictures = Vec::new();
     let alone = alone()?;
+    let none = strongest()?.never();
+    let also = [none.clone(), Damage { scratches: 1.0, holes: 1.0, ..none.clone() }, Damage { dim: 1.0, ..none }];
     let largest = LargestScales::of(held_out.iter().map(|pair| &pair.entry));
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
-        let damaged = damaged(photo, SEED + i as u64)?;
-        let restored = restore(restorer, &damaged)?;
-        let [before, after] = [&damaged, &restored].map(|picture| metrics::psnr(picture, photo));
+        let noisy = damaged(photo, SEED + i as u64)?;
+        let restored = restore(restorer, &noisy)?;
+        let [before, after] = [&noisy, &restored].map(|picture| metrics::psnr(picture, photo));
         if !largest.is_of(entry) {
             sums.add("restore_reduced_input_psnr_db", before);
             sums.add("restore_reduced_psnr_db", after);
@@ -82,7 +100,7 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
         }
         sums.add("restore_input_psnr_db", before);
         sums.add("restore_psnr_db", after);
-        sums.add("restore_input_ssim", metrics::ssim(&damaged, photo));
+        sums.add("restore_input_ssim", metrics::ssim(&noisy, photo));
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
         sums.add("restore_untouched_psnr_db", metrics::psnr(&restore(restorer, photo)?, photo));
@@ -98,16 +116,17 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
                 }
             }
         }
-        let source = entry.source.clone();
-        pictures.push(Picture { source, photo: damaged, target: photo.clone(), output: restored });
+        let mut shown = photo.clone();
+        also[pictures.len() % also.len()].befall_each(std::iter::once(&mut shown), SEED + i as u64);
+        let shown = damaged(&shown, SEED + i as u64)?;
+        let output = restore(restorer, &shown)?;
+        pictures.push(Picture { source: entry.source.clone(), photo: shown, target: photo.clone(), output });
     }
     Ok(Report { metrics: sums.means(), clips: Vec::new(), pictures })
 }
 
 fn restore(restorer: &mut Stylizer, photo: &RgbImage) -> Result<RgbImage> {
-    let mut pixels = vec![0; photo.len()];
-    restorer.run(photo.as_raw(), Size::new(photo.width(), photo.height()), &mut pixels)?;
-    RgbImage::from_raw(photo.width(), photo.height(), pixels).context("a picture of another size")
+    drawn(photo, |pixels, size, output| restorer.run(pixels, size, output))
 }
 
 fn damaged(photo: &RgbImage, seed: u64) -> Result<RgbImage> {
