@@ -44,6 +44,10 @@ pub(super) struct Training {
     /// gone on with
     #[arg(long, value_name = "FILE")]
     pub(super) base: Option<PathBuf>,
+    /// Weights (.safetensors) of a style of the same base with which it is to mix well, by `mixture` in the configuration;
+    /// once for each
+    #[arg(long, value_name = "FILE")]
+    pub(super) mix_with: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) on: Devices,
 }
@@ -72,6 +76,7 @@ pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>
         out: training.out.clone(),
         vgg: training.vgg.clone(),
         base: training.base.clone(),
+        mix_with: training.mix_with.clone(),
         devices: training.on.devices,
         checkpoint_every: CHECKPOINT_EVERY,
         stop,

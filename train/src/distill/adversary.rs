@@ -181,6 +181,7 @@ mod tests {
     use super::*;
     use crate::data::batches::Batch;
     use crate::data::pairs::Split;
+    use crate::distill::mixtures::Companions;
     use crate::distill::step::{Learner, Step};
     use crate::distill::tests::{config, pair};
     use crate::net::parameters::named;
@@ -228,6 +229,7 @@ mod tests {
             config: &config,
             topology: &topology,
             vgg: None,
+            companions: &Companions::none(),
             number: 0,
             activation_scales: None,
             device: &device,

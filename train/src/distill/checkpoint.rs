@@ -57,6 +57,9 @@ pub struct Sums {
     /// Feature distance.
     #[serde(with = "bits")]
     pub features: f64,
+    /// Loss of mixtures.
+    #[serde(default, with = "bits")]
+    pub mixture: f64,
     /// What came of the adversary.
     #[serde(default)]
     pub adversary: AdversarySums,
@@ -70,6 +73,7 @@ impl Sums {
         self.gradient += figures.gradient * 255.0;
         self.person_mask += figures.person_mask.unwrap_or(0.0);
         self.flicker += figures.flicker.unwrap_or(0.0);
+        self.mixture += figures.mixture.unwrap_or(0.0) * 255.0;
         if let Some(features) = figures.features {
             self.features += features;
             self.features_steps += 1;
@@ -113,6 +117,9 @@ pub struct Origin {
     pub pairs: String,
     /// The VGG weights, if features are compared.
     pub vgg: Option<String>,
+    /// The styles that it is to mix with, together.
+    #[serde(default)]
+    pub mix_with: Option<String>,
 }
 
 impl Origin {
@@ -122,6 +129,7 @@ impl Origin {
             (self.config != other.config, "another configuration (--config)"),
             (self.pairs != other.pairs, "other pairs (--pairs; they may have been painted again since)"),
             (self.vgg != other.vgg, "other VGG weights, or with --vgg where it is now without or the other way round"),
+            (self.mix_with != other.mix_with, "other styles to mix with (--mix-with; their order counts too)"),
         ]
         .into_iter()
         .find_map(|(differs, what)| differs.then_some(what))

@@ -194,6 +194,10 @@ pub struct Losses {
     /// L1 of the person mask.
     #[serde(default)]
     pub person_mask: f32,
+    /// L1, and by their weights the gradients' and the person mask's, of mixtures with the styles of `--mix-with`; 0: there
+    /// are none.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub mixture: f32,
     /// What the adversary holds against the picture; 0: there is no adversary. It is then not written, so that
     /// configurations from before there was one are the same.
     #[serde(default, skip_serializing_if = "is_nought")]
@@ -264,6 +268,7 @@ impl Config {
         within("flicker", self.loss.flicker.into(), 0.0, 1e3)?;
         within("flicker_from", self.loss.flicker_from, 0.0, 1.0)?;
         within("person_mask", self.loss.person_mask.into(), 0.0, 1e3)?;
+        within("mixture", self.loss.mixture.into(), 0.0, 1e3)?;
         within("adversarial", self.loss.adversarial.into(), 0.0, 1e3)?;
         self.adversary.check(self.crop)?;
         ensure!(self.loss.features_every > 0, "'features_every' must be at least 1");

@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 use anyhow::{Result, ensure};
 
 use super::Distillation;
+use super::mixtures::Companions;
 use super::step::{Learner, Step};
 use crate::data::batches::Batch;
 use crate::device::TrainBackend;
@@ -44,6 +45,8 @@ pub struct Follower<B: TrainBackend> {
     pub learner: Learner<B>,
     /// The features, where they are compared.
     pub vgg: Option<Vgg<B>>,
+    /// The styles that the student is to mix with.
+    pub companions: Companions<B>,
 }
 
 impl<B: TrainBackend> Follower<B> {
@@ -57,6 +60,7 @@ impl<B: TrainBackend> Follower<B> {
                 config: &task.config,
                 topology: &task.topology,
                 vgg: self.vgg.as_ref(),
+                companions: &self.companions,
                 number,
                 activation_scales: activation_scales.as_deref(),
                 device: &self.device,
@@ -120,6 +124,7 @@ mod tests {
                 config,
                 topology: &topology,
                 vgg: None,
+                companions: &Companions::none(),
                 number: step,
                 activation_scales: None,
                 device: &Default::default(),

@@ -32,6 +32,8 @@ pub struct Entry {
     pub person_mask: Option<f64>,
     /// What came of the adversary, once it takes part.
     pub adversary: Option<Contest>,
+    /// Mean loss of mixtures, of 255, if there are any.
+    pub mixture: Option<f64>,
     /// L1 on the pairs for validation, of 255, averaged weights.
     pub validation: f64,
     /// Whether fake-quant was on.
@@ -50,8 +52,12 @@ impl fmt::Display for Entry {
     /// For a log: the losses and what the pictures for validation say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "L1 {:.2}, gradient {:.2}", self.pixel, self.gradient)?;
-        for (name, value) in [("features", self.features), ("flicker", self.flicker), ("person mask", self.person_mask)]
-        {
+        for (name, value) in [
+            ("features", self.features),
+            ("flicker", self.flicker),
+            ("person mask", self.person_mask),
+            ("mixtures", self.mixture),
+        ] {
             if let Some(value) = value {
                 write!(f, ", {name} {value:.3}")?;
             }
@@ -108,6 +114,7 @@ impl Entry {
                 accuracy_real: sums.adversary.accuracy_real / contests,
                 accuracy_fake: sums.adversary.accuracy_fake / contests,
             }),
+            mixture: (config.loss.mixture > 0.0).then(|| sums.mixture / n),
             validation,
             quantized: last >= config.quantize_step(),
             seconds,
@@ -121,36 +128,52 @@ impl Entry {
 const HEADER: &str = "step,rate,weighted_l1,weighted_gradient,features,flicker,person_mask";
 /// Columns of runs with an adversary.
 const OF_ADVERSARY: &str = ",adversarial,discriminator,accuracy_real,accuracy_fake";
+/// A column of runs with mixtures.
+const OF_MIXTURES: &str = ",mixture";
 const HEADER_END: &str = ",validation_l1,quantized,seconds,photos_per_second,waiting_share,gpu_utilisation";
+
+/// Which columns there are beside those of every run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Columns {
+    adversary: bool,
+    mixtures: bool,
+}
+
+impl Columns {
+    /// Those of a run of this configuration.
+    pub fn of(config: &Config) -> Self {
+        Self { adversary: config.is_adversarial(), mixtures: config.loss.mixture > 0.0 }
+    }
+}
 
 /// The curve of a run: in memory and in a CSV file.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    /// Whether there are columns for an adversary.
-    adversarial: bool,
+    columns: Columns,
     /// All lines so far.
     pub entries: Vec<Entry>,
 }
 
 impl Journal {
-    /// Opens the CSV of a run that has taken `step` steps, with columns for its adversary if it is `adversarial`: later
-    /// lines, which a killed run left, are cut off.
+    /// Opens the CSV of a run that has taken `step` steps, with these columns: later lines, which a killed run left, are cut off.
     ///
     /// # Errors
     /// When it cannot be read or written.
-    pub fn open(path: PathBuf, step: u64, adversarial: bool) -> Result<Self> {
-        let parse = |line| parse(line, adversarial);
+    pub fn open(path: PathBuf, step: u64, columns: Columns) -> Result<Self> {
+        let parse = |line| parse(line, columns);
         let entries: Vec<Entry> = match fs::read_to_string(&path) {
             Ok(text) if step > 0 => text.lines().skip(1).filter_map(parse).filter(|e| e.step <= step).collect(),
             _ => Vec::new(),
         };
-        let mut text = format!("{HEADER}{}{HEADER_END}\n", if adversarial { OF_ADVERSARY } else { "" });
+        let of_adversary = if columns.adversary { OF_ADVERSARY } else { "" };
+        let of_mixtures = if columns.mixtures { OF_MIXTURES } else { "" };
+        let mut text = format!("{HEADER}{of_adversary}{of_mixtures}{HEADER_END}\n");
         for entry in &entries {
-            text.push_str(&format_line(entry, adversarial));
+            text.push_str(&format_line(entry, columns));
         }
         crate::data::write_whole(&path, text.as_bytes())?;
-        Ok(Self { path, adversarial, entries })
+        Ok(Self { path, columns, entries })
     }
 
     /// Adds a line.
@@ -160,7 +183,7 @@ impl Journal {
     pub fn push(&mut self, entry: Entry) -> Result<()> {
         let context = || format!("cannot write {}", self.path.display());
         let mut file: File = OpenOptions::new().append(true).open(&self.path).with_context(context)?;
-        file.write_all(format_line(&entry, self.adversarial).as_bytes()).with_context(context)?;
+        file.write_all(format_line(&entry, self.columns).as_bytes()).with_context(context)?;
         self.entries.push(entry);
         Ok(())
     }
@@ -184,19 +207,20 @@ impl Journal {
     }
 }
 
-fn format_line(e: &Entry, adversarial: bool) -> String {
+fn format_line(e: &Entry, columns: Columns) -> String {
     let cell = |value: Option<f64>| value.map(|v| format!("{v:.5}")).unwrap_or_default();
     let [features, flicker, person_mask] = [e.features, e.flicker, e.person_mask].map(cell);
     let [photos_per_second, waiting_share, gpu_utilisation] =
         [e.photos_per_second, e.waiting_share, e.gpu_utilisation].map(cell);
-    let of_adversary = if adversarial {
+    let of_adversary = if columns.adversary {
         let of = |value: fn(Contest) -> f64| format!(",{}", cell(e.adversary.map(value)));
         [of(|c| c.adversarial), of(|c| c.discriminator), of(|c| c.accuracy_real), of(|c| c.accuracy_fake)].concat()
     } else {
         String::new()
     };
+    let of_mixtures = if columns.mixtures { format!(",{}", cell(e.mixture)) } else { String::new() };
     format!(
-        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask}{of_adversary},{:.4},{},{:.0},\
+        "{},{:.3e},{:.4},{:.4},{features},{flicker},{person_mask}{of_adversary}{of_mixtures},{:.4},{},{:.0},\
          {photos_per_second},{waiting_share},{gpu_utilisation}\n",
         e.step,
         e.rate,
@@ -208,7 +232,7 @@ fn format_line(e: &Entry, adversarial: bool) -> String {
     )
 }
 
-fn parse(line: &str, adversarial: bool) -> Option<Entry> {
+fn parse(line: &str, columns: Columns) -> Option<Entry> {
     let mut cells = line.split(',');
     let mut next = || cells.next();
     Some(Entry {
@@ -219,7 +243,7 @@ fn parse(line: &str, adversarial: bool) -> Option<Entry> {
         features: next()?.parse().ok(),
         flicker: next()?.parse().ok(),
         person_mask: next()?.parse().ok(),
-        adversary: if adversarial {
+        adversary: if columns.adversary {
             let [adversarial, discriminator, accuracy_real, accuracy_fake] = [next()?, next()?, next()?, next()?];
             let contest = || {
                 Some(Contest {
@@ -233,6 +257,7 @@ fn parse(line: &str, adversarial: bool) -> Option<Entry> {
         } else {
             None
         },
+        mixture: if columns.mixtures { next()?.parse().ok() } else { None },
         validation: next()?.parse().ok()?,
         quantized: next()? == "1",
         seconds: next()?.parse().ok()?,
@@ -259,6 +284,7 @@ mod tests {
             flicker: Some(1.25),
             person_mask: None,
             adversary: None,
+            mixture: None,
             validation: 6.125,
             quantized: step > 10,
             seconds: 7.0,
@@ -281,11 +307,11 @@ mod tests {
     fn a_resumed_journal_keeps_what_was_and_drops_what_comes_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("losses.csv");
-        let mut journal = Journal::open(path.clone(), 0, false).unwrap();
+        let mut journal = Journal::open(path.clone(), 0, Columns::default()).unwrap();
         for step in [10, 20, 30] {
             journal.push(entry(step)).unwrap();
         }
-        let resumed = Journal::open(path.clone(), 20, false).unwrap();
+        let resumed = Journal::open(path.clone(), 20, Columns::default()).unwrap();
         assert_eq!(resumed.entries, [entry(10), entry(20)]);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3);
@@ -296,24 +322,29 @@ mod tests {
                  photos_per_second,waiting_share,gpu_utilisation"
             )
         );
-        assert_eq!(Journal::open(path, 0, false).unwrap().entries, []);
+        assert_eq!(Journal::open(path, 0, Columns::default()).unwrap().entries, []);
     }
 
     #[test]
-    fn an_adversary_has_columns_of_its_own_that_are_empty_before_it_begins() {
+    fn an_adversary_and_mixtures_have_columns_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("losses.csv");
         let contest = Contest { adversarial: 0.75, discriminator: 0.5, accuracy_real: 1.0, accuracy_fake: 0.25 };
-        let entries = [entry(10), Entry { adversary: Some(contest), ..entry(20) }];
-        let mut journal = Journal::open(path.clone(), 0, true).unwrap();
+        let entries = [entry(10), Entry { adversary: Some(contest), mixture: Some(3.5), ..entry(20) }];
+        let columns = Columns { adversary: true, mixtures: true };
+        let mut journal = Journal::open(path.clone(), 0, columns).unwrap();
         for entry in entries {
             journal.push(entry).unwrap();
         }
-        assert_eq!(Journal::open(path.clone(), 20, true).unwrap().entries, entries);
+        assert_eq!(Journal::open(path.clone(), 20, columns).unwrap().entries, entries);
         let text = fs::read_to_string(&path).unwrap();
-        let columns: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-        let at = columns[0].iter().position(|name| *name == "discriminator").unwrap();
-        assert_eq!((columns[1][at], columns[2][at]), ("", "0.50000"));
-        assert!(columns.iter().all(|cells| cells.len() == columns[0].len()));
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let cells = |name: &str| {
+            let at = lines[0].iter().position(|cell| *cell == name).unwrap();
+            [lines[1][at], lines[2][at]]
+        };
+        assert_eq!(cells("discriminator"), ["", "0.50000"], "empty before it begins");
+        assert_eq!(cells("mixture"), ["", "3.50000"]);
+        assert!(lines.iter().all(|cells| cells.len() == lines[0].len()));
     }
 }

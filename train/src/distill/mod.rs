@@ -6,6 +6,7 @@ pub mod config;
 pub mod evaluate;
 mod follower;
 mod journal;
+mod mixtures;
 mod run;
 mod sample_sheet;
 mod step;

@@ -17,7 +17,8 @@ use super::checkpoint::{self, Checkpoint, Origin, Part, Progress, Sums, to_bytes
 use super::config::{Config, Keep, Start};
 use super::evaluate::{calibrate, mean_l1};
 use super::follower::{Follower, Order};
-use super::journal::{Entry, Journal, Pace};
+use super::journal::{Columns, Entry, Journal, Pace};
+use super::mixtures::{self, Companions};
 use super::sample_sheet;
 use super::step::{Learner, Step};
 use crate::data::batches::{Batch, stream};
@@ -50,6 +51,8 @@ pub struct Distillation {
     pub vgg: Option<PathBuf>,
     /// Weights to start from; not read where there is a checkpoint to go on from.
     pub base: Option<PathBuf>,
+    /// Weights of the styles that the student is to mix with.
+    pub mix_with: Vec<PathBuf>,
     /// How many devices of the back end train together; 1 unless it was built with the feature `collective`.
     pub devices: usize,
     /// After how long, between evaluations, it is saved.
@@ -116,6 +119,11 @@ impl Distillation {
             config.twins,
             devices.len()
         );
+        ensure!(
+            self.mix_with.is_empty() == (config.loss.mixture == 0.0),
+            "'mixture', which is {}, and --mix-with belong together: give both, or none",
+            config.loss.mixture
+        );
         let features =
             |device: &B::Device| self.vgg.as_ref().map(|path| Vgg::<B>::load(path, config.half, device)).transpose();
         let device = devices[0].clone();
@@ -154,8 +162,11 @@ impl Distillation {
         };
         let average = learner.student.valid();
         let utilisation = Utilisation::of::<B>(devices);
-        let mut training = Training { task: &self, train, device, vgg, learner, average, progress, utilisation };
         let checkpoint = if resumes { Some(Checkpoint::read(&checkpoint_path, &origin)?) } else { None };
+        let base = checkpoint.as_ref().map_or(&progress.base, |checkpoint| &checkpoint.progress.base);
+        let companions = Companions::load(&self.mix_with, config, topology, base.as_deref(), &device)?;
+        let mut training =
+            Training { task: &self, train, device, vgg, companions, learner, average, progress, utilisation };
         let mut followers = Vec::new();
         for device in &devices[1..] {
             let learner = training.learner.fork(config, device);
@@ -163,7 +174,8 @@ impl Distillation {
                 Some(checkpoint) => learner.restored(checkpoint, device)?,
                 None => learner,
             };
-            followers.push(Follower { device: device.clone(), learner, vgg: features(device)? });
+            let companions = training.companions.fork(device);
+            followers.push(Follower { device: device.clone(), learner, vgg: features(device)?, companions });
         }
         if let Some(checkpoint) = &checkpoint {
             training = training.restored(checkpoint)?;
@@ -187,6 +199,7 @@ struct Training<'t, B: TrainBackend> {
     train: Arc<Vec<LoadedPair>>,
     device: B::Device,
     vgg: Option<Vgg<B>>,
+    companions: Companions<B>,
     learner: Learner<B>,
     /// The moving average of the student.
     average: Student<B::InnerBackend>,
@@ -199,7 +212,7 @@ impl<B: TrainBackend> Training<'_, B> {
     fn go_on(mut self, checkpoint_path: &Path, group: Option<&Group<B, Order>>) -> Result<Outcome> {
         let (task, config) = (self.task, &self.task.config);
         let keeps_ranges = task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
-        let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, config.is_adversarial())?;
+        let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, Columns::of(config))?;
         let batches = stream(Arc::clone(&self.train), config.sampling(), config.seed, self.progress.step);
         let mut pace = Pace::default();
         let mut started = Instant::now();
@@ -272,6 +285,7 @@ impl<B: TrainBackend> Training<'_, B> {
             config,
             topology: &task.topology,
             vgg: self.vgg.as_ref(),
+            companions: &self.companions,
             number: step,
             activation_scales,
             device: &self.device,
@@ -357,6 +371,7 @@ impl Distillation {
             config: sha256(toml::to_string(&self.config)?.as_bytes()),
             pairs: self.pairs_sha256.clone(),
             vgg: vgg.transpose()?.map(|bytes| sha256(&bytes)),
+            mix_with: mixtures::checksum(&self.mix_with)?,
         })
     }
 

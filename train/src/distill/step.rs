@@ -11,6 +11,7 @@ use nijigen::engine::topology::Topology;
 use super::adversary::Opponent;
 use super::checkpoint::Checkpoint;
 use super::config::Config;
+use super::mixtures::{Companions, Wanted};
 use crate::data::batches::{Batch, BatchTensors, Twins};
 use crate::device::TrainBackend;
 use crate::loss;
@@ -65,6 +66,8 @@ pub struct Step<'a, B: TrainBackend> {
     pub topology: &'a Topology,
     /// The features, where they are compared.
     pub vgg: Option<&'a Vgg<B>>,
+    /// The styles that it is to mix with.
+    pub companions: &'a Companions<B>,
     /// Its number, from 0 on.
     pub number: u64,
     /// Steps of the layers' stored activations, with fake-quant.
@@ -88,6 +91,8 @@ pub struct Figures {
     pub flicker: Option<f64>,
     /// Feature distance, where features were compared.
     pub features: Option<f64>,
+    /// Loss of a mixture, where there is one.
+    pub mixture: Option<f64>,
     /// What came of the adversary, once it takes part.
     pub adversary: Option<Contest>,
 }
@@ -109,7 +114,8 @@ impl Figures {
     /// The mean over all peers.
     fn mean<B: TrainBackend>(mut self, peer: &Peer<B>) -> Result<Self> {
         let mut values = vec![&mut self.pixel, &mut self.gradient];
-        values.extend([&mut self.person_mask, &mut self.flicker, &mut self.features].into_iter().flatten());
+        let others = [&mut self.person_mask, &mut self.flicker, &mut self.features, &mut self.mixture];
+        values.extend(others.into_iter().flatten());
         if let Some(contest) = &mut self.adversary {
             let Contest { adversarial, discriminator, accuracy_real, accuracy_fake } = contest;
             values.extend([adversarial, discriminator, accuracy_real, accuracy_fake]);
@@ -124,7 +130,8 @@ impl Figures {
     /// Whether all losses are numbers.
     fn are_finite(&self) -> bool {
         let contest = self.adversary.map(|contest| [contest.adversarial, contest.discriminator]);
-        let losses = [Some(self.pixel), Some(self.gradient), self.person_mask, self.flicker, self.features];
+        let losses =
+            [Some(self.pixel), Some(self.gradient), self.person_mask, self.flicker, self.features, self.mixture];
         losses.into_iter().flatten().chain(contest.into_iter().flatten()).all(f64::is_finite)
     }
 }
@@ -140,7 +147,7 @@ impl<B: TrainBackend> Step<'_, B> {
         let half = config.half && step + config.finish < config.steps;
         let arithmetic = Arithmetic { half, activations: Activations::quantized_in(self.activation_scales) };
         let output = learner.student.forward(self.topology, photos.clone(), arithmetic)?;
-        let of_mask = masks.map(|masks| (output.clone().narrow(1, 3, 1) - masks).abs().mean());
+        let of_mask = masks.as_ref().map(|masks| (output.clone().narrow(1, 3, 1) - masks.clone()).abs().mean());
         let output = output.narrow(1, 0, 3);
         let flicker = twins.map(|twins| flicker(&twins, &output, &photos));
         let pixel = loss::pixel(&output, &target, &weight);
@@ -163,6 +170,12 @@ impl<B: TrainBackend> Step<'_, B> {
             total = total.clone() + weighted;
             distance
         });
+        let wanted = Wanted { photos: &photos, targets: &target, weights: &weight, masks: masks.as_ref() };
+        let (companions, student) = (self.companions, &learner.student);
+        let mixture = companions.loss(config, self.topology, step, student, self.activation_scales, wanted)?;
+        if let Some(mixture) = &mixture {
+            total = total + mixture.clone() * config.loss.mixture;
+        }
         let mut contest = None;
         if let (Some(opponent), Some(weight)) = (&mut learner.opponent, config.adversarial_at(step)) {
             let verdict = opponent.learn(config, &target, &output.clone().detach(), half, self.peer)?;
@@ -181,6 +194,7 @@ impl<B: TrainBackend> Step<'_, B> {
             person_mask: of_mask.map(value),
             flicker: flicker.map(value),
             features: features.map(value),
+            mixture: mixture.map(value),
             adversary: contest,
         };
         if let Some(peer) = self.peer {

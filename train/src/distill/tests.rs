@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -56,6 +56,7 @@ pub(super) fn config(steps: u64) -> Config {
             flicker: 0.02,
             flicker_from: 0.0,
             person_mask: 1.0,
+            mixture: 0.0,
             adversarial: 0.0,
         },
         adversary: Adversary::default(),
@@ -98,6 +99,7 @@ pub(super) fn distillation(out: &Path, config: Config, stop: bool) -> Distillati
         out: out.to_path_buf(),
         vgg: None,
         base: None,
+        mix_with: vec![],
         devices: 1,
         checkpoint_every: CHECKPOINT_EVERY,
         stop: Arc::new(AtomicBool::new(stop)),
@@ -282,4 +284,47 @@ fn with_fake_quant_from_the_start_ranges_are_the_bases_or_set_once() {
     let (whole, half) = (ranges(Some(1.0)), ranges(Some(0.5)));
     assert_ne!(whole, steps);
     assert!(whole.iter().zip(&half).all(|(whole, half)| *half == 0.5 * whole));
+}
+
+#[test]
+fn a_style_is_trained_to_mix_with_others_of_its_base_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let topology = || Topology::two_scale(StudentSize::S);
+    let save = |name: &str, seed: u64, base: Option<&str>| {
+        let path = folder.path().join(name);
+        let (size, base) = (StudentName::S, base.map(str::to_owned));
+        let network = FloatNetwork::random(topology(), seed);
+        weights::save(&path, &Weights { size, step: 0, base, network }).unwrap();
+        path
+    };
+    let base = save("base", 4, Some("one"));
+    let (kin, stranger) = (save("kin", 5, Some("one")), save("stranger", 5, Some("another")));
+    let mixing = Config { loss: Losses { mixture: 0.5, ..config(4).loss }, evaluate_every: 2, ..config(4) };
+    let task = |out: &str, config: &Config, mix_with: &[&PathBuf], stop| Distillation {
+        topology: topology(),
+        base: Some(base.clone()),
+        mix_with: mix_with.iter().map(|path| (*path).clone()).collect(),
+        ..distillation(&folder.path().join(out), config.clone(), stop)
+    };
+    for name in ["alone", "mixed", "stopped", "refused"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let alone = run(task("alone", &Config { evaluate_every: 2, ..config(4) }, &[], false)).unwrap();
+    let mixed = run(task("mixed", &mixing, &[&kin], false)).unwrap();
+    assert_ne!(alone.network.layers, mixed.network.layers);
+    let lines = curve(&folder.path().join("mixed"));
+    assert!(lines[0].contains(",person_mask,mixture,"), "{}", lines[0]);
+    assert!(lines[1..].iter().all(|line| line.split(',').nth(7).unwrap().parse::<f64>().unwrap() > 0.0), "{lines:?}");
+    while !run(task("stopped", &mixing, &[&kin], true)).unwrap().finished {}
+    assert_eq!(curve(&folder.path().join("stopped")), lines);
+    for (config, mix_with, words) in [
+        (&mixing, vec![&stranger], "did not grow from the base"),
+        (&mixing, vec![], "give both, or none"),
+        (&config(4), vec![&kin], "give both, or none"),
+    ] {
+        let error = format!("{:#}", run(task("refused", config, &mix_with, true)).unwrap_err());
+        assert!(error.contains(words), "{error}");
+    }
+    let error = format!("{:#}", run(task("mixed", &mixing, &[&kin, &kin], false)).unwrap_err());
+    assert!(error.contains("--mix-with"), "{error}");
 }

@@ -1,8 +1,8 @@
 //! The student: a [`Topology`] as a trainable network.
 
 use anyhow::Result;
-use burn::module::{Module, Param};
-use burn::tensor::backend::Backend;
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 use nijigen::engine::contract::{FloatNetwork, stored_limit};
 use nijigen::engine::topology::{LayerShape, Topology};
@@ -177,6 +177,26 @@ impl<B: ConvBackend> Student<B> {
             blend(&mut to.weight, &from.weight, decay);
             blend(&mut to.bias, &from.bias, decay);
         }
+    }
+}
+
+impl<B: ConvBackend + AutodiffBackend> Student<B> {
+    /// What lies between it and `other`, of which it has `share` (0..1): a gradient reaches this one's weights through it,
+    /// not the other's.
+    pub fn mixed_with(&self, other: &Student<B::InnerBackend>, share: f32) -> Self {
+        fn blend<B: AutodiffBackend, const D: usize>(
+            own: &Param<Tensor<B, D>>,
+            other: &Param<Tensor<B::InnerBackend, D>>,
+            share: f32,
+        ) -> Param<Tensor<B, D>> {
+            let mixed = own.val() * (1.0 - share) + Tensor::from_inner(other.val() * share);
+            Param::initialized(ParamId::new(), mixed)
+        }
+        let layers = self.layers.iter().zip(&other.layers).map(|(own, other)| ConvLayer {
+            weight: blend(&own.weight, &other.weight, share),
+            bias: blend(&own.bias, &other.bias, share),
+        });
+        Self { layers: layers.collect() }
     }
 }
 

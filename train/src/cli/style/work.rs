@@ -152,6 +152,7 @@ impl Work<'_> {
             out: self.at("distill"),
             vgg: self.args.vgg.clone(),
             base: self.args.base.clone(),
+            mix_with: Vec::new(),
             on: Devices { device: self.args.device, devices: 1 },
         };
         let outcome = distill::distill(self.plan.settings().distill.clone(), &training, Arc::clone(&self.stop))?;
