@@ -12,7 +12,7 @@ use std::path::Path;
 
 #[cfg(feature = "svg")]
 pub use drawing::write_svg;
-pub use read::{decode, read};
+pub use read::{decode, is_whole, read};
 pub use write::write;
 pub use written::Written;
 

@@ -54,6 +54,16 @@ pub fn decode(bytes: &[u8], most: u64) -> std::result::Result<Picture, String> {
 const HEAD: u64 = 64;
 const TRUNCATED: &str = "is truncated: its end is missing; copy it again from its source";
 
+/// Whether a JPEG, PNG or WebP picture's end is there. What is none of these counts as whole.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => whole::jpeg(bytes),
+        Ok(ImageFormat::Png) => whole::png(&mut Cursor::new(bytes)).unwrap_or(false),
+        Ok(ImageFormat::WebP) => whole::webp(bytes, bytes.len() as u64),
+        _ => true,
+    }
+}
+
 /// Decodes a picture of at most `most` pixels from a file of `length` bytes.
 ///
 /// # Errors

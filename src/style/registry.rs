@@ -179,6 +179,13 @@ impl Registry {
     fn read(&self, name_or_path: &str) -> Result<(Vec<u8>, Card)> {
         let path = Path::new(name_or_path);
         let found = if is_path(path) { None } else { Some(self.find(name_or_path)?) };
+        if let Some(extension) = path.extension().filter(|e| ["safetensors", "toml"].iter().any(|other| e == other)) {
+            let (extension, style) = (extension.display(), path.with_extension("onnx"));
+            return Err(Error::Style(format!(
+                "{name_or_path} is no style (.{extension}): give {}, if it is there",
+                style.display()
+            )));
+        }
         let (onnx, card) = match found.as_ref().map_or(Some(path), |found| found.path.as_deref()) {
             Some(path) => (read_limited(path, MAX_FILE)?, read_card(path)?.unwrap_or_default()),
             None => {
@@ -195,8 +202,9 @@ impl Registry {
         let found = self.list()?;
         found.iter().find(|style| style.name == name).cloned().ok_or_else(|| {
             let names: Vec<_> = found.iter().map(|style| style.name.as_str()).collect();
+            let mixing = if name.contains('+') { "; a mixture is written NAME:SHARE+NAME:SHARE" } else { "" };
             Error::Usage(format!(
-                "there is no style '{name}'; there are: {}, off. The path of an ONNX file will also do",
+                "there is no style '{name}'; there are: {}, off. The path of an ONNX file will also do{mixing}",
                 names.join(", ")
             ))
         })
@@ -452,6 +460,9 @@ mod tests {
         for alone in ["anime-l", RESTORER, "off", "none", "none/none.onnx"] {
             assert!(registry.partners(alone).is_empty(), "{alone}");
         }
+        let fault = |name: &str| registry.open(name, Options::threads(1)).err().unwrap().to_string();
+        assert!(fault("anime+comic").contains("NAME:SHARE+NAME:SHARE"), "{}", fault("anime+comic"));
+        assert!(fault("run/weights.safetensors").contains("give run/weights.onnx"));
     }
 
     #[test]

@@ -79,7 +79,9 @@ pub fn dispatch<T: Task>(device: Device, task: T) -> Result<T::Output> {
         other => {
             let _ = task;
             let name = format!("{other:?}").to_lowercase();
-            bail!("this nijigen-train was built without '{name}'; rebuild it with `--features {name}`")
+            bail!(
+                "this nijigen-train was built without '{name}'; rebuild it with `--no-default-features --features {name}`"
+            )
         }
     }
 }

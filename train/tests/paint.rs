@@ -96,6 +96,9 @@ fn photos_that_are_to_be_restored_are_their_own_targets_and_clips_are_none() {
     assert!(std::fs::read_dir(pairs.join("target")).unwrap().next().is_none());
     let (good, second) = run("restore");
     assert!(good && second.contains(" 0 painted"), "{second}");
+    let (good, other) = run("anime");
+    assert!(!good && other.contains("holds pairs of 'restore', which would be lost"), "{other}");
+    assert_eq!(read_index(&pairs).unwrap(), index);
 }
 
 #[test]

@@ -151,6 +151,18 @@ fn files_become_a_data_set_without_copies_or_broken_ones() {
     let bytes = std::fs::read(workshop.at("set.zip")).unwrap();
     good(&mut workshop.prepare("set.zip"));
     assert!(bytes == std::fs::read(workshop.at("set.zip")).unwrap());
+    std::fs::create_dir(workshop.at("empty")).unwrap();
+    for option in ["--art", "--clips"] {
+        let mut prepare = train("prepare");
+        prepare
+            .arg(workshop.at("photos"))
+            .arg(option)
+            .arg(workshop.at("empty"))
+            .arg("-o")
+            .arg(workshop.at("other.zip"));
+        bad(&mut prepare, 1, option);
+    }
+    bad(&mut workshop.prepare("photos"), 1, "name a file for the data set");
 }
 
 #[test]
@@ -282,10 +294,10 @@ fn a_run_that_is_interrupted_goes_on_where_it_was() {
     }
     let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(told.success() && output.status.success(), "{}", text(&output.stderr));
-    let said = text(&output.stdout);
-    assert!(said.starts_with("stopped at step "), "{said}");
-    let reached = said.trim_start_matches("stopped at step ").split(&[';', ','][..]).next().unwrap().to_owned();
+    assert!(told.success() && output.status.code() == Some(1), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains("the same command goes on from here"), "{said}");
+    let reached = said.split("stopped at step ").nth(1).unwrap().split(&[';', ','][..]).next().unwrap().to_owned();
     let mut child = workshop.teacher("config.toml", "run").stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
     let mut seen = String::new();

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 
 use super::devices::Devices;
-use super::output;
+use super::{output, run_folder};
 use crate::data::pairs;
 use crate::data::training_set;
 use crate::device::dispatch;
 use crate::distill::config::Config;
-use crate::distill::{Distillation, Outcome, WEIGHTS};
+use crate::distill::{Distillation, LOSSES, Outcome, WEIGHTS};
 use crate::pace::{CHECKPOINT_EVERY, progress_style};
 
 /// Options of `distill`.
@@ -55,17 +55,19 @@ pub(super) struct Training {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When an input cannot be read, the output cannot be written, or training fails.
+/// When an input cannot be read, the output cannot be written, training fails, or Ctrl-C came.
 pub fn run(args: &Args) -> Result<()> {
     let outcome = distill(Config::load(&args.config)?, &args.training, output::stop_on_ctrl_c()?)?;
-    output::line(&summary(&outcome, &args.training.out))
+    let said = summary(&outcome, &args.training.out);
+    // So that what is called behind it does not go on with half a training.
+    if outcome.finished { output::line(&said) } else { bail!("{said}") }
 }
 
 /// Trains until all steps are done or `stop` is set.
 pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>) -> Result<Outcome> {
     let (train, validation) = training_set::load_with_validation(&training.pairs)?;
     log::info!("{} pairs to train on, {} to choose by, seed {}", train.len(), validation.len(), config.seed);
-    std::fs::create_dir_all(&training.out).with_context(|| format!("cannot create {}", training.out.display()))?;
+    let _lock = run_folder::enter(&training.out, &[LOSSES])?;
     let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Distillation {
         topology: config.topology(),
@@ -89,11 +91,13 @@ pub(super) fn distill(config: Config, training: &Training, stop: Arc<AtomicBool>
 
 /// Where a training into `out` ended.
 pub(super) fn summary(outcome: &Outcome, out: &Path) -> String {
-    let ended = if outcome.finished { "finished" } else { "stopped" };
-    if outcome.best.is_finite() {
-        let (step, best, weights) = (outcome.step, outcome.best, out.join(WEIGHTS));
-        format!("{ended} at step {step}: validation L1 {best:.3} of 255; weights in {}", weights.display())
-    } else {
-        format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
+    let Outcome { step, best, finished, .. } = *outcome;
+    let measured = || format!("validation L1 {best:.3} of 255; weights in {}", out.join(WEIGHTS).display());
+    match (finished, best.is_finite()) {
+        (true, _) => format!("finished at step {step}: {}", measured()),
+        (false, true) => format!("stopped at step {step}: {}; the same command goes on from here", measured()),
+        (false, false) => {
+            format!("stopped at step {step}, before the first evaluation; the same command goes on from here")
+        }
     }
 }

@@ -104,6 +104,9 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.contains(['/', '\\', '.']) {
         bail!("'{name}' cannot be a style's name: it is a file name without '.' and '/'");
     }
+    if name == "off" {
+        bail!("'off' cannot be a style's name: it stands for no style at all");
+    }
     Ok(())
 }
 

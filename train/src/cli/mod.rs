@@ -10,6 +10,7 @@ mod output;
 pub mod paint;
 pub mod prepare;
 pub mod repaint;
+mod run_folder;
 pub mod style;
 pub mod teacher;
 

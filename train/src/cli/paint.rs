@@ -13,11 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nijigen::Error;
 use rayon::prelude::*;
 
-use super::output;
+use super::{output, run_folder};
 use crate::data::clips::{Frame, Frames};
 use crate::data::face_list::FaceList;
 use crate::data::licences::Licences;
-use crate::data::pairs::{Filled, Pair, PairWriter, Pictures, Split};
+use crate::data::pairs::{Filled, INDEX, Pair, PairWriter, Pictures, Split, read_index};
 use crate::data::person_mask::PersonMask;
 use crate::data::photos::{self, Sources};
 use crate::data::{read_text, sha256};
@@ -121,13 +121,18 @@ pub(super) fn paint(args: &Args, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let bar = output::progress_bar(sources.photos.iter().map(|photo| args.scales_of(photo).len() as u64).sum());
     let template = "{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left {msg}";
     bar.set_style(ProgressStyle::with_template(template).context("the progress bar's template is wrong")?);
+    let faces = args.faces.as_deref().map(FaceList::read).transpose()?.unwrap_or_default();
+    let person_mask = args.person_mask.as_deref().map(PersonMask::load).transpose()?;
+    let licences = args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default();
+    let _lock = run_folder::enter(&args.output, &[INDEX, "photo"])?;
+    refuse_other_pairs(&args.output, recipe.as_ref().map_or(RESTORE, |(recipe, _)| &recipe.name))?;
     let job = Job {
         args,
         recipe_sha256: recipe.as_ref().map_or_else(|| sha256(RESTORE.as_bytes()), |(_, sha256)| sha256.clone()),
         recipe: recipe.map(|(recipe, _)| recipe),
-        faces: args.faces.as_deref().map(FaceList::read).transpose()?.unwrap_or_default(),
-        person_mask: args.person_mask.as_deref().map(PersonMask::load).transpose()?,
-        licences: args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default(),
+        faces,
+        person_mask,
+        licences,
         writer: PairWriter::open(&args.output)?,
         bar,
         stop,
@@ -168,6 +173,19 @@ fn check(args: &Args) -> anyhow::Result<()> {
         return Err(Error::Usage("--max-side and --clip-max-side want 16 to 8192 pixels".into()).into());
     }
     Ok(())
+}
+
+/// Pictures of another recipe, or a teacher's, which may have cost hours, are not painted over.
+fn refuse_other_pairs(folder: &Path, recipe: &str) -> anyhow::Result<()> {
+    // What cannot be read is for the writer to mend.
+    let pairs = read_index(folder).unwrap_or_default();
+    match pairs.iter().find(|pair| pair.recipe != recipe) {
+        Some(Pair { recipe, .. }) => bail!(
+            "{} holds pairs of '{recipe}', which would be lost: name another folder (-o), or remove it",
+            folder.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Refuses names to hold out that nothing has: a slip would train on what is to be measured on.

@@ -67,7 +67,7 @@ impl Found {
     /// # Errors
     /// When something does not exist, is of another kind, or nothing is found.
     pub(super) fn look(photos: &[PathBuf], art: &[PathBuf], clips: &[PathBuf], out: &Path) -> Result<Self> {
-        let named_clips = clips;
+        let (art_folders, named_clips) = (art, clips);
         let photos = Sources::find(photos, out)?;
         let art = Sources::find(art, out)?;
         let clips = Sources::find(clips, out)?;
@@ -76,6 +76,16 @@ impl Found {
         }
         if let Some(photo) = clips.photos.first().filter(|photo| named_clips.contains(photo)) {
             bail!("--clips {}: this is a photo; name it among the photos", photo.display());
+        }
+        for (option, named, is_empty) in
+            [("--art", art_folders, art.photos.is_empty()), ("--clips", named_clips, clips.clips.is_empty())]
+        {
+            if let (Some(path), true) = (named.first(), is_empty) {
+                bail!(
+                    "{option} {}: nothing there can be used; name what holds some, or leave {option} out",
+                    path.display()
+                );
+            }
         }
         let mut clips = clips.clips;
         clips.extend(photos.clips);
@@ -100,6 +110,9 @@ pub fn run(args: &Args) -> Result<()> {
 pub(super) fn prepare(args: &Args, stop: Arc<AtomicBool>) -> Result<Vec<String>> {
     if args.min_side > args.max_side {
         return Err(Error::Usage("--min-side is above --max-side: nothing would be left".into()).into());
+    }
+    if args.out.is_dir() {
+        bail!("{} is a folder: name a file for the data set (-o), like set.zip", args.out.display());
     }
     let Found { photos, art, clips } = Found::look(&args.photos, &args.art, &args.clips, &args.out)?;
     let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use image::RgbImage;
 use nijigen::Error;
 
 use super::devices::Devices;
-use super::output;
+use super::{output, run_folder};
 use crate::data::pairs::{self, Pair, Split};
 use crate::data::training_set::{self, LoadedPair};
 use crate::data::{photos, read_file, sha256};
@@ -17,7 +17,7 @@ use crate::dataset::{Dataset, Item, Kind, Part};
 use crate::device::dispatch;
 use crate::pace::{CHECKPOINT_EVERY, progress_style};
 use crate::teacher::config::Config;
-use crate::teacher::{Material, Outcome, Teacher};
+use crate::teacher::{METRICS, Material, Outcome, Teacher};
 
 /// Longer side to which style pictures are reduced.
 const REFERENCE_SIDE: u32 = 512;
@@ -67,13 +67,15 @@ pub(super) struct Training {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When an input cannot be read, the output cannot be written, or training fails.
+/// When an input cannot be read, the output cannot be written, training fails, or Ctrl-C came.
 pub fn run(args: &Args) -> Result<()> {
     if args.training.dataset.is_none() && args.training.pairs.is_none() {
         return Err(Error::Usage("name something to train on: --pairs, --dataset, or both".into()).into());
     }
     let outcome = train(Config::load(&args.config)?, &args.training, output::stop_on_ctrl_c()?)?;
-    output::line(&summary(&outcome))
+    let said = summary(&outcome);
+    // So that what is called behind it does not go on with half a training.
+    if outcome.finished { output::line(&said) } else { bail!("{said}") }
 }
 
 /// Trains until all steps are done or `stop` is set.
@@ -106,7 +108,7 @@ pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBoo
         material.references.len(),
         config.seed
     );
-    std::fs::create_dir_all(&training.out).with_context(|| format!("cannot create {}", training.out.display()))?;
+    let _lock = run_folder::enter(&training.out, &[METRICS])?;
     let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Teacher {
         config,
@@ -140,7 +142,10 @@ pub(super) fn summary(outcome: &Outcome) -> String {
         count => format!(", after {count} returns to an earlier checkpoint"),
     };
     match &outcome.teacher {
-        Some(teacher) => format!("{ended} at step {}{returns}; teacher in {}", outcome.step, teacher.display()),
+        Some(teacher) => {
+            let goes_on = if outcome.finished { "" } else { "; the same command goes on from here" };
+            format!("{ended} at step {}{returns}; teacher in {}{goes_on}", outcome.step, teacher.display())
+        }
         None => {
             format!("{ended} at step {}, before the first evaluation; the same command goes on from here", outcome.step)
         }

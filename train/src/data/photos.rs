@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use fast_image_resize::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Rgb, RgbImage, RgbaImage};
+use nijigen::picture::is_whole;
 
 use crate::painter::resized;
 
@@ -90,6 +91,10 @@ pub fn decode(bytes: &[u8]) -> anyhow::Result<RgbImage> {
 /// # Errors
 /// When it is no picture, is damaged, or declares more pixels than [`LARGEST`] bytes hold.
 pub fn decode_upright(bytes: &[u8]) -> anyhow::Result<DynamicImage> {
+    // Decoders fill what is missing with grey.
+    if !is_whole(bytes) {
+        bail!("it is truncated: its end is missing; copy it again from its source");
+    }
     let mut decoder = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_decoder()?;
     // Before memory is asked for: a few bytes can declare any size.
     if decoder.total_bytes() > LARGEST {
@@ -143,6 +148,18 @@ mod tests {
         let upright = decode(&turned(&photo)).unwrap();
         assert_eq!(upright.dimensions(), (16, 32));
         assert!(upright.get_pixel(14, 3).0[0] > 200 && upright.get_pixel(1, 3).0[0] < 50);
+    }
+
+    #[test]
+    fn half_a_photo_is_refused() {
+        for format in [image::ImageFormat::Jpeg, image::ImageFormat::Png] {
+            let mut bytes = Cursor::new(Vec::new());
+            let photo = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * y) as u8, x as u8, y as u8]));
+            photo.write_to(&mut bytes, format).unwrap();
+            let bytes = bytes.into_inner();
+            decode(&bytes).unwrap();
+            assert!(decode(&bytes[..bytes.len() * 3 / 4]).unwrap_err().to_string().contains("truncated"), "{format:?}");
+        }
     }
 
     #[test]

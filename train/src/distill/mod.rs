@@ -13,4 +13,4 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use run::{Distillation, Outcome, WEIGHTS};
+pub use run::{Distillation, LOSSES, Outcome, WEIGHTS};

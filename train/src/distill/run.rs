@@ -79,6 +79,8 @@ pub struct Outcome {
     pub network: FloatNetwork,
 }
 
+/// The curve's file in the run's folder, the first that is written.
+pub const LOSSES: &str = "losses.csv";
 /// The kept weights' file in the run's folder.
 pub const WEIGHTS: &str = "weights.safetensors";
 
@@ -212,7 +214,7 @@ impl<B: TrainBackend> Training<'_, B> {
     fn go_on(mut self, checkpoint_path: &Path, group: Option<&Group<B, Order>>) -> Result<Outcome> {
         let (task, config) = (self.task, &self.task.config);
         let keeps_ranges = task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
-        let mut journal = Journal::open(task.out.join("losses.csv"), self.progress.step, Columns::of(config))?;
+        let mut journal = Journal::open(task.out.join(LOSSES), self.progress.step, Columns::of(config))?;
         let batches = stream(Arc::clone(&self.train), config.sampling(), config.seed, self.progress.step);
         let mut pace = Pace::default();
         let mut started = Instant::now();

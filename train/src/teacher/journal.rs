@@ -10,7 +10,7 @@ use crate::data::read_text;
 use crate::plots::{Curve, Panel, panels};
 
 /// The figures in a run's folder.
-pub(super) const METRICS: &str = "metrics.csv";
+pub const METRICS: &str = "metrics.csv";
 /// Their curves.
 pub const CURVES: &str = "metrics.png";
 

@@ -20,6 +20,6 @@ mod task;
 mod tests;
 
 pub use batches::Material;
-pub use journal::CURVES;
+pub use journal::{CURVES, METRICS};
 pub use record::record;
 pub use task::{BURN, Outcome, TEACHER, Teacher};

@@ -1,16 +1,16 @@
 //! The run's folder: begun, or gone on with by the same arguments.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use toml::{Table, Value};
 
 use super::plan::Description;
+use crate::cli::run_folder;
 use crate::data::{parse_toml, read_text, write_whole};
 
 const FILE: &str = "run.toml";
-const LOCK: &str = ".lock";
 /// What an unfinished file is called while it lies beside its place.
 const UNFINISHED: &str = ".nijigen-";
 const HEADER: &str = "# What this run of `nijigen-train style` was begun with. It goes on from nothing else.\n\n";
@@ -22,23 +22,7 @@ const HEADER: &str = "# What this run of `nijigen-train style` was begun with. I
 /// When it cannot be made, holds something else, was begun with something else, or another program works in it.
 pub fn enter(run: &Path, description: &Description) -> Result<File> {
     let path = run.join(FILE);
-    if !path.exists() && run.exists() {
-        let mut entries = fs::read_dir(run).with_context(|| format!("cannot read {}", run.display()))?;
-        let is_other = |entry: &fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
-        if entries.any(|entry| entry.is_ok_and(|entry| is_other(&entry))) {
-            bail!("{} holds something else already: name a new folder (-o)", run.display());
-        }
-    }
-    fs::create_dir_all(run).with_context(|| format!("cannot create {}", run.display()))?;
-    let lock = File::create(run.join(LOCK)).with_context(|| format!("cannot write in {}", run.display()))?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            bail!("another nijigen-train works in {}: wait for it, or name another folder (-o)", run.display())
-        }
-        // Some file systems know no locks.
-        Err(TryLockError::Error(error)) => log::debug!("{} cannot be locked: {error}", run.display()),
-        Ok(()) => {}
-    }
+    let lock = run_folder::enter(run, &[FILE])?;
     remove_unfinished(run)?;
     let text = toml::to_string(description).context("what the run is begun with cannot be written down")?;
     if !path.exists() {
