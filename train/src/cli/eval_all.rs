@@ -6,13 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use image::{RgbImage, imageops};
 use log::{info, warn};
-use nijigen::style::{Card, RESTORER};
+use nijigen::engine::Options;
+use nijigen::style::{Card, RESTORER, Registry};
 
 use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
 use crate::data::{read_text, write_whole};
+use crate::eval::mixtures::{Apart, apart};
 use crate::eval::results::{self, Column};
-use crate::eval::{Picture, Report, restoration};
+use crate::eval::{Picture, Report, restoration, run_generator};
 use crate::sheet::{self, encode_jpeg};
 
 /// Pictures of a sheet, so many of them in a row before and after, each so many pixels a side; white between them.
@@ -90,7 +92,8 @@ pub(super) fn run(
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let text = document(&columns, beside, &teachers, restoring.as_ref(), on_a_pi.as_deref())?;
+    let mixed = mixtures(models, &columns[beside..])?;
+    let text = document(&columns, beside, &teachers, &mixed, restoring.as_ref(), on_a_pi.as_deref())?;
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
 }
@@ -139,6 +142,26 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
     imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
 }
 
+/// In Markdown, how far the mixture of any two styles is from the mean of their pictures; empty where none mix.
+fn mixtures(models: &Path, styles: &[Column]) -> Result<String> {
+    let registry = Registry::discover(None);
+    let looks: Vec<&Column> = styles.iter().filter(|style| look_of(&style.name) == style.name).collect();
+    let mut lines = String::new();
+    for (i, one) in looks.iter().enumerate() {
+        for other in &looks[i + 1..] {
+            let part = |style: &Column| format!("{}:0.5", models.join(format!("{}.onnx", style.name)).display());
+            let mixture = format!("{}+{}", part(one), part(other));
+            // Those of different bases do not mix.
+            let Ok(mut opened) = registry.open(&mixture, Options::threads(1)) else { continue };
+            let draw = |photo: &RgbImage| run_generator(opened.generator.as_mut(), photo);
+            if let Some(Apart { l1, cast }) = apart(draw, &one.pictures, &other.pictures)? {
+                lines += &format!("| {} and {} | {l1:.1} | {cast:.1} |\n", one.name, other.name);
+            }
+        }
+    }
+    Ok(if lines.is_empty() { lines } else { format!("|  | L1 | cast |\n|---|---|---|\n{lines}") })
+}
+
 /// The table of whole frames that `benches/pi-estimate` wrote into this file.
 fn frames_on_a_pi(file: &Path) -> Result<String> {
     let text = read_text(file)?;
@@ -157,6 +180,7 @@ fn document(
     all: &[Column],
     beside: usize,
     teachers: &[Column],
+    mixtures: &str,
     restoring: Option<&BTreeMap<String, f64>>,
     on_a_pi: Option<&str>,
 ) -> Result<String> {
@@ -164,6 +188,15 @@ fn document(
     let restoring = match restoring {
         Some(metrics) => format!("## Restoring\n\n{}\n\n{}\n", restoration::in_words()?, results::restoring(metrics)),
         None => String::new(),
+    };
+    let mixtures = if mixtures.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "## Mixtures\n\n\
+             How far the pictures of two styles mixed in equal parts are from the mean of both styles' pictures, of 255, mean \
+             over the held-out pictures: L1, and the cast, the mean of the colour channel that is furthest off.\n\n{mixtures}\n"
+        )
     };
     let on_a_pi = on_a_pi.map_or(String::new(), |table| {
         format!(
@@ -198,7 +231,7 @@ fn document(
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
          been put on one of them, of 255: mean over the held-out pictures. Other sizes of a style are left out.\n\n{}\n\
-         {teachers}{restoring}{on_a_pi}\
+         {mixtures}{teachers}{restoring}{on_a_pi}\
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),

@@ -6,6 +6,7 @@ pub mod features;
 pub mod flicker;
 pub mod line_art;
 pub mod live;
+pub mod mixtures;
 pub mod person;
 pub mod restoration;
 pub mod results;
