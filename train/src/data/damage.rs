@@ -7,7 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+use self::chroma::halve_colours;
 use super::augment::{add_noise, through_jpeg};
+
+pub(crate) mod chroma;
 
 /// How often and how strongly each damage is done. Probabilities in 0..1; what is not said is 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ pub struct Damage {
     pub jpeg_from: u8,
     /// The highest quality.
     pub jpeg_to: u8,
+    /// How often JPEG's colours have half the resolution.
+    pub jpeg_halved: f32,
 }
 
 /// A damage as it was drawn: the same from one moment to the next, but for the noise itself.
@@ -72,6 +77,8 @@ pub struct Suffered {
     /// What scratches and holes look like follows from this.
     seed: u64,
     jpeg: Option<u8>,
+    /// Whether JPEG's colours have half the resolution.
+    halved: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,8 +98,9 @@ const LEAST_LENGTH: f32 = 1.5;
 impl Damage {
     /// What makes no sense among the values, if anything.
     pub fn fault(&self) -> Option<&'static str> {
-        let Self { dim, defocus, motion, noise, noise_grey, noise_coarse, scratches, holes, jpeg, .. } = *self;
-        let shares = [dim, defocus, motion, noise, noise_grey, noise_coarse, scratches, holes, jpeg];
+        let Self { dim, defocus, motion, noise, noise_grey, noise_coarse, scratches, holes, jpeg, jpeg_halved, .. } =
+            *self;
+        let shares = [dim, defocus, motion, noise, noise_grey, noise_coarse, scratches, holes, jpeg, jpeg_halved];
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
             return Some("the shares of 'damage' lie within 0..1");
         }
@@ -150,6 +158,8 @@ impl Damage {
             touched_weight: self.touched_weight,
             seed: rng.random(),
             jpeg: jpeg.then(|| rng.random_range(self.jpeg_from..=self.jpeg_to)),
+            // Not drawn where it never happens: configurations from before there was this draw what they drew.
+            halved: jpeg && self.jpeg_halved > 0.0 && rng.random::<f32>() < self.jpeg_halved,
         }
     }
 
@@ -188,6 +198,9 @@ impl Suffered {
         (0..self.scratches).for_each(|_| scratch(photo, &mut own));
         (0..self.holes).for_each(|_| lose(photo, self.holes_radius, &mut own));
         let touched = before.map(|before| photo.pixels().zip(before.pixels()).map(|(a, b)| a != b).collect());
+        if self.halved {
+            halve_colours(photo);
+        }
         if let Some(through) = self.jpeg.and_then(|quality| through_jpeg(photo, quality)) {
             *photo = through;
         }

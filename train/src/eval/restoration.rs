@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::{Picture, Report, Sums, drawn};
 use crate::data::augment::{add_noise, through_jpeg};
+use crate::data::damage::chroma::halve_colours;
 use crate::data::damage::{DEEPEST, Damage, LEAST_DIM};
 use crate::data::pairs::LargestScales;
 use crate::data::parse_toml;
@@ -45,7 +46,7 @@ fn strongest() -> Result<Damage> {
 pub fn in_words() -> Result<String> {
     Ok(format!(
         "What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise (deviation \
-         {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}; then, each alone, \
+         {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}, once with colours of half the resolution, as cameras send them; then, each alone, \
          of what else befalls a picture: scratches and holes in the pixels that they touch, low light as a factor of {} \
          to {LEAST_DIM} and a power of 1 to {DEEPEST}.",
         strongest()?.dimmest
@@ -90,9 +91,9 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
     let also = [none.clone(), Damage { scratches: 1.0, holes: 1.0, ..none.clone() }, Damage { dim: 1.0, ..none }];
     let largest = LargestScales::of(held_out.iter().map(|pair| &pair.entry));
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
-        let noisy = damaged(photo, SEED + i as u64)?;
-        let restored = restore(restorer, &noisy)?;
-        let [before, after] = [&noisy, &restored].map(|picture| metrics::psnr(picture, photo));
+        let input = damaged(photo, SEED + i as u64)?;
+        let restored = restore(restorer, &input)?;
+        let [before, after] = [&input, &restored].map(|picture| metrics::psnr(picture, photo));
         if !largest.is_of(entry) {
             sums.add("restore_reduced_input_psnr_db", before);
             sums.add("restore_reduced_psnr_db", after);
@@ -100,7 +101,10 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
         }
         sums.add("restore_input_psnr_db", before);
         sums.add("restore_psnr_db", after);
-        sums.add("restore_input_ssim", metrics::ssim(&noisy, photo));
+        let camera = damaged_by_a_camera(photo, SEED + i as u64)?;
+        sums.add("restore_camera_input_psnr_db", metrics::psnr(&camera, photo));
+        sums.add("restore_camera_psnr_db", metrics::psnr(&restore(restorer, &camera)?, photo));
+        sums.add("restore_input_ssim", metrics::ssim(&input, photo));
         sums.add("restore_ssim", metrics::ssim(&restored, photo));
         // What it does to a photo that has nothing wrong.
         sums.add("restore_untouched_psnr_db", metrics::psnr(&restore(restorer, photo)?, photo));
@@ -130,9 +134,20 @@ fn restore(restorer: &mut Stylizer, photo: &RgbImage) -> Result<RgbImage> {
 }
 
 fn damaged(photo: &RgbImage, seed: u64) -> Result<RgbImage> {
+    through_jpeg(&noisy(photo, seed), QUALITY).context("the JPEG codec failed")
+}
+
+/// As [`damaged`], but JPEG's colours have half the resolution.
+fn damaged_by_a_camera(photo: &RgbImage, seed: u64) -> Result<RgbImage> {
+    let mut noisy = noisy(photo, seed);
+    halve_colours(&mut noisy);
+    through_jpeg(&noisy, QUALITY).context("the JPEG codec failed")
+}
+
+fn noisy(photo: &RgbImage, seed: u64) -> RgbImage {
     let mut noisy = photo.clone();
     add_noise(&mut noisy, NOISE, 0.0, &mut ChaCha8Rng::seed_from_u64(seed));
-    through_jpeg(&noisy, QUALITY).context("the JPEG codec failed")
+    noisy
 }
 
 #[cfg(test)]
@@ -146,9 +161,7 @@ mod tests {
     #[test]
     fn the_damage_is_always_the_same_and_as_strong_as_said() {
         let photo = RgbImage::from_pixel(64, 64, Rgb([120, 130, 110]));
-        let mut noisy = photo.clone();
-        add_noise(&mut noisy, NOISE, 0.0, &mut ChaCha8Rng::seed_from_u64(SEED));
-        let deviation = metrics::mse(&noisy, &photo).sqrt();
+        let deviation = metrics::mse(&noisy(&photo, SEED), &photo).sqrt();
         assert!((14.0..16.0).contains(&deviation), "{deviation}");
         let twice = [1, 1].map(|seed| damaged(&photo, seed).unwrap());
         assert!(twice[0] == twice[1] && twice[0] != damaged(&photo, 2).unwrap());

@@ -110,6 +110,7 @@ pub fn restoring(metrics: &BTreeMap<String, f64>) -> String {
     for (title, before, after, must) in [
         ("PSNR, dB", "restore_input_psnr_db", "restore_psnr_db", Some(RESTORED)),
         ("SSIM", "restore_input_ssim", "restore_ssim", None),
+        ("PSNR, colours at half resolution, dB", "restore_camera_input_psnr_db", "restore_camera_psnr_db", None),
         ("PSNR of reduced copies, dB", "restore_reduced_input_psnr_db", "restore_reduced_psnr_db", None),
         ("PSNR out of focus, dB", "restore_blur_input_psnr_db", "restore_blur_psnr_db", None),
         ("PSNR of what scratches hide, dB", "restore_scratches_input_psnr_db", "restore_scratches_psnr_db", None),
