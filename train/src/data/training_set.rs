@@ -89,11 +89,12 @@ mod tests {
 
     /// Pairs that are all the same picture: content, frame of a clip, part.
     fn pairs(folder: &Path, sources: &[(&str, Option<u32>, Split)]) {
-        RgbImage::new(2, 2).save(folder.join("picture.png")).unwrap();
-        let line = |(sha256, frame, split): &(&str, Option<u32>, Split)| {
+        let line = |(i, (sha256, frame, split)): (usize, &(&str, Option<u32>, Split))| {
+            let name = format!("{i}.png");
+            RgbImage::new(2, 2).save(folder.join(&name)).unwrap();
             let pair = Pair {
-                photo: "picture.png".into(),
-                target: "picture.png".into(),
+                photo: name.clone(),
+                target: name,
                 source: (*sha256).into(),
                 frame: *frame,
                 scale: 1.0,
@@ -110,7 +111,11 @@ mod tests {
             };
             serde_json::to_string(&pair).unwrap() + "\n"
         };
-        std::fs::write(folder.join(super::super::pairs::INDEX), sources.iter().map(line).collect::<String>()).unwrap();
+        std::fs::write(
+            folder.join(super::super::pairs::INDEX),
+            sources.iter().enumerate().map(line).collect::<String>(),
+        )
+        .unwrap();
     }
 
     #[test]

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_student_learns_to_mix_and_its_companion_stays_as_it_is() {
         let device = Default::default();
-        let config = Config { loss: Losses { mixture: 1.0, ..config(100).loss }, ..config(100) };
+        let config = Config { rate: 4e-3, loss: Losses { mixture: 1.0, ..config(100).loss }, ..config(100) };
         let companions = Companions(vec![companion(5)]);
         let before = named(&companions.0[0].student);
         let mut learner = Learner::<B>::new(Student::new(&topology(), 1, &device), &config, &device);
