@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image::RgbImage;
+use nijigen::Error;
 use nijigen::style::{Card, Teacher};
 
 use super::output;
@@ -60,6 +61,7 @@ pub(super) const WITHOUT_PYTHON: &str = "no --python was given: agreement with o
 /// When an input cannot be read, a runtime disagrees, or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     check_name(&args.name)?;
+    nijigen::style::check_name(&args.name).map_err(Error::Usage)?;
     let weights = weights::load(&args.weights)?;
     let weights_sha256 = sha256(&read_file(&args.weights)?);
     let text = read_text(&args.card)?;
@@ -103,9 +105,6 @@ pub fn run(args: &Args) -> Result<()> {
 pub(super) fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.contains(['/', '\\', '.']) {
         bail!("'{name}' cannot be a style's name: it is a file name without '.' and '/'");
-    }
-    if name == "off" {
-        bail!("'off' cannot be a style's name: it stands for no style at all");
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ pub fn load(folder: &Path, split: Split) -> Result<Vec<LoadedPair>> {
 
 /// Reads the pairs of `folder` to train on, and those to choose weights by: of the photos that are not held out those
 /// whose content [`is_for_validation`]. Clips are few, and all of them are trained on. What is held out is kept for the end,
-/// unless there would be nothing to choose by, or nothing to train on.
+/// unless there would be nothing to choose by, or more than a quarter of all set apart.
 ///
 /// # Errors
 /// As [`load`].
@@ -41,7 +41,7 @@ pub fn load_with_validation(folder: &Path) -> Result<(Vec<LoadedPair>, Vec<Loade
     let all = load(folder, Split::Train)?;
     let is_apart = |pair: &LoadedPair| pair.entry.frame.is_none() && is_for_validation(&pair.entry.source_sha256);
     let apart = all.iter().filter(|pair| is_apart(pair)).count();
-    if (2..all.len()).contains(&apart) {
+    if (2..=all.len() / 4).contains(&apart) {
         let (validation, train) = all.into_iter().partition(is_apart);
         return Ok((train, validation));
     }
@@ -133,14 +133,14 @@ mod tests {
         };
         // Two scales of one photo, and a clip.
         let set_apart = [(apart, None, Split::Train), (apart, None, Split::Train)];
-        let trained = [(other, None, Split::Train), (apart, Some(3), Split::Train)];
+        let trained = [[(other, None, Split::Train); 3], [(apart, Some(3), Split::Train); 3]].concat();
         let held_out = [(other, None, Split::HeldOut)];
         pairs(folder.path(), &[&set_apart[..], &trained, &held_out].concat());
         assert_eq!(divided(), [expected(&trained), expected(&set_apart)]);
-        // Too few to choose by, and nothing left to train on.
-        for some in [[set_apart[0], trained[0]], set_apart] {
-            pairs(folder.path(), &[&some[..], &held_out].concat());
-            assert_eq!(divided(), [expected(&some), expected(&held_out)]);
+        // Too few to choose by, and too few left to train on.
+        for some in [&[&set_apart[..1], &trained].concat()[..], &[set_apart[0], set_apart[1], trained[0]]] {
+            pairs(folder.path(), &[some, &held_out].concat());
+            assert_eq!(divided(), [expected(some), expected(&held_out)]);
         }
     }
 }
