@@ -179,15 +179,8 @@ impl Registry {
     fn read(&self, name_or_path: &str) -> Result<(Vec<u8>, Card)> {
         let path = Path::new(name_or_path);
         let found = if is_path(path) { None } else { Some(self.find(name_or_path)?) };
-        if let Some(extension) = path.extension().filter(|e| ["safetensors", "toml"].iter().any(|other| e == other)) {
-            let (extension, style) = (extension.display(), path.with_extension("onnx"));
-            return Err(Error::Style(format!(
-                "{name_or_path} is no style (.{extension}): give {}, if it is there",
-                style.display()
-            )));
-        }
         let (onnx, card) = match found.as_ref().map_or(Some(path), |found| found.path.as_deref()) {
-            Some(path) => (read_limited(path, MAX_FILE)?, read_card(path)?.unwrap_or_default()),
+            Some(path) => (read_onnx(path)?, read_card(path)?.unwrap_or_default()),
             None => {
                 let (onnx, card) = built_in(name_or_path)?;
                 (onnx.to_vec(), card)
@@ -328,7 +321,7 @@ fn read_card(onnx: &Path) -> Result<Option<Card>> {
 }
 
 fn open_file(path: &Path, options: Options) -> Result<OpenStyle> {
-    let onnx = read_limited(path, MAX_FILE)?;
+    let onnx = read_onnx(path)?;
     let mut card = read_card(path)?.unwrap_or_default();
     if card.name.is_empty() {
         card.name = name_of(path);
@@ -369,6 +362,16 @@ fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: 
         config::DEFAULT_SIZE
     );
     Ok(OpenStyle { card, generator: loaded.generator, bytes: onnx.len(), notes, obstacle: loaded.obstacle })
+}
+
+/// The bytes of a style's file. What lies beside one (its weights, its card) is told from it before it is looked for.
+fn read_onnx(path: &Path) -> Result<Vec<u8>> {
+    if let Some(extension) = path.extension().filter(|e| ["safetensors", "toml"].iter().any(|other| e == other)) {
+        let (file, style) = (path.display(), path.with_extension("onnx"));
+        let (extension, style) = (extension.display(), style.display());
+        return Err(Error::Style(format!("{file} is no style (.{extension}): give {style}, if it is there")));
+    }
+    read_limited(path, MAX_FILE)
 }
 
 /// A file's bytes, of which there may be at most `limit`.
