@@ -66,7 +66,7 @@ impl Workshop {
 
     fn prepare(&self, out: &str) -> Command {
         let mut command = train("prepare");
-        command.arg(self.at("photos")).arg("--art").arg(self.at("art")).args(["--min-side", "48"]);
+        command.arg(self.at("photos")).arg(self.at("art")).args(["--min-side", "48"]);
         command.args(["--hold-out", "p3", "--hold-out", "p4", "--licences"]).arg(self.at("licences.csv"));
         command.arg("-o").arg(self.at(out));
         command
@@ -160,7 +160,7 @@ fn files_become_a_data_set_without_copies_or_broken_ones() {
             .arg(workshop.at("empty"))
             .arg("-o")
             .arg(workshop.at("other.zip"));
-        bad(&mut prepare, 1, option);
+        bad(&mut prepare, 1, "name what holds some");
     }
     bad(&mut workshop.prepare("photos"), 1, "name a file for the data set");
 }

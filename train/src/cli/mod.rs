@@ -88,9 +88,21 @@ pub fn main() -> ExitCode {
         // Whoever read the result has seen enough; everything else is done by then.
         Err(error) if matches!(error.downcast_ref(), Some(nijigen::Error::BrokenPipe)) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("nijigen-train: {error:#}");
+            eprintln!("nijigen-train: {}", told(&error));
             let usage = matches!(error.downcast_ref(), Some(nijigen::Error::Usage(_)));
             if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// An error with its causes, up to one of the library's, which itself says what is behind it.
+fn told(error: &anyhow::Error) -> String {
+    let mut texts = Vec::new();
+    for cause in error.chain() {
+        texts.push(cause.to_string());
+        if cause.is::<nijigen::Error>() {
+            break;
+        }
+    }
+    texts.join(": ")
 }

@@ -429,7 +429,7 @@ impl Job<'_> {
             log::info!("{faceless} pictures have no known face and were painted at their own size only");
         }
         if broken > 0 {
-            log::warn!("{broken} files could not be used");
+            log::warn!("files that could not be used: {broken}");
         }
         if dropped > 0 {
             log::warn!(

@@ -18,18 +18,21 @@ use crate::dataset::{Kind, Part};
 /// Options of `prepare`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  nijigen-train prepare photos/ --art art/ --clips clips/ --licences licences.csv -o set.zip
+  nijigen-train prepare photos/ art/ clips/ --licences licences.csv -o set.zip
 
 Copies are passed over, also such as were saved anew in another size or quality. The data set is a zip archive that any \
 program opens; index.json and licences.csv in it say what is there and what it stands under.")]
 pub struct Args {
-    /// Photos (JPEG, PNG, WebP), or folders of them
-    #[arg(value_name = "PHOTOS")]
+    /// Photos (JPEG, PNG, WebP), then pictures of the style, then clips (MKV, MP4, Y4M, …; through ffmpeg): a folder each
+    #[arg(value_names = ["PHOTOS", "ART", "CLIPS"], num_args = 0..=3)]
+    pub(super) named: Vec<PathBuf>,
+    /// Photos, or folders of them, beside those of PHOTOS
+    #[arg(long, value_name = "PHOTOS", num_args = 1..)]
     pub(super) photos: Vec<PathBuf>,
-    /// Pictures of the style, or folders of them
+    /// Pictures of the style, or folders of them, beside those of ART
     #[arg(long, value_name = "ART", num_args = 1..)]
     pub(super) art: Vec<PathBuf>,
-    /// Clips (MKV, MP4, Y4M, …; through ffmpeg), or folders of them
+    /// Clips, or folders of them, beside those of CLIPS
     #[arg(long, value_name = "CLIPS", num_args = 1..)]
     pub(super) clips: Vec<PathBuf>,
     /// The file to write
@@ -72,19 +75,16 @@ impl Found {
         let art = Sources::find(art, out)?;
         let clips = Sources::find(clips, out)?;
         if let Some(clip) = art.clips.first() {
-            bail!("--art {}: a clip is no picture; take frames out of it first", clip.display());
+            bail!("{}: art is pictures, this is a clip; take frames out of it first", clip.display());
         }
         if let Some(photo) = clips.photos.first().filter(|photo| named_clips.contains(photo)) {
-            bail!("--clips {}: this is a photo; name it among the photos", photo.display());
+            bail!("{}: among the clips there is this photo; name it among the photos", photo.display());
         }
-        for (option, named, is_empty) in
-            [("--art", art_folders, art.photos.is_empty()), ("--clips", named_clips, clips.clips.is_empty())]
+        for (what, named, is_empty) in
+            [("art", art_folders, art.photos.is_empty()), ("clips", named_clips, clips.clips.is_empty())]
         {
             if let (Some(path), true) = (named.first(), is_empty) {
-                bail!(
-                    "{option} {}: nothing there can be used; name what holds some, or leave {option} out",
-                    path.display()
-                );
+                bail!("{}: no {what} there that can be used; name what holds some, or leave it out", path.display());
             }
         }
         let mut clips = clips.clips;
@@ -114,7 +114,11 @@ pub(super) fn prepare(args: &Args, stop: Arc<AtomicBool>) -> Result<Vec<String>>
     if args.out.is_dir() {
         bail!("{} is a folder: name a file for the data set (-o), like set.zip", args.out.display());
     }
-    let Found { photos, art, clips } = Found::look(&args.photos, &args.art, &args.clips, &args.out)?;
+    // Of what is named without an option, the first is photos, the second art, the third clips.
+    let [photos, art, clips] = [&args.photos, &args.art, &args.clips];
+    let all =
+        |place: usize, more: &[PathBuf]| args.named.get(place).into_iter().chain(more).cloned().collect::<Vec<_>>();
+    let Found { photos, art, clips } = Found::look(&all(0, photos), &all(1, art), &all(2, clips), &args.out)?;
     let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let stems: BTreeSet<String> = photos.iter().chain(&art).chain(&clips).map(stem).collect();
     if let Some(name) = args.hold_out.iter().find(|name| !stems.contains(*name)) {
@@ -145,15 +149,15 @@ pub(super) fn prepare(args: &Args, stop: Arc<AtomicBool>) -> Result<Vec<String>>
 fn report(prepared: &Prepared, out: &Path) -> Vec<String> {
     let count = |kind, part| prepared.items.iter().filter(|item| (item.kind, item.part) == (kind, part)).count();
     if prepared.broken > 0 {
-        log::warn!("{} files could not be used", prepared.broken);
+        log::warn!("files that could not be used: {}", prepared.broken);
     }
     if prepared.copies > 0 {
-        log::info!("{} files are copies of others", prepared.copies);
+        log::info!("files that are copies of others: {}", prepared.copies);
     }
     let unlicensed: BTreeSet<&str> =
         prepared.items.iter().filter(|item| item.licence.is_none()).map(|item| item.source_sha256.as_str()).collect();
     if !unlicensed.is_empty() {
-        log::info!("{} sources have no licence in the list (--licences)", unlicensed.len());
+        log::info!("sources without a licence in the list (--licences): {}", unlicensed.len());
     }
     let mut lines = Vec::new();
     for (name, kind) in [("photos", Kind::Photo), ("pictures of art", Kind::Art), ("frames", Kind::Frame)] {

@@ -28,8 +28,13 @@ impl PersonMask {
                 .into_optimized()?
                 .into_runnable()
         };
-        load().map(Self).with_context(|| {
-            format!("{} is not the person segmentation model that --person-mask wants", path.display())
+        load().map(Self).map_err(|error| {
+            log::debug!("{}: {error:#}", path.display());
+            anyhow::anyhow!(
+                "{} is not the person segmentation model that --person-mask wants: one from a picture \
+                 ({SIDE}×{SIDE}, 0..1) to how certainly each pixel is of a person",
+                path.display()
+            )
         })
     }
 

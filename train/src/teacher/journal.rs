@@ -170,7 +170,7 @@ impl Journal {
                 "norm of the gradient",
                 vec![curve("generator_gradient", "generator"), curve("discriminator_gradient", "discriminator")],
             ),
-            panel("PSNR to the target, dB", vec![curve("psnr", "validation pictures")]),
+            panel("PSNR to the target, dB (-10 lg MSE)", vec![curve("psnr", "validation pictures")]),
             panel("likeness to the target", vec![curve("ssim", "SSIM"), curve("vgg", "distance in VGG features")]),
             panel("diversity, of 255", vec![curve("diversity", "outputs"), curve("diversity_photos", "photos")]),
         ];

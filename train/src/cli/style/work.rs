@@ -73,6 +73,7 @@ impl Work<'_> {
         let paths = |files: &[super::inputs::File]| files.iter().map(|file| file.path.clone()).collect();
         let lines = prepare::prepare(
             &prepare::Args {
+                named: Vec::new(),
                 photos: paths(&inputs.photos),
                 art: paths(&inputs.art),
                 clips: paths(&inputs.clips),
