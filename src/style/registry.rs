@@ -1,6 +1,7 @@
 //! Where styles are found.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -284,9 +285,15 @@ fn built_in(name: &str) -> Result<(&'static [u8], Card)> {
     Err(Error::Style(format!("there is no style '{name}' in this binary")))
 }
 
-/// Whether a style is named by its file.
+/// The extensions of what lies beside a style's file: its weights, its card.
+const BESIDE: [&str; 2] = ["safetensors", "toml"];
+
+/// Whether a style is named by its file, or by what lies beside it.
 fn is_path(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) || path.components().count() > 1
+    let named = |extension: &OsStr| {
+        extension.eq_ignore_ascii_case("onnx") || BESIDE.iter().any(|other| extension.eq_ignore_ascii_case(other))
+    };
+    path.extension().is_some_and(named) || path.components().count() > 1
 }
 
 /// The ONNX files in a folder, by name.
@@ -366,10 +373,14 @@ fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: 
 
 /// The bytes of a style's file. What lies beside one (its weights, its card) is told from it before it is looked for.
 fn read_onnx(path: &Path) -> Result<Vec<u8>> {
-    if let Some(extension) = path.extension().filter(|e| ["safetensors", "toml"].iter().any(|other| e == other)) {
-        let (file, style) = (path.display(), path.with_extension("onnx"));
-        let (extension, style) = (extension.display(), style.display());
-        return Err(Error::Style(format!("{file} is no style (.{extension}): give {style}, if it is there")));
+    if let Some(extension) = path.extension().filter(|extension| BESIDE.iter().any(|other| extension == other)) {
+        let style = path.with_extension("onnx");
+        let advice = if style.is_file() {
+            format!("give {}", style.display())
+        } else {
+            "give the ONNX file that `nijigen-train export` makes".to_owned()
+        };
+        return Err(Error::Style(format!("{} is no style (.{}): {advice}", path.display(), extension.display())));
     }
     read_limited(path, MAX_FILE)
 }
@@ -465,7 +476,11 @@ mod tests {
         }
         let fault = |name: &str| registry.open(name, Options::threads(1)).err().unwrap().to_string();
         assert!(fault("anime+comic").contains("NAME:SHARE+NAME:SHARE"), "{}", fault("anime+comic"));
-        assert!(fault("run/weights.safetensors").contains("give run/weights.onnx"));
+        for name in ["run/weights.safetensors", "weights.safetensors"] {
+            assert!(fault(name).contains("nijigen-train export"), "{}", fault(name));
+        }
+        let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/models/anime.safetensors");
+        assert!(fault(beside).ends_with("models/anime.onnx"), "{}", fault(beside));
     }
 
     #[test]

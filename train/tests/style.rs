@@ -313,7 +313,8 @@ fn without_a_teacher_the_student_learns_from_the_painter() {
 #[test]
 fn what_cannot_become_a_style_is_said_before_anything_is_written() {
     let workshop = Workshop::new();
-    bad(&mut workshop.plain("a/b", "run"), 1, "'a/b' cannot be a style's name");
+    bad(&mut workshop.plain("a/b", "run"), 2, "holds a slash");
+    bad(&mut workshop.plain("mine.v2", "run"), 2, "holds a dot");
     bad(&mut workshop.plain("off", "run"), 2, "stands for no style");
     bad(train("style").args(["mine", "-o"]).arg(workshop.at("run")), 2, "--photos");
     bad(workshop.plain("mine", "run").args(["--recipe", "dance"]), 2, "--recipe dance");
@@ -334,6 +335,7 @@ fn what_cannot_become_a_style_is_said_before_anything_is_written() {
     };
     bad(&mut configured("[distill]", "[distil]"), 1, "config.toml is not a configuration: in [distill]: missing field");
     bad(&mut configured("twins = 1", "person_mask = true"), 2, "--person-mask");
+    bad(&mut configured("flicker = 0.01", "flicker = 0.01\nmixture = 0.5"), 2, "--mix-with");
     assert!(!workshop.at("run").exists(), "nothing is left behind");
 
     std::fs::write(workshop.at("config.toml"), &config).unwrap();

@@ -228,6 +228,10 @@ fn repainted(workshop: &Workshop, teacher: &str) {
     assert_eq!(open(files("pairs/photo")[0].clone()), open(files("taught/photo")[0].clone()));
     bad(&mut repaint(teacher, "pairs"), 2, "name another one");
     bad(&mut repaint("config.toml", "other"), 1, "config.toml does not hold a teacher");
+    // Painted pairs are not lost to a teacher's.
+    std::fs::create_dir(workshop.at("mine")).unwrap();
+    std::fs::copy(workshop.at("pairs/index.jsonl"), workshop.at("mine/index.jsonl")).unwrap();
+    bad(&mut repaint(teacher, "mine"), 1, "holds pairs of 'anime'");
 }
 
 #[test]
@@ -322,6 +326,8 @@ fn what_cannot_be_prepared_or_trained_is_said() {
     bad(workshop.prepare("x.zip").args(["--max-side", "64", "--min-side", "65"]), 2, "--min-side");
     bad(workshop.prepare("x.zip").args(["--hold-out", "nobody"]), 1, "--hold-out nobody");
     bad(&mut workshop.prepare("missing/x.zip"), 1, "missing");
+    let photo = |name: &str| workshop.at("photos").join(name);
+    bad(train("prepare").args([photo("p0.png"), photo("p1.png")]).arg("-o").arg(workshop.at("x.zip")), 2, "--photos");
     assert!(!workshop.at("x.zip").exists(), "nothing is left behind");
 
     workshop.configure("config.toml", 3, 1, false);
@@ -333,4 +339,12 @@ fn what_cannot_be_prepared_or_trained_is_said() {
     bad(&mut workshop.teacher("none.toml", "run"), 1, "none.toml");
     bad(train("teacher").arg("--config").arg(workshop.at("config.toml")).args(["-o", "run"]), 2, "--pairs, --dataset");
     assert!(!workshop.at("run").exists(), "nothing is left behind");
+    // What was wrong is given right, and the folder is that of the same run.
+    let based = |base: &str| {
+        let mut teacher = workshop.teacher("config.toml", "run");
+        teacher.arg("--base").arg(workshop.at(base));
+        teacher
+    };
+    bad(&mut based("set.zip"), 1, "set.zip does not hold a teacher");
+    good(&mut workshop.teacher("config.toml", "run"));
 }

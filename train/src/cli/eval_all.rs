@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use image::{RgbImage, imageops};
 use log::{info, warn};
 use nijigen::engine::Options;
-use nijigen::style::{Card, RESTORER, Registry};
+use nijigen::style::{Card, Found, RESTORER, Registry};
 
 use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
@@ -92,7 +92,7 @@ pub(super) fn run(
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let mixed = mixtures(models, &columns[beside..])?;
+    let mixed = mixtures(models, &columns[beside..], Options::threads(measuring.threads))?;
     let text = document(&columns, beside, &teachers, &mixed, restoring.as_ref(), on_a_pi.as_deref())?;
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
@@ -143,16 +143,22 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
 }
 
 /// In Markdown, how far the mixture of any two styles is from the mean of their pictures; empty where none mix.
-fn mixtures(models: &Path, styles: &[Column]) -> Result<String> {
+fn mixtures(models: &Path, styles: &[Column], options: Options) -> Result<String> {
     let registry = Registry::discover(None);
     let looks: Vec<&Column> = styles.iter().filter(|style| look_of(&style.name) == style.name).collect();
+    let file = |style: &Column| models.join(format!("{}.onnx", style.name));
+    let base = |style: &Column| -> Result<Option<String>> {
+        Ok(Registry::card(&Found { name: style.name.clone(), path: Some(file(style)) })?.base_sha256)
+    };
     let mut lines = String::new();
     for (i, one) in looks.iter().enumerate() {
         for other in &looks[i + 1..] {
-            let part = |style: &Column| format!("{}:0.5", models.join(format!("{}.onnx", style.name)).display());
-            let mixture = format!("{}+{}", part(one), part(other));
-            // Those of different bases do not mix.
-            let Ok(mut opened) = registry.open(&mixture, Options::threads(1)) else { continue };
+            let bases = [base(one)?, base(other)?];
+            if bases[0].is_none() || bases[0] != bases[1] {
+                continue;
+            }
+            let mixture = [one, other].map(|style| format!("{}:0.5", file(style).display())).join("+");
+            let mut opened = registry.open(&mixture, options)?;
             let draw = |photo: &RgbImage| run_generator(opened.generator.as_mut(), photo);
             if let Some(Apart { l1, cast }) = apart(draw, &one.pictures, &other.pictures)? {
                 lines += &format!("| {} and {} | {l1:.1} | {cast:.1} |\n", one.name, other.name);

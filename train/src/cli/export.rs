@@ -61,7 +61,6 @@ pub(super) const WITHOUT_PYTHON: &str = "no --python was given: agreement with o
 /// When an input cannot be read, a runtime disagrees, or the output cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     check_name(&args.name)?;
-    nijigen::style::check_name(&args.name).map_err(Error::Usage)?;
     let weights = weights::load(&args.weights)?;
     let weights_sha256 = sha256(&read_file(&args.weights)?);
     let text = read_text(&args.card)?;
@@ -101,12 +100,14 @@ pub fn run(args: &Args) -> Result<()> {
     output::line(&args.out.join(format!("{}.onnx", args.name)).display().to_string())
 }
 
-/// Refuses names that are no names of files.
+/// Refuses what cannot be the name of a style or, without its extension, of a file.
 pub(super) fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.contains(['/', '\\', '.']) {
-        bail!("'{name}' cannot be a style's name: it is a file name without '.' and '/'");
-    }
-    Ok(())
+    let why = match nijigen::style::check_name(name) {
+        Ok(()) if name.contains('.') => format!("the name {name:?} holds a dot; choose another one"),
+        Ok(()) => return Ok(()),
+        Err(why) => why,
+    };
+    Err(Error::Usage(why).into())
 }
 
 /// A photo as runtimes are compared on: with a longer side of at most `max_side`, its sides multiples of 8.

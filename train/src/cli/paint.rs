@@ -124,7 +124,7 @@ pub(super) fn paint(args: &Args, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let faces = args.faces.as_deref().map(FaceList::read).transpose()?.unwrap_or_default();
     let person_mask = args.person_mask.as_deref().map(PersonMask::load).transpose()?;
     let licences = args.licences.as_deref().map(Licences::read).transpose()?.unwrap_or_default();
-    let _lock = run_folder::enter(&args.output, &[INDEX, "photo"])?;
+    let _lock = run_folder::enter(&args.output, &[INDEX])?;
     refuse_other_pairs(&args.output, recipe.as_ref().map_or(RESTORE, |(recipe, _)| &recipe.name))?;
     let job = Job {
         args,
@@ -175,8 +175,8 @@ fn check(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Pictures of another recipe, or a teacher's, which may have cost hours, are not painted over.
-fn refuse_other_pairs(folder: &Path, recipe: &str) -> anyhow::Result<()> {
+/// Refuses to paint over pictures of a recipe of another name, or a teacher's, which may have cost hours.
+pub(super) fn refuse_other_pairs(folder: &Path, recipe: &str) -> anyhow::Result<()> {
     // What cannot be read is for the writer to mend.
     let pairs = read_index(folder).unwrap_or_default();
     match pairs.iter().find(|pair| pair.recipe != recipe) {

@@ -114,6 +114,15 @@ pub(super) fn prepare(args: &Args, stop: Arc<AtomicBool>) -> Result<Vec<String>>
     if args.out.is_dir() {
         bail!("{} is a folder: name a file for the data set (-o), like set.zip", args.out.display());
     }
+    for (path, what) in args.named.iter().skip(1).zip(["art", "clips"]) {
+        if path.is_file() {
+            return Err(Error::Usage(format!(
+                "{}: this place is for the folder of {what}; name single files behind --photos, --art or --clips",
+                path.display()
+            ))
+            .into());
+        }
+    }
     // Of what is named without an option, the first is photos, the second art, the third clips.
     let [photos, art, clips] = [&args.photos, &args.art, &args.clips];
     let all =

@@ -9,8 +9,9 @@ use image::{DynamicImage, RgbImage};
 use indicatif::ProgressBar;
 use nijigen::Error;
 
-use super::output;
-use crate::data::pairs::{Filled, Pair, PairWriter, Pictures, read_index};
+use super::paint::refuse_other_pairs;
+use super::{output, run_folder};
+use crate::data::pairs::{Filled, INDEX, Pair, PairWriter, Pictures, read_index};
 use crate::data::{photos, read_file, sha256};
 use crate::device::{Device, Task, TrainBackend, default_device, dispatch};
 use crate::painter::flatten::cleaned;
@@ -44,6 +45,9 @@ pub struct Args {
     pub(super) device: Device,
 }
 
+/// What pairs say that a teacher painted.
+const RECIPE: &str = "teacher";
+
 struct Repaint<'a> {
     args: &'a Args,
     reference: Option<RgbImage>,
@@ -68,7 +72,7 @@ impl Task for Repaint<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 bail!("interrupted; the same command goes on from here");
             }
-            let pair = Pair { recipe: "teacher".into(), recipe_sha256: self.recipe_sha256.clone(), ..pair.clone() };
+            let pair = Pair { recipe: RECIPE.into(), recipe_sha256: self.recipe_sha256.clone(), ..pair.clone() };
             if !self.writer.has(&pair) {
                 let picture = |name: &str| open(&self.args.pairs, name);
                 let photo = picture(&pair.photo)?.into_rgb8();
@@ -115,6 +119,8 @@ pub(super) fn repaint(args: &Args, stop: Arc<AtomicBool>) -> Result<String> {
             Some(photos::decode(&bytes).with_context(|| format!("{} is no picture", path.display()))?)
         }
     };
+    let _lock = run_folder::enter(&args.output, &[INDEX])?;
+    refuse_other_pairs(&args.output, RECIPE)?;
     let writer = PairWriter::open(&args.output)?;
     let bar = output::progress_bar(pairs.len() as u64);
     let task =

@@ -17,7 +17,7 @@ use crate::dataset::{Dataset, Item, Kind, Part};
 use crate::device::dispatch;
 use crate::pace::{CHECKPOINT_EVERY, progress_style};
 use crate::teacher::config::Config;
-use crate::teacher::{METRICS, Material, Outcome, Teacher};
+use crate::teacher::{CHECKPOINTS, METRICS, Material, Outcome, Teacher};
 
 /// Longer side to which style pictures are reduced.
 const REFERENCE_SIDE: u32 = 512;
@@ -108,7 +108,7 @@ pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBoo
         material.references.len(),
         config.seed
     );
-    let _lock = run_folder::enter(&training.out, &[METRICS])?;
+    let _lock = run_folder::enter(&training.out, &[CHECKPOINTS, METRICS])?;
     let progress = output::progress_bar(config.steps).with_style(progress_style());
     let task = Teacher {
         config,

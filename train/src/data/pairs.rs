@@ -180,14 +180,15 @@ impl PairWriter {
     /// # Errors
     /// When it cannot be made, or its index cannot be read or written.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
-        for part in ["photo", "target", "mask", "next"] {
-            let part = folder.join(part);
-            std::fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
-        }
+        let create =
+            |path: &Path| std::fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()));
+        create(folder)?;
+        // First of all, since by it a folder of pairs is told from others.
         let index = folder.join(INDEX);
         let before = if index.exists() { read_index(folder)? } else { Vec::new() };
         // Whole lines only: what is added must not go on with one that was cut off.
         write_whole(&index, &lines(before.iter())?)?;
+        ["photo", "target", "mask", "next"].iter().try_for_each(|part| create(&folder.join(part)))?;
         let journal = OpenOptions::new()
             .append(true)
             .open(&index)

@@ -294,6 +294,11 @@ impl Config {
         (self.steps as f64 * self.quantize_from).round() as u64
     }
 
+    /// Whether `step` is computed in the back end's 16-bit format, where it has one.
+    pub fn is_half_at(&self, step: u64) -> bool {
+        self.half && step + self.finish < self.steps
+    }
+
     /// The weight of flicker in the loss at `step`: it rises over `warmup` steps from `flicker_from` on.
     pub fn flicker_at(&self, step: u64) -> f32 {
         let first = (self.steps as f64 * self.loss.flicker_from).round() as u64;

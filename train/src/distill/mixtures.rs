@@ -59,7 +59,7 @@ impl<B: TrainBackend> Companions<B> {
     /// Those of `files`, for a student of this configuration and network whose base is `base`.
     ///
     /// # Errors
-    /// When a file cannot be read, or holds weights of another size or base.
+    /// When a file cannot be read, or holds weights of another size, kind or base.
     pub fn load(
         files: &[PathBuf],
         config: &Config,
@@ -70,8 +70,22 @@ impl<B: TrainBackend> Companions<B> {
         let companion = |path: &PathBuf| {
             let weights = weights::load(path)?;
             ensure!(
-                weights.base.is_some() && weights.base.as_deref() == base,
+                base.is_some(),
+                "a student that has no base mixes with nothing: give --base, or leave --mix-with out"
+            );
+            ensure!(
+                weights.base.as_deref() == base,
                 "{} did not grow from the base of this student, so that they do not mix: name another for --mix-with",
+                path.display()
+            );
+            // It must not be widened or changed otherwise, but for its bits: the engine mixes it as it is.
+            let other = &weights.network.topology;
+            ensure!(
+                weights.size == config.size
+                    && other.has_person_mask() == topology.has_person_mask()
+                    && other.is_residual() == topology.is_residual(),
+                "{} is of another size than the student, or one of them alone has a person mask or is a residual, so that \
+                 they do not mix: name another for --mix-with",
                 path.display()
             );
             let weights = weights
@@ -120,7 +134,7 @@ impl<B: TrainBackend> Companions<B> {
         let count = wanted.photos.dims()[0].div_ceil(2);
         let part = |x: &Tensor<B, 4>| x.clone().narrow(0, 0, count);
         let (photos, weights) = (part(wanted.photos), part(wanted.weights));
-        let half = config.half && number + config.finish < config.steps;
+        let half = config.is_half_at(number);
         let drawn = companion.forward(
             topology,
             photos.clone().inner(),

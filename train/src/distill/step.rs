@@ -144,7 +144,7 @@ impl<B: TrainBackend> Step<'_, B> {
     pub fn take(&self, learner: &mut Learner<B>, batch: Batch) -> Result<Option<Figures>> {
         let (config, step) = (self.config, self.number);
         let BatchTensors { photos, targets: target, weights: weight, masks, twins } = batch.tensors::<B>(self.device);
-        let half = config.half && step + config.finish < config.steps;
+        let half = config.is_half_at(step);
         let arithmetic = Arithmetic { half, activations: Activations::quantized_in(self.activation_scales) };
         let output = learner.student.forward(self.topology, photos.clone(), arithmetic)?;
         let of_mask = masks.as_ref().map(|masks| (output.clone().narrow(1, 3, 1) - masks.clone()).abs().mean());

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use image::RgbImage;
 
-use super::Picture;
+use super::{Picture, of_the_same_photos};
 
 /// How far the pictures of a mixture in equal parts are from the mean of both styles' pictures, of 255: means over the
 /// pictures.
@@ -25,7 +25,7 @@ pub fn apart(
     other: &[Picture],
 ) -> Result<Option<Apart>> {
     let (mut sum, mut count) = (Apart { l1: 0.0, cast: 0.0 }, 0.0);
-    for (a, b) in one.iter().zip(other).filter(|(a, b)| a.source == b.source && a.photo == b.photo) {
+    for (a, b) in of_the_same_photos(one, other) {
         let drawn = mixture(&a.photo)?;
         let (mut l1, mut channels) = (0.0, [0.0; 3]);
         for ((pixel, a), b) in drawn.pixels().zip(a.output.pixels()).zip(b.output.pixels()) {

@@ -85,6 +85,15 @@ pub struct Picture {
     pub output: RgbImage,
 }
 
+/// Those of two styles that show the same photo.
+fn of_the_same_photos<'a>(
+    one: &'a [Picture],
+    other: &'a [Picture],
+) -> impl Iterator<Item = (&'a Picture, &'a Picture)> + use<'a> {
+    let same = |a: &Picture, b: &Picture| a.source == b.source && a.photo == b.photo;
+    one.iter().filter_map(move |a| other.iter().find(|b| same(a, b)).map(|b| (a, b)))
+}
+
 /// How much a clip flickers where its scene stands, mean change from frame to frame, of 255.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipFlicker {

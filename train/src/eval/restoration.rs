@@ -88,7 +88,7 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
     let mut pictures = Vec::new();
     let alone = alone()?;
     let none = strongest()?.never();
-    let also = [none.clone(), Damage { scratches: 1.0, holes: 1.0, ..none.clone() }, Damage { dim: 1.0, ..none }];
+    let also = [None, Some(Damage { scratches: 1.0, holes: 1.0, ..none.clone() }), Some(Damage { dim: 1.0, ..none })];
     let largest = LargestScales::of(held_out.iter().map(|pair| &pair.entry));
     for (i, LoadedPair { entry, photo, .. }) in held_out.iter().enumerate() {
         let input = damaged(photo, SEED + i as u64)?;
@@ -120,10 +120,16 @@ pub fn evaluate(restorer: &mut Stylizer, held_out: &[LoadedPair]) -> Result<Repo
                 }
             }
         }
-        let mut shown = photo.clone();
-        also[pictures.len() % also.len()].befall_each(std::iter::once(&mut shown), SEED + i as u64);
-        let shown = damaged(&shown, SEED + i as u64)?;
-        let output = restore(restorer, &shown)?;
+        let (shown, output) = match &also[pictures.len() % also.len()] {
+            None => (input, restored),
+            Some(damage) => {
+                let mut shown = photo.clone();
+                damage.befall_each(std::iter::once(&mut shown), SEED + i as u64);
+                let shown = damaged(&shown, SEED + i as u64)?;
+                let output = restore(restorer, &shown)?;
+                (shown, output)
+            }
+        };
         pictures.push(Picture { source: entry.source.clone(), photo: shown, target: photo.clone(), output });
     }
     Ok(Report { metrics: sums.means(), clips: Vec::new(), pictures })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{Picture, colour_fit};
+use super::{Picture, colour_fit, of_the_same_photos};
 
 /// A style, or what stands beside the styles to compare them with, and what was measured of it.
 #[derive(Debug)]
@@ -193,11 +193,7 @@ pub fn between(columns: &[&Column]) -> String {
 }
 
 fn residual(from: &Column, to: &Column) -> Option<f64> {
-    let both: Vec<f64> = from
-        .pictures
-        .iter()
-        .zip(&to.pictures)
-        .filter(|(a, b)| a.source == b.source && a.photo == b.photo)
+    let both: Vec<f64> = of_the_same_photos(&from.pictures, &to.pictures)
         .map(|(a, b)| colour_fit::residual(&a.output, &b.output))
         .collect();
     (!both.is_empty()).then(|| both.iter().sum::<f64>() / both.len() as f64)

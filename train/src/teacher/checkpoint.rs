@@ -91,6 +91,9 @@ pub struct Store {
 
 type Parts = Vec<(&'static str, Vec<u8>)>;
 
+/// The folder in a run's folder that they lie in, which is made before anything else.
+pub const CHECKPOINTS: &str = "checkpoint";
+
 impl Store {
     /// In `folder`, which is made.
     ///

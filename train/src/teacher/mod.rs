@@ -20,6 +20,7 @@ mod task;
 mod tests;
 
 pub use batches::Material;
+pub use checkpoint::CHECKPOINTS;
 pub use journal::{CURVES, METRICS};
 pub use record::record;
 pub use task::{BURN, Outcome, TEACHER, Teacher};

@@ -9,7 +9,7 @@ use burn::module::AutodiffModule;
 use log::{info, warn};
 
 use super::batches::{Draw, Material, stream};
-use super::checkpoint::{Store, Which};
+use super::checkpoint::{CHECKPOINTS, Store, Which};
 use super::collapse::{Collapse, Seen};
 use super::config::Config;
 use super::evaluate::{Examples, Measured, spread};
@@ -74,7 +74,7 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         (None, true) => bail!("style by reference is read through VGG: give its weights (--vgg)"),
         (_, false) => 0,
     };
-    let store = Store::open(teacher.out.join("checkpoint"), teacher.origin()?)?;
+    let store = Store::open(teacher.out.join(CHECKPOINTS), teacher.origin()?)?;
     let mut progress = Progress::new();
     let (base, state);
     let common = Common { config: &config, painted: material.painted, statistics, store: &store };

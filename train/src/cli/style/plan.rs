@@ -72,7 +72,6 @@ impl Plan {
     /// When something cannot be read or used, or does not go together.
     pub fn new(args: &Args) -> Result<Self> {
         check_name(&args.name)?;
-        nijigen::style::check_name(&args.name).map_err(Error::Usage)?;
         let recipe_name = match &args.recipe {
             Some(recipe) => recipe.clone(),
             None if Recipe::builtin(&args.name).is_some() => args.name.clone(),
@@ -172,6 +171,11 @@ fn settings(args: &Args, recipe: &Recipe) -> Result<Settings> {
         return Err(Error::Usage(text.into()).into());
     }
     distill.person_mask = args.person_mask.is_some();
+    if distill.loss.mixture > 0.0 {
+        let text = "'mixture' in [distill.loss] is for `nijigen-train distill --mix-with`: leave it out here, and train a \
+                    leg with it when the style is there";
+        return Err(Error::Usage(text.into()).into());
+    }
     // Anything else would show patterns to the student that are never painted.
     distill.align = distill.align.max(recipe.grid());
     if recipe.grid() > 1 && settings.teacher.is_some() {

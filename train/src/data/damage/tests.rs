@@ -155,6 +155,10 @@ fn the_lower_the_quality_the_worse() {
         l1(&damaged(&photo(), &damage, 1), &photo())
     };
     assert!(jpeg(25) > jpeg(60) && jpeg(60) > jpeg(95) && jpeg(95) > 0.0);
+}
+
+#[test]
+fn colours_at_half_the_resolution_lose_thin_stripes() {
     let striped = RgbImage::from_fn(32, 32, |x, _| Rgb([[180, 40, 60], [20, 122, 60]][x as usize % 2]));
     let halved = |jpeg_halved| {
         let damage = Damage { jpeg: 1.0, jpeg_from: 95, jpeg_to: 95, jpeg_halved, ..Damage::default() };
