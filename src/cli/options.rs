@@ -18,8 +18,8 @@ pub struct StyleOptions {
     /// each with its share, as anime:0.6+comic:0.4
     #[arg(long, value_name = "NAME|FILE.onnx|off", default_value = config::DEFAULT_STYLE)]
     pub style: String,
-    /// Restore the photo before it is drawn: low light is lifted, and the style 'restore' takes away noise and JPEG's
-    /// blocks; --style off shows it restored and no more
+    /// Restore the photo before it is drawn: low light is lifted, and the style 'restore' takes away noise, JPEG's
+    /// blocks, scratches and small holes; --style off shows it restored and no more
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true, hide_possible_values = true)]
     pub enhance: bool,
