@@ -214,7 +214,9 @@ impl Keeper {
         if let Some(known) = self.known.get(path).filter(|known| known.version == version) {
             return known.edition;
         }
-        let tried = check_name(name).map_err(Error::Style).and_then(|()| self.try_file(path));
+        let tried = check_name(name)
+            .map_err(|why| Error::Style(format!("{why}, as name in its card")))
+            .and_then(|()| self.try_file(path));
         match &tried {
             Ok(()) => {}
             Err(_) if is_growing(version) => {

@@ -32,7 +32,7 @@ pub fn check_name(name: &str) -> std::result::Result<(), String> {
     };
     // Neither long nor more than a line, whatever the name is.
     let shown: String = name.chars().take(MAX_NAME).collect();
-    Err(format!("the name {shown:?} {why}; choose another one"))
+    Err(format!("the name {shown:?} {why}; give the style another one"))
 }
 
 /// Reads a name that is given.
