@@ -290,10 +290,14 @@ const BESIDE: [&str; 2] = ["safetensors", "toml"];
 
 /// Whether a style is named by its file, or by what lies beside it.
 fn is_path(path: &Path) -> bool {
-    let named = |extension: &OsStr| {
-        extension.eq_ignore_ascii_case("onnx") || BESIDE.iter().any(|other| extension.eq_ignore_ascii_case(other))
-    };
-    path.extension().is_some_and(named) || path.components().count() > 1
+    extension_among(path, &["onnx"]).is_some()
+        || extension_among(path, &BESIDE).is_some()
+        || path.components().count() > 1
+}
+
+/// The extension of a path, where it is one of `those` in upper or lower case.
+fn extension_among<'a>(path: &'a Path, those: &[&str]) -> Option<&'a OsStr> {
+    path.extension().filter(|extension| those.iter().any(|one| extension.eq_ignore_ascii_case(one)))
 }
 
 /// The ONNX files in a folder, by name.
@@ -301,7 +305,7 @@ fn in_folder(folder: &Path) -> io::Result<Vec<Found>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+        if extension_among(&path, &["onnx"]).is_some() {
             paths.push(path);
         }
     }
@@ -373,7 +377,7 @@ fn open_bytes(what: &str, onnx: &[u8], card: Card, options: Options, card_path: 
 
 /// The bytes of a style's file. What lies beside one (its weights, its card) is told from it before it is looked for.
 fn read_onnx(path: &Path) -> Result<Vec<u8>> {
-    if let Some(extension) = path.extension().filter(|extension| BESIDE.iter().any(|other| extension == other)) {
+    if let Some(extension) = extension_among(path, &BESIDE) {
         let style = path.with_extension("onnx");
         let advice = if style.is_file() {
             format!("give {}", style.display())
