@@ -16,6 +16,7 @@ pub mod painter;
 pub mod peers;
 pub mod plots;
 pub mod quantize;
+pub mod run_description;
 pub mod sheet;
 pub mod teacher;
 pub mod utilisation;

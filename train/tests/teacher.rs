@@ -255,6 +255,16 @@ fn two_references_give_two_pictures_of_one_photo() {
     assert!(difference > 20.0, "they differ by {difference} of 255");
     assert!(redness(&pink) > redness(&azure) + 20.0, "{} and {}", redness(&pink), redness(&azure));
     bad(&mut workshop.apply("run/teacher.safetensors", "photos/p2.png", "c.png"), 2, "--reference");
+    // The run tells where the VGG weights lay.
+    let unnamed = |teacher: &str| {
+        let mut command = workshop.apply(teacher, "photos/p2.png", "d.png");
+        command.arg("--reference").arg(workshop.at("pink.png"));
+        command
+    };
+    good(&mut unnamed("run/teacher.safetensors"));
+    assert!(open(workshop.at("d.png")) == pink);
+    std::fs::copy(workshop.at("run/teacher.safetensors"), workshop.at("moved.safetensors")).unwrap();
+    bad(&mut unnamed("moved.safetensors"), 2, "--vgg");
 }
 
 #[test]

@@ -15,15 +15,16 @@ use crate::teacher::model::{Model, condition, stylize};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nijigen-train apply --teacher run/teacher.safetensors photo.jpg -o out.png
-  nijigen-train apply --teacher run/teacher.safetensors --reference style.jpg --vgg vgg19.npz photo.jpg -o out.png")]
+  nijigen-train apply --teacher run/teacher.safetensors --reference style.jpg photo.jpg -o out.png")]
 pub struct Args {
     /// A teacher, made by `nijigen-train teacher`
     #[arg(long, value_name = "FILE")]
     teacher: PathBuf,
     /// A picture to take the style from, for a teacher that was trained with references; any picture will do
-    #[arg(long, value_name = "PICTURE", requires = "vgg")]
+    #[arg(long, value_name = "PICTURE")]
     reference: Option<PathBuf>,
-    /// VGG-19 weights up to relu3_1 (.npz), through which the style picture is read
+    /// VGG-19 weights up to relu3_1 (.npz), through which the style picture is read (default: those with which the teacher
+    /// was trained, while it and they lie where they lay)
     #[arg(long, value_name = "FILE")]
     vgg: Option<PathBuf>,
     /// The photo (JPEG, PNG, WebP)

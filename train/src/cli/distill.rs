@@ -34,7 +34,7 @@ pub(super) struct Training {
     /// Folder of painted pairs, made by `nijigen-train paint`
     #[arg(long, value_name = "DIR")]
     pub(super) pairs: PathBuf,
-    /// Folder of the run: checkpoint, best weights, curve (CSV, PNG), sample sheet
+    /// Folder of the run: what it was begun with, checkpoint, best weights, curve (CSV, PNG), sample sheet
     #[arg(short, long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// VGG-19 weights up to relu3_1 (.npz); without them features are not compared

@@ -12,7 +12,7 @@ use nijigen::style::{Card, Found, RESTORER, Registry};
 use super::eval::{Measuring, note_on_card, note_teacher_on_card, side_by_side, spread};
 use super::output;
 use crate::data::{read_text, write_whole};
-use crate::eval::mixtures::{Apart, apart};
+use crate::eval::mixtures::{Mixed, apart};
 use crate::eval::results::{self, Column};
 use crate::eval::{Picture, Report, restoration, run_generator};
 use crate::sheet::{self, encode_jpeg};
@@ -20,7 +20,7 @@ use crate::sheet::{self, encode_jpeg};
 /// Pictures of a sheet, so many of them in a row before and after, each so many pixels a side; white between them.
 const SHOWN: usize = 8;
 const IN_A_ROW: u32 = 2;
-const SIDE: u32 = 256;
+const SIDE: u32 = 384;
 const GAP: u32 = 8;
 /// Behind the name of a folder: what the painter made of pairs that a teacher has repainted since.
 const PAINTED: &str = "-painted";
@@ -92,8 +92,9 @@ pub(super) fn run(
         "no style in {} was measured: --pairs wants a folder of pairs for each, named like it",
         models.display()
     );
-    let mixed = mixtures(models, &columns[beside..], Options::threads(measuring.threads))?;
-    let text = document(&columns, beside, &teachers, &mixed, restoring.as_ref(), on_a_pi.as_deref())?;
+    let looks: Vec<&Column> = columns[beside..].iter().filter(|style| look_of(&style.name) == style.name).collect();
+    let mixed = mixtures(models, &looks, Options::threads(measuring.threads))?;
+    let text = document(&columns, &looks, &teachers, &mixed, restoring.as_ref(), on_a_pi.as_deref())?;
     write_whole(&models.join("RESULTS.md"), text.as_bytes())?;
     output::line(&text)
 }
@@ -142,30 +143,29 @@ fn middle_square(picture: &RgbImage) -> RgbImage {
     imageops::resize(&square, SIDE, SIDE, imageops::FilterType::CatmullRom)
 }
 
-/// In Markdown, how far the mixture of any two styles is from the mean of their pictures; empty where none mix.
-fn mixtures(models: &Path, styles: &[Column], options: Options) -> Result<String> {
+/// How far the mixture of any two looks of one base is from the mean of their pictures.
+fn mixtures(models: &Path, looks: &[&Column], options: Options) -> Result<Vec<Mixed>> {
     let registry = Registry::discover(None);
-    let looks: Vec<&Column> = styles.iter().filter(|style| look_of(&style.name) == style.name).collect();
     let file = |style: &Column| models.join(format!("{}.onnx", style.name));
-    let base = |style: &Column| -> Result<Option<String>> {
+    let base = |style: &&Column| -> Result<Option<String>> {
         Ok(Registry::card(&Found { name: style.name.clone(), path: Some(file(style)) })?.base_sha256)
     };
-    let mut lines = String::new();
+    let bases = looks.iter().map(base).collect::<Result<Vec<_>>>()?;
+    let mut mixed = Vec::new();
     for (i, one) in looks.iter().enumerate() {
-        for other in &looks[i + 1..] {
-            let bases = [base(one)?, base(other)?];
-            if bases[0].is_none() || bases[0] != bases[1] {
+        for (other, its_base) in looks.iter().zip(&bases).skip(i + 1) {
+            if bases[i].is_none() || bases[i] != *its_base {
                 continue;
             }
             let mixture = [one, other].map(|style| format!("{}:0.5", file(style).display())).join("+");
             let mut opened = registry.open(&mixture, options)?;
             let draw = |photo: &RgbImage| run_generator(opened.generator.as_mut(), photo);
-            if let Some(Apart { l1, cast }) = apart(draw, &one.pictures, &other.pictures)? {
-                lines += &format!("| {} and {} | {l1:.1} | {cast:.1} |\n", one.name, other.name);
+            if let Some(apart) = apart(draw, &one.pictures, &other.pictures)? {
+                mixed.push(Mixed { styles: [one, other].map(|style| style.name.clone()), apart });
             }
         }
     }
-    Ok(if lines.is_empty() { lines } else { format!("|  | L1 | cast |\n|---|---|---|\n{lines}") })
+    Ok(mixed)
 }
 
 /// The table of whole frames that `benches/pi-estimate` wrote into this file.
@@ -181,27 +181,27 @@ fn frames_on_a_pi(file: &Path) -> Result<String> {
     Ok(table.join("\n"))
 }
 
-/// The text of RESULTS.md; the first `beside` columns are no styles.
+/// The text of RESULTS.md, of `all` columns; of one size of each style are `looks`.
 fn document(
     all: &[Column],
-    beside: usize,
+    looks: &[&Column],
     teachers: &[Column],
-    mixtures: &str,
+    mixed: &[Mixed],
     restoring: Option<&BTreeMap<String, f64>>,
     on_a_pi: Option<&str>,
 ) -> Result<String> {
-    let looks: Vec<&Column> = all[beside..].iter().filter(|style| look_of(&style.name) == style.name).collect();
     let restoring = match restoring {
         Some(metrics) => format!("## Restoring\n\n{}\n\n{}\n", restoration::in_words()?, results::restoring(metrics)),
         None => String::new(),
     };
-    let mixtures = if mixtures.is_empty() {
+    let mixtures = if mixed.is_empty() {
         String::new()
     } else {
         format!(
             "## Mixtures\n\n\
              How far the pictures of two styles mixed in equal parts are from the mean of both styles' pictures, of 255, mean \
-             over the held-out pictures: L1, and the cast, the mean of the colour channel that is furthest off.\n\n{mixtures}\n"
+             over the held-out pictures: L1, and the cast, the mean of the colour channel that is furthest off.\n\n{}\n",
+            results::mixtures(mixed)
         )
     };
     let on_a_pi = on_a_pi.map_or(String::new(), |table| {
@@ -229,11 +229,14 @@ fn document(
          Written by the command at the end. ✗: not as it must be. *photo*: the photo as it is, measured like a style, \
          against the targets of `{COMPARED_ON}`, as is *prototype*, the network that the styles are compared with \
          ([README.md](README.md#the-looks)). The displacement of edges is a median of whole pixels: where it is 0, \
-         more than half of the target's strongest edges have one of the picture's at the same pixel.\n\n{}\n\
+         more than half of the target's strongest edges have one of the picture's at the same pixel. *Quantized against \
+         float*: against the same network whose values are not rounded, but end where eight bits end, as they did while it \
+         learned.\n\n{}\n\
          ## Skin\n\n\
          From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive; a \
          picture without colours has none) of the middle of faces, means by tone in even light, and for dark and backlit \
-         pictures.\n\n{}\n\
+         pictures. In brackets: from the photo to the target, which is the style's own grade; what differs from it is a cast.\n\n\
+         {}\n\
          ## Between the styles\n\n\
          What is left between two styles when the best colour filter (a 3×4 matrix, then a curve for each channel) has \
          been put on one of them, of 255: mean over the held-out pictures. Other sizes of a style are left out.\n\n{}\n\
@@ -241,8 +244,8 @@ fn document(
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),
-        results::skin(all),
-        results::between(&looks),
+        results::of_skin(all),
+        results::between(looks),
         command_line(),
     ))
 }

@@ -32,9 +32,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(super) teacher: PathBuf,
     /// A picture to take the style from, for a teacher that was trained with references
-    #[arg(long, value_name = "PICTURE", requires = "vgg")]
+    #[arg(long, value_name = "PICTURE")]
     pub(super) reference: Option<PathBuf>,
-    /// VGG-19 weights up to relu3_1 (.npz), through which the style picture is read
+    /// VGG-19 weights up to relu3_1 (.npz), through which the style picture is read (default: those with which the teacher
+    /// was trained, while it and they lie where they lay)
     #[arg(long, value_name = "FILE")]
     pub(super) vgg: Option<PathBuf>,
     /// The folder for the new pairs

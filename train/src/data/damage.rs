@@ -57,6 +57,19 @@ pub struct Damage {
     pub jpeg_to: u8,
     /// How often JPEG's colours have half the resolution.
     pub jpeg_halved: f32,
+    /// How often neither noise nor JPEG befalls it, whatever is said above: blur cannot be undone beneath them, and what it
+    /// looks like without them is learned from these photos alone.
+    #[serde(skip_serializing_if = "never")]
+    pub noiseless: f32,
+    /// How often it is out of focus then.
+    #[serde(skip_serializing_if = "never")]
+    pub noiseless_defocus: f32,
+}
+
+/// Then it is not written, so that configurations from before there was such a share are the same.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn never(share: &f32) -> bool {
+    *share == 0.0
 }
 
 /// A damage as it was drawn: the same from one moment to the next, but for the noise itself.
@@ -101,13 +114,14 @@ impl Damage {
         let Self { dim, defocus, motion, noise, noise_grey, noise_coarse, scratches, holes, jpeg, jpeg_halved, .. } =
             *self;
         let shares = [dim, defocus, motion, noise, noise_grey, noise_coarse, scratches, holes, jpeg, jpeg_halved];
-        if !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+        let shares = shares.into_iter().chain([self.noiseless, self.noiseless_defocus]);
+        if !shares.into_iter().all(|share| (0.0..=1.0).contains(&share)) {
             return Some("the shares of 'damage' lie within 0..1");
         }
         if dim > 0.0 && !(0.01..LEAST_DIM).contains(&self.dimmest) {
             return Some("'dimmest' lies within 0.01..0.6, below 0.6");
         }
-        if defocus > 0.0 && !(LEAST_RADIUS..=8.0).contains(&self.defocus_radius) {
+        if defocus + self.noiseless_defocus > 0.0 && !(LEAST_RADIUS..=8.0).contains(&self.defocus_radius) {
             return Some("'defocus_radius' lies within 0.5..8");
         }
         if motion > 0.0 && !(LEAST_LENGTH..=32.0).contains(&self.motion_length) {
@@ -132,15 +146,20 @@ impl Damage {
     /// The same limits, and nothing that happens.
     #[must_use]
     pub fn never(self) -> Self {
-        Self { dim: 0.0, defocus: 0.0, motion: 0.0, noise: 0.0, scratches: 0.0, holes: 0.0, jpeg: 0.0, ..self }
+        let never = Self { dim: 0.0, defocus: 0.0, motion: 0.0, noise: 0.0, scratches: 0.0, holes: 0.0, ..self };
+        Self { jpeg: 0.0, noiseless: 0.0, ..never }
     }
 
     /// Draws a damage.
     pub fn suffered(&self, rng: &mut ChaCha8Rng) -> Suffered {
+        // Not drawn where it never happens, as below.
+        let noiseless = self.noiseless > 0.0 && rng.random::<f32>() < self.noiseless;
+        let with_noise = |share: f32| if noiseless { 0.0 } else { share };
+        let defocus = if noiseless { self.noiseless_defocus } else { self.defocus };
         let mut happens = |share: f32| rng.random::<f32>() < share;
-        let [dim, defocus, motion, noise, coarse, scratches, holes, jpeg] =
-            [self.dim, self.defocus, self.motion, self.noise, self.noise_coarse, self.scratches, self.holes, self.jpeg]
-                .map(&mut happens);
+        let [noise, jpeg] = [self.noise, self.jpeg].map(with_noise);
+        let shares = [self.dim, defocus, self.motion, noise, self.noise_coarse, self.scratches, self.holes, jpeg];
+        let [dim, defocus, motion, noise, coarse, scratches, holes, jpeg] = shares.map(&mut happens);
         Suffered {
             dim: dim.then(|| (rng.random_range(self.dimmest..LEAST_DIM), rng.random_range(1.0..DEEPEST))),
             defocus: defocus.then(|| rng.random_range(LEAST_RADIUS..=self.defocus_radius)),

@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 use log::{info, warn};
 use nijigen::engine::contract::FloatNetwork;
 use nijigen::engine::topology::Topology;
+use serde::Serialize;
 
 use super::checkpoint::{self, Checkpoint, Origin, Part, Progress, Sums, to_bytes};
 use super::config::{Config, Keep, Start};
@@ -29,6 +30,7 @@ use crate::net::student::{Activations, Arithmetic, Student};
 use crate::net::vgg::Vgg;
 use crate::pace::time_left;
 use crate::peers::{Group, Left, Peer, devices, together};
+use crate::run_description;
 use crate::utilisation::Utilisation;
 use crate::weights::{self, Weights};
 
@@ -195,6 +197,15 @@ impl Distillation {
     }
 }
 
+/// What a run is made from, by checksums.
+#[derive(Serialize)]
+struct MadeFrom<'a> {
+    #[serde(flatten)]
+    origin: &'a Origin,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<&'a str>,
+}
+
 /// A distillation under way.
 struct Training<'t, B: TrainBackend> {
     task: &'t Distillation,
@@ -215,6 +226,8 @@ impl<B: TrainBackend> Training<'_, B> {
         let (task, config) = (self.task, &self.task.config);
         let keeps_ranges = task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
         let mut journal = Journal::open(task.out.join(LOSSES), self.progress.step, Columns::of(config))?;
+        let made_from = MadeFrom { origin: &self.progress.origin, base: self.progress.base.as_deref() };
+        run_description::write::<B>(&task.out, &self.device, task.vgg.as_deref(), &made_from, config)?;
         let batches = stream(Arc::clone(&self.train), config.sampling(), config.seed, self.progress.step);
         let mut pace = Pace::default();
         let mut started = Instant::now();

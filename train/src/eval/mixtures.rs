@@ -15,6 +15,15 @@ pub struct Apart {
     pub cast: f64,
 }
 
+/// A mixture of two styles in equal parts, by their names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixed {
+    /// Both styles.
+    pub styles: [String; 2],
+    /// How far it is from what lies between them.
+    pub apart: Apart,
+}
+
 /// Of what `mixture` makes of photos, by the pictures that both styles have; `None` where there are none.
 ///
 /// # Errors

@@ -26,7 +26,6 @@ use nijigen::frame::Size;
 use self::features::MarkedFrame;
 use self::line_art::InkCounts;
 use self::live::LivePicture;
-use self::skin::Shift;
 use self::surfaces::Texture;
 use crate::data::clips::{Frame, Frames};
 use crate::data::pairs::LargestScales;
@@ -179,13 +178,10 @@ impl Task for Evaluation<'_> {
         }
         for pair in &self.portraits {
             let output = run_generator(self.generator, &pair.photo)?;
-            for Shift { skin, lightness, hue } in
-                pair.entry.faces.iter().filter_map(|face| skin::shift(&output, &pair.photo, face))
-            {
-                let (of_lightness, of_hue) = skin.measures();
-                sums.add(of_lightness, lightness.into());
-                if let Some(hue) = hue {
-                    sums.add(of_hue, hue.into());
+            for (picture, behind) in [(&output, ""), (&pair.target, skin::OF_TARGET)] {
+                let shifts = pair.entry.faces.iter().filter_map(|face| skin::shift(picture, &pair.photo, face));
+                for (measure, value) in shifts.flat_map(|shift| shift.measures(behind)) {
+                    sums.add(&measure, value);
                 }
             }
         }
@@ -346,16 +342,16 @@ fn distance<B: ConvBackend>(vgg: &Vgg<B>, a: &RgbImage, b: &RgbImage, device: &B
 }
 
 #[derive(Default)]
-struct Sums(BTreeMap<&'static str, (f64, u32)>);
+struct Sums(BTreeMap<String, (f64, u32)>);
 
 impl Sums {
-    fn add(&mut self, name: &'static str, value: f64) {
-        let sum = self.0.entry(name).or_default();
+    fn add(&mut self, name: &str, value: f64) {
+        let sum = self.0.entry(name.to_owned()).or_default();
         *sum = (sum.0 + value, sum.1 + 1);
     }
 
     fn means(self) -> BTreeMap<String, f64> {
-        self.0.into_iter().map(|(name, (sum, count))| (name.to_owned(), rounded(sum / f64::from(count)))).collect()
+        self.0.into_iter().map(|(name, (sum, count))| (name, rounded(sum / f64::from(count)))).collect()
     }
 }
 

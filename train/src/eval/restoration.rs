@@ -45,10 +45,11 @@ fn strongest() -> Result<Damage> {
 /// When [`TRAINED_BY`] does no damage.
 pub fn in_words() -> Result<String> {
     Ok(format!(
-        "What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise (deviation \
-         {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}, once with colours of half the resolution, as cameras send them; then, each alone, \
-         of what else befalls a picture: scratches and holes in the pixels that they touch, low light as a factor of {} \
-         to {LEAST_DIM} and a power of 1 to {DEEPEST}.",
+        "What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise \
+         (deviation {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}, once \
+         with colours of half the resolution, as cameras send them; then, each alone, of what else befalls a picture: \
+         scratches and holes in the pixels that they touch, low light as a factor of {} to {LEAST_DIM} and a power of 1 to \
+         {DEEPEST}.",
         strongest()?.dimmest
     ))
 }

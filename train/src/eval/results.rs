@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{Picture, colour_fit, of_the_same_photos};
+use super::mixtures::{Apart, Mixed};
+use super::{Picture, colour_fit, of_the_same_photos, skin};
 
 /// A style, or what stands beside the styles to compare them with, and what was measured of it.
 #[derive(Debug)]
@@ -157,16 +158,21 @@ pub fn teachers(teachers: &[Column]) -> String {
     text
 }
 
-/// What becomes of skin, by its tone and by the light that it is seen in: a line for each measure that any of `columns` has.
-pub fn skin(columns: &[Column]) -> String {
-    let is_shift = |key: &&String| key.ends_with("_lightness_shift") || key.ends_with("_hue_shift");
+/// What becomes of skin, by its tone and by the light that it is seen in: a line for each measure that any of `columns` has,
+/// in brackets what becomes of it in the targets.
+pub fn of_skin(columns: &[Column]) -> String {
+    let is_shift = |key: &&String| key.ends_with(skin::LIGHTNESS) || key.ends_with(skin::HUE);
     let keys: BTreeSet<&String> = columns.iter().flat_map(|column| column.metrics.keys()).filter(is_shift).collect();
     let mut text = heading(&[""], columns);
     for key in keys {
-        let (unit, decimals) = if key.ends_with("_hue_shift") { (", degrees", 1) } else { ("", 3) };
+        let (unit, decimals) = if key.ends_with(skin::HUE) { (", degrees", 1) } else { ("", 3) };
+        let of_target = format!("{key}{}", skin::OF_TARGET);
         let _ = write!(text, "| {}{unit} |", key.replace('_', " "));
         for column in columns {
-            let cell = column.metrics.get(key).map_or("–".to_owned(), |value| format!("{value:+.decimals$}"));
+            let mut cell = column.metrics.get(key).map_or("–".to_owned(), |value| format!("{value:+.decimals$}"));
+            if let Some(value) = column.metrics.get(&of_target) {
+                let _ = write!(cell, " ({value:+.decimals$})");
+            }
             let _ = write!(text, " {cell} |");
         }
         text.push('\n');
@@ -197,6 +203,15 @@ fn residual(from: &Column, to: &Column) -> Option<f64> {
         .map(|(a, b)| colour_fit::residual(&a.output, &b.output))
         .collect();
     (!both.is_empty()).then(|| both.iter().sum::<f64>() / both.len() as f64)
+}
+
+/// How far each of `mixed` is from what lies between its styles: a line for each.
+pub fn mixtures(mixed: &[Mixed]) -> String {
+    let mut text = "| | L1 | cast |\n|---|---|---|\n".to_owned();
+    for Mixed { styles: [one, other], apart: Apart { l1, cast } } in mixed {
+        let _ = writeln!(text, "| {one} and {other} | {l1:.1} | {cast:.1} |");
+    }
+    text
 }
 
 fn heading<'a>(first: &[&'a str], columns: impl IntoIterator<Item = &'a Column>) -> String {
@@ -241,10 +256,18 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("more by | ≤ 0.03 | ≤ 0.01 | 0.010 | 0.100 ✗ |"), "{table}");
-        let table = skin(&[column("a", &[("skin_dark_hue_shift", -3.21)], 5), column("b", &[("x", 1.0)], 5)]);
-        assert!(table.contains("| skin dark hue shift, degrees | -3.2 | – |"), "{table}");
+        let dark = [("skin_dark_hue_shift", -3.21), ("skin_dark_hue_shift_of_target", 1.16)];
+        let table = of_skin(&[column("a", &dark, 5), column("b", &[("x", 1.0)], 5)]);
+        assert!(table.contains("| skin dark hue shift, degrees | -3.2 (+1.2) | – |"), "{table}");
+        assert_eq!(table.lines().count(), 3, "{table}");
         let table = measures(&[column("good", &good, 5), column("bad", &bad, 5)]);
         assert!(table.contains("| line art: F1 | ≥ 0.65 | ≥ 0.8 | – | – |"), "{table}");
+    }
+
+    #[test]
+    fn mixtures_are_told_by_their_styles() {
+        let mixed = Mixed { styles: ["a", "b"].map(String::from), apart: Apart { l1: 4.04, cast: 2.96 } };
+        assert!(mixtures(&[mixed]).ends_with("|\n| a and b | 4.0 | 3.0 |\n"));
     }
 
     #[test]

@@ -31,14 +31,14 @@ pub enum Skin {
 }
 
 impl Skin {
-    /// What the means of its shifts of lightness and of hue are called.
-    pub fn measures(self) -> (&'static str, &'static str) {
+    /// What the measures of its means begin with.
+    fn name(self) -> &'static str {
         match self {
-            Self::Light => ("skin_light_lightness_shift", "skin_light_hue_shift"),
-            Self::Medium => ("skin_medium_lightness_shift", "skin_medium_hue_shift"),
-            Self::Dark => ("skin_dark_lightness_shift", "skin_dark_hue_shift"),
-            Self::DarkPicture => ("dark_picture_lightness_shift", "dark_picture_hue_shift"),
-            Self::Backlit => ("backlit_lightness_shift", "backlit_hue_shift"),
+            Self::Light => "skin_light",
+            Self::Medium => "skin_medium",
+            Self::Dark => "skin_dark",
+            Self::DarkPicture => "dark_picture",
+            Self::Backlit => "backlit",
         }
     }
 }
@@ -52,6 +52,23 @@ pub struct Shift {
     pub lightness: f32,
     /// Of its mean hue, in degrees, towards yellow where positive; grey has none.
     pub hue: Option<f32>,
+}
+
+/// What the names of shifts of lightness and of hue end with, and what is behind it where the shift is the target's: the
+/// style's own grade.
+pub const LIGHTNESS: &str = "_lightness_shift";
+/// See [`LIGHTNESS`].
+pub const HUE: &str = "_hue_shift";
+/// See [`LIGHTNESS`].
+pub const OF_TARGET: &str = "_of_target";
+
+impl Shift {
+    /// Its values by the names of the measures whose means they belong to; `behind` the names comes this.
+    pub fn measures(self, behind: &str) -> impl Iterator<Item = (String, f64)> {
+        let Self { skin, lightness, hue } = self;
+        let name = |end: &str| format!("{}{end}{behind}", skin.name());
+        [Some((name(LIGHTNESS), lightness.into())), hue.map(|hue| (name(HUE), hue.into()))].into_iter().flatten()
+    }
 }
 
 /// The shift of a face from a photo to a picture of the same size; `None` where the box lies outside.

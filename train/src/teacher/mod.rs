@@ -23,4 +23,4 @@ pub use batches::Material;
 pub use checkpoint::CHECKPOINTS;
 pub use journal::{CURVES, METRICS};
 pub use record::record;
-pub use task::{BURN, Outcome, TEACHER, Teacher};
+pub use task::{Outcome, TEACHER, Teacher};

@@ -18,6 +18,7 @@ use crate::net::conv::ConvBackend;
 use crate::net::parameters::{Named, named, with_named};
 use crate::net::unet::{GeneratorShape, MULTIPLE, UNet};
 use crate::net::vgg::Vgg;
+use crate::run_description;
 
 /// Longer side to which a style picture is reduced before it is looked at: about the scale at which crops of such
 /// pictures are seen in training.
@@ -116,34 +117,43 @@ pub fn stylize<B: ConvBackend>(
 }
 
 /// What `model`, read from `path`, is to be conditioned on: the statistics of `reference`, read through the VGG weights at
-/// `vgg`; `None` for a teacher that takes no style from a picture.
+/// `vgg`, or where there are none through those with which it was trained; `None` for a teacher that takes no style from a
+/// picture.
 ///
 /// # Errors
 /// [`Error::Usage`] where it takes none and is given one, or the other way round, or the weights are not those that it
-/// was trained with; when they cannot be read.
+/// was trained with, or not to be found; when they cannot be read.
 pub fn condition<B: ConvBackend>(
     model: &Model<B>,
     path: &Path,
     (reference, vgg): (Option<&RgbImage>, Option<&Path>),
     device: &B::Device,
 ) -> Result<Option<Tensor<B, 2>>> {
-    let vgg = vgg.map(|path| Vgg::<B>::load(path, false, device)).transpose()?;
-    let style = reference.zip(vgg).map(|(reference, vgg)| style_of(&vgg, reference, device));
     let (name, wanted) = (path.display(), model.about.statistics);
-    match &style {
-        Some(_) if wanted == 0 => {
-            Err(Error::Usage(format!("{name} takes no style from a picture: leave --reference out")))
+    let Some(reference) = reference else {
+        if wanted > 0 {
+            return Err(
+                Error::Usage(format!("{name} takes its style from a picture: name one with --reference")).into()
+            );
         }
-        None if wanted > 0 => {
-            Err(Error::Usage(format!("{name} takes its style from a picture: name one with --reference, and --vgg")))
-        }
-        Some(style) if style.dims()[1] != wanted => Err(Error::Usage(format!(
-            "{name} was trained with other VGG weights ({wanted} statistics, these give {}): give those",
-            style.dims()[1]
-        ))),
-        _ => Ok(()),
-    }?;
-    Ok(style)
+        return Ok(None);
+    };
+    if wanted == 0 {
+        return Err(Error::Usage(format!("{name} takes no style from a picture: leave --reference out")).into());
+    }
+    let vgg = match vgg {
+        Some(vgg) => vgg.to_owned(),
+        None => run_description::vgg_of(path.parent().unwrap_or(Path::new("")))?,
+    };
+    let style = style_of(&Vgg::<B>::load(&vgg, false, device)?, reference, device);
+    let given = style.dims()[1];
+    if given != wanted {
+        return Err(Error::Usage(format!(
+            "{name} was trained with other VGG weights ({wanted} statistics, these give {given}): give those"
+        ))
+        .into());
+    }
+    Ok(Some(style))
 }
 
 /// What a style picture is known by, `[1, n]`.

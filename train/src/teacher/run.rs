@@ -23,6 +23,7 @@ use crate::device::{Task, TrainBackend};
 use crate::net::vgg::Vgg;
 use crate::pace::time_left;
 use crate::peers::{Group, Peer, devices, together};
+use crate::run_description;
 use crate::sheet;
 use crate::utilisation::Utilisation;
 
@@ -74,7 +75,8 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         (None, true) => bail!("style by reference is read through VGG: give its weights (--vgg)"),
         (_, false) => 0,
     };
-    let store = Store::open(teacher.out.join(CHECKPOINTS), teacher.origin()?)?;
+    let origin = teacher.origin()?;
+    let store = Store::open(teacher.out.join(CHECKPOINTS), origin.clone())?;
     let mut progress = Progress::new();
     let (base, state);
     let common = Common { config: &config, painted: material.painted, statistics, store: &store };
@@ -93,7 +95,7 @@ pub(super) fn train<B: TrainBackend, F: Fault>(
         // There is always something to go back to.
         store.save(&progress, &state, true)?;
     }
-    teacher.write_description::<B>(device)?;
+    run_description::write::<B>(&teacher.out, device, teacher.vgg.as_deref(), &origin, &config)?;
     let features = |device: &B::Device| match (&teacher.vgg, &eyes) {
         (Some(path), Some(_)) => Vgg::load(path, config.half, device).map(Some),
         _ => Ok(None),

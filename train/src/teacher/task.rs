@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use anyhow::{Result, ensure};
+use burn::tensor::backend::AutodiffBackend;
 use indicatif::ProgressBar;
 use log::warn;
 
@@ -16,16 +16,12 @@ use super::config::Config;
 use super::model::Model;
 use super::state::Rollback;
 use crate::data::training_set::LoadedPair;
-use crate::data::{read_file, sha256, write_whole};
+use crate::data::{read_file, sha256};
 use crate::device::TrainBackend;
 use crate::net::vgg::Vgg;
 
-/// The version of Burn that this crate pins.
-pub const BURN: &str = "0.21.0";
 /// The file that a run is for.
 pub const TEACHER: &str = "teacher.safetensors";
-/// What a run is, in its folder.
-pub(super) const RUN: &str = "run.toml";
 
 /// A training to run or to go on with.
 #[derive(Debug)]
@@ -152,35 +148,5 @@ impl Teacher {
             vgg: of(&self.vgg)?,
             base: of(&self.base)?,
         })
-    }
-
-    /// Writes down what the run is: configuration with its seed, checksums of what it is made from, versions.
-    pub(super) fn write_description<B: Backend>(&self, device: &B::Device) -> Result<()> {
-        #[derive(serde::Serialize)]
-        struct Description<'a> {
-            nijigen_train: &'static str,
-            burn: &'static str,
-            backend: String,
-            made_from: Origin,
-            config: &'a Config,
-        }
-        let description = Description {
-            nijigen_train: env!("CARGO_PKG_VERSION"),
-            burn: BURN,
-            backend: B::name(device),
-            made_from: self.origin()?,
-            config: &self.config,
-        };
-        let text = toml::to_string(&description).context("cannot write down the configuration")?;
-        write_whole(&self.out.join(RUN), text.as_bytes())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_version_of_burn_is_the_pinned_one() {
-        let manifest = include_str!("../../Cargo.toml");
-        assert!(manifest.contains(&format!("version = \"={}\"", super::BURN)));
     }
 }

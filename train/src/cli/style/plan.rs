@@ -21,7 +21,7 @@ use crate::data::{read_file, read_text, sha256};
 use crate::device::{Task, TrainBackend, dispatch};
 use crate::net::vgg::Vgg;
 use crate::painter::{self, Recipe};
-use crate::teacher::BURN;
+use crate::run_description::BURN;
 use crate::weights;
 
 /// All that a style is made from, as `run.toml` tells it.

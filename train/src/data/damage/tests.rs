@@ -24,6 +24,8 @@ const WHOLE: Damage = Damage {
     jpeg_from: 25,
     jpeg_to: 95,
     jpeg_halved: 0.0,
+    noiseless: 0.0,
+    noiseless_defocus: 0.0,
 };
 
 fn photo() -> RgbImage {
@@ -168,10 +170,22 @@ fn colours_at_half_the_resolution_lose_thin_stripes() {
 }
 
 #[test]
+fn photos_without_noise_are_blurred_by_a_share_of_their_own() {
+    let damage = Damage { defocus: 0.0, noiseless: 0.5, noiseless_defocus: 1.0, ..WHOLE };
+    let drawn: Vec<Suffered> = (0..32).map(|seed| suffered(&damage, seed)).collect();
+    let blurred = drawn.iter().filter(|drawn| drawn.defocus.is_some());
+    assert!((8..24).contains(&blurred.clone().count()));
+    assert!(blurred.clone().all(|drawn| drawn.noise.is_none() && drawn.jpeg.is_none() && drawn.scratches > 0));
+    assert!(drawn.iter().all(|drawn| drawn.defocus.is_some() || drawn.noise.is_some() && drawn.jpeg.is_some()));
+    assert!(suffered(&damage.never(), 1) == suffered(&WHOLE.never(), 1));
+}
+
+#[test]
 fn a_value_that_makes_no_sense_is_named() {
     for (damage, name) in [
         (Damage { dim: 1.5, ..WHOLE }, "shares"),
         (Damage { noise_grey: f32::NAN, ..WHOLE }, "shares"),
+        (Damage { noiseless: -0.1, ..WHOLE }, "shares"),
         (Damage { dimmest: 0.0, ..WHOLE }, "dimmest"),
         (Damage { defocus_radius: 0.1, ..WHOLE }, "defocus_radius"),
         (Damage { motion_length: 100.0, ..WHOLE }, "motion_length"),
