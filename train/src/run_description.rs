@@ -11,7 +11,7 @@ use crate::data::{read_file, read_text, sha256, write_whole};
 
 /// The version of Burn that this crate pins.
 pub const BURN: &str = "0.21.0";
-/// The file's name.
+/// The name of the file in a run's folder that says what it was begun with.
 pub const RUN: &str = "run.toml";
 
 /// Writes down what the run in `folder` is: versions, checksums of what it is `made_from`, configuration with its seed, and
@@ -64,15 +64,12 @@ pub fn vgg_of(folder: &Path) -> Result<PathBuf> {
         made_from: MadeFrom,
     }
     let file = folder.join(RUN);
+    let name_them = |why: String| Error::Usage(format!("name the VGG weights of its training (--vgg): {why}"));
     let told: Option<Told> = read_text(&file).ok().and_then(|text| toml::from_str(&text).ok());
-    let Some(Told { vgg, made_from }) = told else {
-        let name = file.display();
-        return Err(Error::Usage(format!("name the VGG weights of its training (--vgg): {name} does not tell")).into());
-    };
+    let Told { vgg, made_from } = told.ok_or_else(|| name_them(format!("{} does not tell", file.display())))?;
     let unchanged = read_file(&vgg).is_ok_and(|bytes| made_from.vgg == Some(sha256(&bytes)));
     if !unchanged {
-        let name = vgg.display();
-        return Err(Error::Usage(format!("name the VGG weights of its training (--vgg): {name} are not they")).into());
+        return Err(name_them(format!("{} are not they", vgg.display())).into());
     }
     Ok(vgg)
 }

@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use super::plan::Description;
 use crate::cli::run_folder;
 use crate::data::{parse_toml, read_text, write_whole};
+use crate::run_description::RUN;
 
-const FILE: &str = "run.toml";
 /// What an unfinished file is called while it lies beside its place.
 const UNFINISHED: &str = ".nijigen-";
 const HEADER: &str = "# What this run of `nijigen-train style` was begun with. It goes on from nothing else.\n\n";
@@ -21,8 +21,8 @@ const HEADER: &str = "# What this run of `nijigen-train style` was begun with. I
 /// # Errors
 /// When it cannot be made, holds something else, was begun with something else, or another program works in it.
 pub fn enter(run: &Path, description: &Description) -> Result<File> {
-    let path = run.join(FILE);
-    let lock = run_folder::enter(run, &[FILE])?;
+    let path = run.join(RUN);
+    let lock = run_folder::enter(run, &[RUN])?;
     remove_unfinished(run)?;
     let text = toml::to_string(description).context("what the run is begun with cannot be written down")?;
     if !path.exists() {
