@@ -231,13 +231,13 @@ PY
 picture_is_right() {
     rm -f "$TMPDIR/bars.y4m"
     # The newest frame wins, so that a slow machine may lose some before the file.
-    nijigen run --source "camera:vivid,format=$1" --size 320x180 --style off --sink "$TMPDIR/bars.y4m" --frames 6
+    nijigen run --source "camera:vivid,format=$1" --size 320x180 --style off --sink "$TMPDIR/bars.y4m" --frames 20
     shows_bars "$TMPDIR/bars.y4m" 3
 }
 
 stylizes() {
     rm -f "$TMPDIR/styled.y4m"
-    nijigen run --source camera --size 320x180 --style "$TMPDIR/tiny.onnx" --sink "$TMPDIR/styled.y4m" --frames 6
+    nijigen run --source camera --size 320x180 --style "$TMPDIR/tiny.onnx" --sink "$TMPDIR/styled.y4m" --frames 20
     # Whole frames, and no longer the picture of the camera.
     local bytes frame=$((6 + 320 * 180 * 3 / 2))
     bytes=$(tail -n +2 "$TMPDIR/styled.y4m" | wc -c)

@@ -128,6 +128,10 @@ pub struct Config {
     /// it. It learns no person mask then.
     #[serde(default, skip_serializing_if = "is_nought")]
     pub residual: bool,
+    /// On how many batches the base's channels that never fire are [put to work](super::wake::wake) before the first step, for
+    /// a residual student; 0: they stay as they are.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub wake: u64,
     /// Highest learning rate, above 0 and at most 1; it rises over `warmup` steps and falls to nothing along a cosine.
     pub rate: f64,
     /// Steps until the highest rate.
@@ -252,6 +256,8 @@ impl Config {
             !(self.residual && self.start == Start::Photo),
             "a 'residual' student gives the photo back to begin with: take 'start' out"
         );
+        ensure!(self.wake == 0 || self.residual, "'wake' is for a 'residual' student: take it out");
+        within("wake", self.wake as f64, 0.0, 1e4)?;
         // The average starts at the random weights: at 1 it would stay there.
         ensure!(self.average < 1.0, "'average' must be below 1");
         ensure!(self.rate > 0.0 && self.clip > 0.0, "'rate' and 'clip' must be above 0");

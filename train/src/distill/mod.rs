@@ -12,5 +12,6 @@ mod sample_sheet;
 mod step;
 #[cfg(test)]
 mod tests;
+mod wake;
 
 pub use run::{Distillation, LOSSES, Outcome, WEIGHTS};

@@ -22,6 +22,7 @@ use super::journal::{Columns, Entry, Journal, Pace};
 use super::mixtures::{self, Companions};
 use super::sample_sheet;
 use super::step::{Learner, Step};
+use super::wake::wake;
 use crate::data::batches::{Batch, stream};
 use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256};
@@ -83,6 +84,10 @@ pub struct Outcome {
 
 /// The curve's file in the run's folder, the first that is written.
 pub const LOSSES: &str = "losses.csv";
+/// The checkpoint's file in the run's folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The batches for waking are a stream of their own, as those for the ranges are.
+const WAKING: u64 = 0x3a4e;
 /// The kept weights' file in the run's folder.
 pub const WEIGHTS: &str = "weights.safetensors";
 
@@ -136,7 +141,11 @@ impl Distillation {
             warn!("no VGG weights were given: features are not compared");
         }
         let origin = self.origin()?;
-        let checkpoint_path = self.out.join("checkpoint.safetensors");
+        ensure!(
+            config.wake == 0 || self.base.is_some() || self.out.join(CHECKPOINT).exists(),
+            "'wake' is for what was trained before: give it as --base, or take 'wake' out"
+        );
+        let checkpoint_path = self.out.join(CHECKPOINT);
         let resumes = checkpoint_path.exists();
         let mut base_sha256 = None;
         let mut activation_scales = vec![1.0; topology.layers.len()];
@@ -146,7 +155,15 @@ impl Distillation {
                 let base = base.with_context(|| format!("{} cannot be started from", path.display()))?;
                 base_sha256 = Some(base.as_base(&read_file(path)?));
                 activation_scales = base.network.activation_scales();
-                Student::<B>::from_network(&base.network, &device)
+                let batches = (0..config.wake).map(|number| {
+                    Batch::draw(&train, &config.sampling(), config.seed ^ WAKING, number).tensors(&device)
+                });
+                let network = if config.wake > 0 {
+                    wake::<B::InnerBackend>(&base.network, batches, &device)?
+                } else {
+                    base.network
+                };
+                Student::<B>::from_network(&network, &device)
             }
             _ => match config.start {
                 Start::Random => Student::<B>::new(topology, config.seed, &device),

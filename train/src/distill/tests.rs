@@ -34,6 +34,7 @@ pub(super) fn config(steps: u64) -> Config {
         align: 1,
         person_mask: false,
         residual: false,
+        wake: 0,
         rate: 1e-3,
         warmup: 2,
         quantize_from: 0.5,
