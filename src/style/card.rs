@@ -136,6 +136,9 @@ pub struct Teacher {
     /// The file beside the card that shows its curves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curves: Option<String>,
+    /// The file beside the card that shows photos, what the painter makes of them, and what it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// What was measured of its pictures against the painter's, by name of the measure.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,

@@ -235,10 +235,11 @@ pub(super) fn note_on_card(path: &Path, report: &Report) -> Result<()> {
     change_card(path, |card| card.metrics.extend(report.metrics.clone()))
 }
 
-/// Writes what was measured of its teacher into the card at `path`.
-pub(super) fn note_teacher_on_card(path: &Path, report: &Report) -> Result<()> {
+/// Writes what was measured of its teacher, and the name of a sheet beside it that shows it, into the card at `path`.
+pub(super) fn note_teacher_on_card(path: &Path, report: &Report, sheet: Option<String>) -> Result<()> {
     change_card(path, |card| {
-        card.teacher.get_or_insert_default().metrics = report.metrics.clone();
+        let teacher = card.teacher.get_or_insert_default();
+        (teacher.metrics, teacher.sheet) = (report.metrics.clone(), sheet);
     })
 }
 

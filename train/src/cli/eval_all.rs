@@ -80,9 +80,10 @@ pub(super) fn run(
         if painted.is_dir() {
             info!("the teacher of {name}");
             let report = measuring.teacher(&painted, &pairs)?;
-            note_teacher_on_card(&card, &report)?;
+            let sheet_name = format!("{name}-teacher-sheet.jpg");
             let sheet = sheet::compose(&side_by_side(&report, SHOWN), SIDE);
-            write_whole(&models.join(format!("{name}-teacher-sheet.jpg")), &encode_jpeg(&sheet, 90)?)?;
+            write_whole(&models.join(&sheet_name), &encode_jpeg(&sheet, 90)?)?;
+            note_teacher_on_card(&card, &report, Some(sheet_name))?;
             teachers.push(Column { name: name.clone(), metrics: report.metrics, pictures: Vec::new() });
         }
         columns.push(Column { name, metrics, pictures });
@@ -231,7 +232,8 @@ fn document(
          ([README.md](README.md#the-looks)). The displacement of edges is a median of whole pixels: where it is 0, \
          more than half of the target's strongest edges have one of the picture's at the same pixel. *Quantized against \
          float*: against the same network whose values are not rounded, but end where eight bits end, as they did while it \
-         learned.\n\n{}\n\
+         learned; *without ends*: as it would be in floating point.\n\n{}\n\
+         Held-out pictures, each photo or frame once at each of its sizes: {}.\n\n\
          ## Skin\n\n\
          From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive; a \
          picture without colours has none) of the middle of faces, means by tone in even light, and for dark and backlit \
@@ -244,6 +246,7 @@ fn document(
          ## The command\n\n\
          ```sh\n{}\n```\n",
         results::measures(all),
+        results::held_out(all),
         results::of_skin(all),
         results::between(looks),
         command_line(),

@@ -71,6 +71,9 @@ pub struct Report {
     pub pictures: Vec<Picture>,
 }
 
+/// The measure that counts the held-out pictures, each size of a photo for itself.
+pub const HELD_OUT_PICTURES: &str = "held_out_pictures";
+
 /// A held-out picture in its full size.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -162,6 +165,8 @@ impl Task for Evaluation<'_> {
                 let float = stylize(student, topology, &pair.photo, arithmetic, &device)?;
                 sums.add("held_out_l1_float", metrics::l1(&float, &pair.target));
                 sums.add("quantized_to_float_psnr_db", metrics::psnr(&output, &float));
+                let unlimited = stylize(student, topology, &pair.photo, Arithmetic::default(), &device)?;
+                sums.add("quantized_to_unlimited_float_psnr_db", metrics::psnr(&output, &unlimited));
             }
             if !is_largest {
                 continue;
@@ -217,6 +222,7 @@ impl Task for Evaluation<'_> {
         }
         drawing.report(&mut sums);
         let mut metrics = sums.means();
+        metrics.insert(HELD_OUT_PICTURES.to_owned(), self.held_out.len() as f64);
         for (of, ratio) in [("flicker_output", "flicker_ratio"), ("flicker_live", "flicker_live_ratio")] {
             if let Some((output, input)) = metrics.get(of).zip(metrics.get("flicker_input")) {
                 metrics.insert(ratio.to_owned(), rounded(output / input.max(1e-9)));

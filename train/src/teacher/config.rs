@@ -173,6 +173,18 @@ impl Losses {
 }
 
 impl Config {
+    /// Whether the discriminators are judged after `step` steps: they begin with no verdict at all, so not before the
+    /// generator feels them fully.
+    pub fn judges_at(&self, step: u64) -> bool {
+        step > self.warm.steps + self.adversary.rise
+    }
+
+    /// How many evaluations judge the discriminators.
+    fn judged_evaluations(&self) -> u64 {
+        let unjudged = (self.warm.steps + self.adversary.rise) / self.evaluate_every;
+        (self.steps / self.evaluate_every).saturating_sub(unjudged)
+    }
+
     /// Reads and checks a TOML file.
     ///
     /// # Errors
@@ -241,6 +253,13 @@ impl Config {
             within(name, weight.into(), 0.0, MAX_WEIGHT)?;
         }
         ensure!(self.collapse.evaluations > 0, "'collapse.evaluations' must be at least 1");
+        ensure!(
+            self.steps <= self.warm.steps || self.judged_evaluations() >= u64::from(self.collapse.evaluations),
+            "'collapse.evaluations' is {}, but only {} come after 'warm.steps' and 'adversary.rise': a collapse would not be \
+             noticed; lower it or 'evaluate_every'",
+            self.collapse.evaluations,
+            self.judged_evaluations()
+        );
         within("collapse.won", self.collapse.won, 0.5, 1.0)?;
         within("collapse.lost", self.collapse.lost, 0.0, 0.5)?;
         within("collapse.diversity", self.collapse.diversity, 0.0, 1.0)?;

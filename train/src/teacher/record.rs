@@ -28,6 +28,7 @@ pub fn record(run: &Path) -> Result<style::Teacher> {
         accuracy_real: last.value("accuracy_real"),
         accuracy_fake: last.value("accuracy_fake"),
         curves: None,
+        sheet: None,
         metrics: [].into(),
     })
 }

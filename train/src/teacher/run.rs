@@ -270,9 +270,8 @@ fn look(config: &Config, progress: &mut Progress, entry: &Entry, measured: &Meas
         // While it warms up, pictures are still grey.
         return None;
     }
-    // Discriminators begin with no verdict at all: until the generator feels them fully they are not judged.
-    let judged = progress.step > config.warm.steps + config.adversary.rise;
-    let accuracy = entry.value("accuracy_real").zip(entry.value("accuracy_fake")).filter(|_| judged);
+    let accuracy = entry.value("accuracy_real").zip(entry.value("accuracy_fake"));
+    let accuracy = accuracy.filter(|_| config.judges_at(progress.step));
     let seen = Seen {
         accuracy: accuracy.map(|(real, fake)| [real, fake]),
         diversity: measured.diversity / measured.diversity_photos.max(f64::MIN_POSITIVE),

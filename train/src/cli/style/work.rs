@@ -226,7 +226,7 @@ impl Work<'_> {
         note_on_card(&path("toml"), &report)?;
         if self.plan.settings().teacher.is_some() {
             let of_teacher = measuring.teacher(&self.at(PAIRS), &self.at(TAUGHT))?;
-            note_teacher_on_card(&path("toml"), &of_teacher)?;
+            note_teacher_on_card(&path("toml"), &of_teacher, None)?;
             write_sheet(&self.at(TEACHER_SHEET), &of_teacher)?;
         }
         if let Some(l1) = report.metrics.get("held_out_l1") {
