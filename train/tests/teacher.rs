@@ -274,9 +274,7 @@ fn style_pictures_that_are_named_one_by_one_are_trained_on() {
     workshop.configure("config.toml", 6, 2, true);
     let by = |references: &[&str], out: &str| {
         let mut command = workshop.teacher("config.toml", out);
-        for name in references {
-            command.arg("--reference").arg(workshop.at(name));
-        }
+        command.arg("--reference").args(references.iter().map(|name| workshop.at(name)));
         good(&mut command);
         std::fs::read(workshop.at(out).join("teacher.safetensors")).unwrap()
     };

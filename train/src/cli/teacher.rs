@@ -26,7 +26,7 @@ const REFERENCE_SIDE: u32 = 512;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nijigen-train teacher --dataset set.zip --pairs pairs --config train/configs/teacher.toml --vgg vgg19.npz -o run
-  nijigen-train teacher --pairs pairs --reference a.jpg --reference b.jpg --config my.toml --vgg vgg19.npz -o run
+  nijigen-train teacher --pairs pairs --reference a.jpg b.jpg --config my.toml --vgg vgg19.npz -o run
 
 With --pairs the photos come from there, and the data set gives the art; without, its photos and frames are used. Run \
 again with the same arguments, it goes on where it was.")]
@@ -47,9 +47,9 @@ pub(super) struct Training {
     /// Folder of painted pairs, made by `nijigen-train paint`: the photos to train on and what they warm up to
     #[arg(long, value_name = "DIR")]
     pub(super) pairs: Option<PathBuf>,
-    /// A style picture (repeatable): the teacher learns to take its style from a picture beside the photo, also from one
-    /// that it never saw
-    #[arg(long, value_name = "PICTURE")]
+    /// Style pictures: the teacher learns to take its style from a picture beside the photo, also from one that it never
+    /// saw
+    #[arg(long, value_name = "PICTURE", num_args = 1..)]
     pub(super) reference: Vec<PathBuf>,
     /// Folder of the run: teacher.safetensors, metrics (CSV, PNG), sample sheet, checkpoint
     #[arg(short, long, value_name = "RUN")]
@@ -81,6 +81,13 @@ pub fn run(args: &Args) -> Result<()> {
 /// Trains until all steps are done or `stop` is set.
 pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBool>) -> Result<Outcome> {
     config.generator.reference |= !training.reference.is_empty();
+    if config.is_blind_to_collapse() {
+        log::warn!(
+            "fewer than {} evaluations ('collapse.evaluations') come once the adversary is fully there: an accuracy that is stuck \
+             will not be noticed; lower it or 'evaluate_every' where that matters",
+            config.collapse.evaluations
+        );
+    }
     let dataset = training.dataset.as_deref().map(Dataset::open).transpose()?;
     let (mut material, validation) = match (&training.pairs, &dataset) {
         (Some(pairs), _) => painted(pairs)?,
