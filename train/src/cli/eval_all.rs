@@ -231,8 +231,8 @@ fn document(
          against the targets of `{COMPARED_ON}`, as is *prototype*, the network that the styles are compared with \
          ([README.md](README.md#the-looks)). The displacement of edges is a median of whole pixels: where it is 0, \
          more than half of the target's strongest edges have one of the picture's at the same pixel. *Quantized against \
-         float*: against the same network whose values are not rounded, but end where eight bits end, as they did while it \
-         learned; *without ends*: as it would be in floating point.\n\n{}\n\
+         float*: against the same network whose values are not rounded, but saturate where eight bits do, as they did while it \
+         learned; *without saturation*: as it would be in floating point.\n\n{}\n\
          Held-out pictures, each photo or frame once at each of its sizes: {}.\n\n\
          ## Skin\n\n\
          From the photo to the picture: lightness (Oklab, 0 to 1) and hue (degrees, towards yellow where positive; a \

@@ -84,7 +84,7 @@ pub(super) fn train(mut config: Config, training: &Training, stop: Arc<AtomicBoo
     if config.is_blind_to_collapse() {
         log::warn!(
             "fewer than {} evaluations ('collapse.evaluations') come once the adversary is fully there: an accuracy that is stuck \
-             will not be noticed; lower it or 'evaluate_every' where that matters",
+             will not be noticed; lower 'collapse.evaluations' or 'evaluate_every' where that matters",
             config.collapse.evaluations
         );
     }

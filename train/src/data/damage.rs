@@ -105,7 +105,8 @@ struct SensorNoise {
 pub const LEAST_DIM: f32 = 0.6;
 /// The steepest power that low light is raised to: shadows then sink more than lights.
 pub const DEEPEST: f32 = 1.5;
-const LEAST_RADIUS: f32 = 0.5;
+/// The least radius of what is out of focus, pixels: less is not seen.
+pub const LEAST_RADIUS: f32 = 0.5;
 const LEAST_LENGTH: f32 = 1.5;
 
 impl Damage {

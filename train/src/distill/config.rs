@@ -128,8 +128,8 @@ pub struct Config {
     /// it. It learns no person mask then.
     #[serde(default, skip_serializing_if = "is_nought")]
     pub residual: bool,
-    /// On how many batches the base's channels that never fire are [put to work](super::wake::wake) before the first step, for
-    /// a residual student; 0: they stay as they are.
+    /// On how many batches the base's idle channels are [put to work](super::wake::wake) before the first step, for a
+    /// residual student; 0: they stay as they are.
     #[serde(default, skip_serializing_if = "is_nought")]
     pub wake: u64,
     /// Highest learning rate, above 0 and at most 1; it rises over `warmup` steps and falls to nothing along a cosine.

@@ -9,6 +9,7 @@ mod journal;
 mod mixtures;
 mod run;
 mod sample_sheet;
+mod start;
 mod step;
 #[cfg(test)]
 mod tests;

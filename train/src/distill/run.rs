@@ -15,14 +15,14 @@ use nijigen::engine::topology::Topology;
 use serde::Serialize;
 
 use super::checkpoint::{self, Checkpoint, Origin, Part, Progress, Sums, to_bytes};
-use super::config::{Config, Keep, Start};
+use super::config::{Config, Keep};
 use super::evaluate::{calibrate, mean_l1};
 use super::follower::{Follower, Order};
 use super::journal::{Columns, Entry, Journal, Pace};
 use super::mixtures::{self, Companions};
 use super::sample_sheet;
+use super::start::Beginning;
 use super::step::{Learner, Step};
-use super::wake::wake;
 use crate::data::batches::{Batch, stream};
 use crate::data::training_set::LoadedPair;
 use crate::data::{read_file, sha256};
@@ -84,12 +84,10 @@ pub struct Outcome {
 
 /// The curve's file in the run's folder, the first that is written.
 pub const LOSSES: &str = "losses.csv";
-/// The checkpoint's file in the run's folder.
-const CHECKPOINT: &str = "checkpoint.safetensors";
-/// The batches for waking are a stream of their own, as those for the ranges are.
-const WAKING: u64 = 0x3a4e;
 /// The kept weights' file in the run's folder.
 pub const WEIGHTS: &str = "weights.safetensors";
+/// The checkpoint's file in the run's folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 impl Task for Distillation {
     type Output = Outcome;
@@ -133,6 +131,12 @@ impl Distillation {
             "'mixture', which is {}, and --mix-with belong together: give both, or none",
             config.loss.mixture
         );
+        let checkpoint_path = self.out.join(CHECKPOINT);
+        let resumes = checkpoint_path.exists();
+        ensure!(
+            config.wake == 0 || self.base.is_some() || resumes,
+            "'wake' is for what was trained before: give it as --base, or take 'wake' out"
+        );
         let features =
             |device: &B::Device| self.vgg.as_ref().map(|path| Vgg::<B>::load(path, config.half, device)).transpose();
         let device = devices[0].clone();
@@ -141,35 +145,9 @@ impl Distillation {
             warn!("no VGG weights were given: features are not compared");
         }
         let origin = self.origin()?;
-        ensure!(
-            config.wake == 0 || self.base.is_some() || self.out.join(CHECKPOINT).exists(),
-            "'wake' is for what was trained before: give it as --base, or take 'wake' out"
-        );
-        let checkpoint_path = self.out.join(CHECKPOINT);
-        let resumes = checkpoint_path.exists();
-        let mut base_sha256 = None;
-        let mut activation_scales = vec![1.0; topology.layers.len()];
-        let student = match &self.base {
-            Some(path) if !resumes => {
-                let base = weights::load(path)?.fitted_to(config.size, topology, config.seed);
-                let base = base.with_context(|| format!("{} cannot be started from", path.display()))?;
-                base_sha256 = Some(base.as_base(&read_file(path)?));
-                activation_scales = base.network.activation_scales();
-                let batches = (0..config.wake).map(|number| {
-                    Batch::draw(&train, &config.sampling(), config.seed ^ WAKING, number).tensors(&device)
-                });
-                let network = if config.wake > 0 {
-                    wake::<B::InnerBackend>(&base.network, batches, &device)?
-                } else {
-                    base.network
-                };
-                Student::<B>::from_network(&network, &device)
-            }
-            _ => match config.start {
-                Start::Random => Student::<B>::new(topology, config.seed, &device),
-                Start::Photo => Student::<B>::passing(topology, config.seed, &device),
-            },
-        };
+        let base = self.base.as_deref().filter(|_| !resumes);
+        let Beginning { student, activation_scales, base_sha256 } =
+            Beginning::new(config, topology, base, &train, &device)?;
         let learner = Learner::new(student, config, &device);
         let progress = Progress {
             step: 0,
@@ -241,7 +219,9 @@ impl<B: TrainBackend> Training<'_, B> {
     /// From where it stands to its end, or to where it is stopped.
     fn go_on(mut self, checkpoint_path: &Path, group: Option<&Group<B, Order>>) -> Result<Outcome> {
         let (task, config) = (self.task, &self.task.config);
-        let keeps_ranges = task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none();
+        // What a woken channel gives is not within the ranges that it slept in.
+        let keeps_ranges =
+            task.base.is_some() && config.quantize_step() == 0 && config.activation_range.is_none() && config.wake == 0;
         let mut journal = Journal::open(task.out.join(LOSSES), self.progress.step, Columns::of(config))?;
         let made_from = MadeFrom { origin: &self.progress.origin, base: self.progress.base.as_deref() };
         run_description::write::<B>(&task.out, &self.device, task.vgg.as_deref(), &made_from, config)?;

@@ -256,6 +256,17 @@ fn without_pairs_to_measure_on_nothing_is_trained() {
 }
 
 #[test]
+fn waking_wants_a_residual_student_that_was_trained_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let residual = Config { residual: true, wake: 2, ..config(6) };
+    assert!(Config { residual: false, ..residual.clone() }.check().unwrap_err().to_string().contains("'residual'"));
+    // What was trained before there was such a value goes on.
+    assert!(!toml::to_string(&Config { wake: 0, ..residual.clone() }).unwrap().contains("wake"));
+    let error = format!("{:#}", run(distillation(folder.path(), residual, false)).unwrap_err());
+    assert!(error.contains("--base"), "{error}");
+}
+
+#[test]
 fn a_batch_that_the_devices_cannot_share_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let task = distillation(folder.path(), config(6), false);

@@ -1,10 +1,11 @@
-//! Channels that never fire, put to work.
+//! Idle channels, put to work.
 //!
-//! A restoring student learns from noise first, and learns soon that what has none needs nothing: there every channel of its
-//! last block falls below 0, the picture gets nothing added, and no gradient comes back by which it could learn more. What is
-//! missing there (the edges of what is out of focus) is small beside noise, and a least-squares fit finds it where steps along
-//! gradients do not: as new neurons are begun with by Evci et al. 2022 ("GradMax"), the directions in which most of the error
-//! lies (reduced-rank regression, Izenman 1975) are given to channels that fire nowhere. Training goes on from there.
+//! A restoring student learns from noise first, and learns soon that what has none needs nothing: there every channel of
+//! its last block falls below 0, the picture gets nothing added, and no gradient comes back by which it could learn more.
+//! What is missing there (the edges of what is out of focus) is small beside noise, and a least-squares fit finds it where
+//! steps along gradients do not: as new neurons are begun with by Evci et al. 2022 ("GradMax"), the directions in which
+//! most of the error lies (reduced-rank regression, Izenman 1975) are given to channels that hardly ever fire. Training
+//! goes on from there.
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Tensor;
@@ -17,12 +18,12 @@ use crate::data::batches::BatchTensors;
 use crate::net::conv::{ConvBackend, space_to_depth};
 use crate::net::student::Student;
 
-/// A channel that fires in a smaller share of the places than this does nothing that would be missed.
+/// A channel that fires in a smaller share of the places than this is idle: the little that it did is lost.
 const SELDOM: f64 = 0.02;
 /// What a woken channel gives where nothing is missing, so that it can tell of less as well as of more: within what the
 /// other channels give.
 const MIDDLE: f64 = 0.4;
-/// How many standard deviations it goes to each side before it stops at 0.
+/// How many standard deviations below its middle it stops at 0.
 const REACH: f64 = 6.0;
 /// What keeps the fit from weights that are large and cancel each other, as a share of the places.
 const RIDGE: f64 = 1e-6;
@@ -32,8 +33,8 @@ const PLACES: usize = 4096;
 const TAPS: usize = 9;
 const CENTRE: usize = 4;
 
-/// What was seen of a network: how often each channel of its last block fires, and, where none of them does, what lies before
-/// the block against what its picture lacks.
+/// What was seen of a network: how often each channel of its last block fires, and, where none of them does, what lies
+/// before the block against what its picture lacks.
 struct Seen {
     places: u64,
     fired: Vec<u64>,
@@ -114,8 +115,8 @@ fn neighbours(place: usize, height: usize, width: usize) -> impl Iterator<Item =
     })
 }
 
-/// A direction in which the picture lacks something: how much of it, told from the patch before the block (the last weight is
-/// the bias), and what it is in the head's channels.
+/// A direction in which the picture lacks something: how much of it, told from the patch before the block (the last weight
+/// is the bias), and what it is in the head's channels.
 struct Direction {
     weights: Vec<f64>,
     outputs: Vec<f64>,
@@ -126,7 +127,9 @@ struct Direction {
 /// The `count` directions in which most of what is missing lies, and the share of its squares that all of them tell.
 fn directions(seen: &Seen, count: usize) -> Result<(Vec<Direction>, f64)> {
     let ridge = DMatrix::identity(seen.patches.nrows(), seen.patches.ncols()) * (RIDGE * seen.silent as f64);
-    let factors = (&seen.patches + ridge).cholesky().context("the fit of what is missing failed")?;
+    let factors = (&seen.patches + ridge)
+        .cholesky()
+        .context("'wake' cannot fit what is missing: the weights are not finite; start from others")?;
     let all = factors.solve(&seen.missing);
     let told = SymmetricEigen::new(all.transpose() * &seen.patches * &all);
     let mut order: Vec<usize> = (0..told.eigenvalues.len()).collect();
@@ -144,11 +147,13 @@ fn directions(seen: &Seen, count: usize) -> Result<(Vec<Direction>, f64)> {
     Ok((directions.collect(), share))
 }
 
-/// `network` with the channels of its last block that hardly ever fire on `batches` put to work where none fires; all other
-/// channels keep their weights.
+/// `network` with the idle channels of its last block put to work: what each adds is fitted where none of the block's channels
+/// fires. They act everywhere from then on, and what they do elsewhere is left to training. All other channels keep their
+/// weights.
 ///
 /// # Errors
-/// When the network is not a residual one of [`Topology::two_scale`]'s kind, no channel is idle, or nothing is missing.
+/// When the network is not a residual one of [`Topology::two_scale`]'s kind, no channel is idle, one fires in every place,
+/// nothing is missing, or the weights are not finite.
 pub fn wake<B: ConvBackend>(
     network: &FloatNetwork,
     batches: impl Iterator<Item = BatchTensors<B>>,
@@ -290,6 +295,26 @@ mod tests {
         assert!(error(&awake) < 0.5 * error(&asleep), "{} of {}", error(&awake), error(&asleep));
         let stored = awake.layers.len() - 1;
         assert!(awake.layers[..stored - 1] == asleep.layers[..stored - 1], "what lies before the block stays");
+    }
+
+    #[test]
+    fn what_fires_at_times_keeps_its_weights() {
+        // The photo's first pixel of a block, which its first channel carries, fires where it is bright: half the places.
+        let mut network = student(0);
+        let count = network.layers.len();
+        network.layers[count - 2].bias[0] = -0.5;
+        network.layers[count - 1].weight[0] = 0.25;
+        let woken = wake(&network, batches(), &Default::default()).unwrap();
+        let rows = |network: &FloatNetwork| network.layers[count - 2].weight[..16 * TAPS].to_vec();
+        assert!(rows(&woken) == rows(&network) && woken.layers[count - 2].bias[0] == -0.5);
+        for output in 0..12 {
+            let taps = |network: &FloatNetwork| {
+                let at = output * 16 * TAPS;
+                network.layers[count - 1].weight[at..at + TAPS].to_vec()
+            };
+            assert!(taps(&woken) == taps(&network), "the head of {output}");
+        }
+        assert!(error(&woken) < error(&network), "{} of {}", error(&woken), error(&network));
     }
 
     #[test]

@@ -165,8 +165,8 @@ impl Task for Evaluation<'_> {
                 let float = stylize(student, topology, &pair.photo, arithmetic, &device)?;
                 sums.add("held_out_l1_float", metrics::l1(&float, &pair.target));
                 sums.add("quantized_to_float_psnr_db", metrics::psnr(&output, &float));
-                let unlimited = stylize(student, topology, &pair.photo, Arithmetic::default(), &device)?;
-                sums.add("quantized_to_unlimited_float_psnr_db", metrics::psnr(&output, &unlimited));
+                let unsaturated = stylize(student, topology, &pair.photo, Arithmetic::default(), &device)?;
+                sums.add("quantized_to_unsaturated_float_psnr_db", metrics::psnr(&output, &unsaturated));
             }
             if !is_largest {
                 continue;

@@ -9,7 +9,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::{Picture, Report, Sums, drawn};
 use crate::data::augment::{add_noise, through_jpeg};
 use crate::data::damage::chroma::halve_colours;
-use crate::data::damage::{DEEPEST, Damage, LEAST_DIM};
+use crate::data::damage::{DEEPEST, Damage, LEAST_DIM, LEAST_RADIUS};
 use crate::data::pairs::LargestScales;
 use crate::data::parse_toml;
 use crate::data::training_set::LoadedPair;
@@ -48,13 +48,14 @@ fn strongest() -> Result<Damage> {
 /// # Errors
 /// When [`TRAINED_BY`] does no damage.
 pub fn in_words() -> Result<String> {
+    let strongest = strongest()?;
     Ok(format!(
         "What `--style off --enhance` gives back of the held-out photos, each once at its largest size, with noise \
          (deviation {NOISE} of 255, in each channel for itself) and behind it JPEG compression of quality {QUALITY}, once \
          with colours of half the resolution, as cameras send them; then, each alone, of what else befalls a picture: \
-         scratches and holes in the pixels that they touch, low light as a factor of {} to {LEAST_DIM} and a power of 1 to \
-         {DEEPEST}.",
-        strongest()?.dimmest
+         out of focus by a radius of {LEAST_RADIUS} to {} pixels, scratches and holes in the pixels that they touch, low light \
+         as a factor of {} to {LEAST_DIM} and a power of 1 to {DEEPEST}.",
+        strongest.defocus_radius, strongest.dimmest
     ))
 }
 

@@ -41,7 +41,7 @@ const ROWS: [Row; 14] = [
         Some(AtMost(0.30)),
     ),
     Row("quantized against float: PSNR, dB", "quantized_to_float_psnr_db", Some(AtLeast(40.0)), Some(AtLeast(43.0))),
-    Row("quantized against float without ends: PSNR, dB", "quantized_to_unlimited_float_psnr_db", None, None),
+    Row("quantized against float without saturation: PSNR, dB", "quantized_to_unsaturated_float_psnr_db", None, None),
     Row("quantized against float: L1 to the target, more by", L1_LOSS, Some(AtMost(0.03)), Some(AtMost(0.01))),
     Row("line art: F1", "line_art_f1", Some(AtLeast(0.65)), Some(AtLeast(0.80))),
     Row(

@@ -182,8 +182,9 @@ impl Config {
     /// Whether so few evaluations judge the discriminators that a collapse of their accuracy is never noticed.
     pub fn is_blind_to_collapse(&self) -> bool {
         let unjudged = (self.warm.steps + self.adversary.rise) / self.evaluate_every;
-        let judged = (self.steps / self.evaluate_every).saturating_sub(unjudged);
-        self.steps > self.warm.steps && judged < u64::from(self.collapse.evaluations)
+        // The last step is evaluated too, whatever its number.
+        let judged = self.steps.div_ceil(self.evaluate_every).saturating_sub(unjudged);
+        self.is_adversarial(self.steps) && judged < u64::from(self.collapse.evaluations)
     }
 
     /// Reads and checks a TOML file.
