@@ -316,6 +316,7 @@ fn what_cannot_become_a_style_is_said_before_anything_is_written() {
     bad(&mut workshop.plain("a/b", "run"), 2, "holds a slash");
     bad(&mut workshop.plain("mine.v2", "run"), 2, "holds a dot");
     bad(&mut workshop.plain("off", "run"), 2, "stands for no style");
+    bad(&mut workshop.plain("a:0.5+b:0.5", "run"), 2, "a plus");
     bad(train("style").args(["mine", "-o"]).arg(workshop.at("run")), 2, "--photos");
     bad(workshop.plain("mine", "run").args(["--recipe", "dance"]), 2, "--recipe dance");
     bad(workshop.plain("mine", "run").args(["--recipe", "restore"]), 2, "--recipe restore paints nothing");

@@ -103,7 +103,10 @@ pub fn run(args: &Args) -> Result<()> {
 /// Refuses what cannot be the name of a style or, without its extension, of a file.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let why = match nijigen::style::check_name(name) {
-        Ok(()) if name.contains('.') => format!("the name {name:?} holds a dot; give the style another one"),
+        // Endings of files, and mixtures of styles (`a:0.6+b:0.4`), are told by these.
+        Ok(()) if name.contains(['.', ':', '+']) => {
+            format!("the name {name:?} holds a dot, a colon or a plus; give the style another one")
+        }
         Ok(()) => return Ok(()),
         Err(why) => why,
     };
